@@ -1,0 +1,15 @@
+#include "tap.h"
+
+int main(void) {
+    int status;
+    port_init();
+    test_base();
+    test_lru();
+    test_eventid();
+    test_record();
+    test_memstore();
+    test_session();
+    status = tap_finish();
+    port_exit(status);
+    return status;
+}

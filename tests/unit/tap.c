@@ -1,0 +1,89 @@
+#include "tap.h"
+
+static const char *current;
+static unsigned number, failures;
+static bool current_failed;
+static uint32_t random_state = 1;
+
+static void put(const char *text) {
+    while (*text != '\0') port_putchar(*text++);
+}
+
+static void put_number(int64_t value) {
+    char digits[21];
+    unsigned n = 0;
+    uint64_t rest = value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
+    if (value < 0) port_putchar('-');
+    do {
+        digits[n++] = (char)('0' + (int)(rest % 10u));
+        rest /= 10u;
+    } while (rest != 0);
+    while (n > 0) port_putchar(digits[--n]);
+}
+
+void tap_begin(const char *name) {
+    current = name;
+    current_failed = false;
+}
+
+void tap_end(void) {
+    number++;
+    if (current_failed) {
+        failures++;
+        put("not ");
+    }
+    put("ok ");
+    put_number(number);
+    put(" - ");
+    put(current);
+    put("\n");
+}
+
+bool tap_check(bool ok, const char *file, int line, const char *what) {
+    if (ok) return true;
+    current_failed = true;
+    put("# ");
+    put(file);
+    put(":");
+    put_number(line);
+    put(": ");
+    put(what);
+    put("\n");
+    return false;
+}
+
+bool tap_check_eq(int64_t got, int64_t want, const char *file, int line, const char *what) {
+    if (tap_check(got == want, file, line, what)) return true;
+    tap_note("  got", got);
+    tap_note("  want", want);
+    return false;
+}
+
+void tap_note(const char *text, int64_t value) {
+    put("# ");
+    put(text);
+    put(" ");
+    put_number(value);
+    put("\n");
+}
+
+int tap_finish(void) {
+    put("1..");
+    put_number(number);
+    put("\n");
+    return failures == 0 && number != 0 ? 0 : 1;
+}
+
+/* xorshift32 */
+uint32_t tap_random(void) {
+    uint32_t x = random_state;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    random_state = x;
+    return x;
+}
+
+void tap_seed(uint32_t seed) {
+    random_state = seed != 0 ? seed : 1;
+}
