@@ -788,6 +788,1072 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
 #endif
 #endif /* MCPSESS_H */
 
+/* ================================================ implementation ================================================ */
+
+#if defined(MCPSESS_IMPLEMENTATION) && !defined(MCPSESS_I_IMPLEMENTED)
+#define MCPSESS_I_IMPLEMENTED
+
+#ifdef MCPSESS_NO_STRING_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+#ifdef __cplusplus
+}
+#endif
+#else
+#include <string.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== base ==== */
+/* uses: nothing */
+
+#ifdef MCPSESS_NO_TEXT
+MCPSESS_API const char *mcpsess_code_name(int code) {
+    (void)code;
+    return "";
+}
+
+MCPSESS_API const char *mcpsess_code_text(int code) {
+    (void)code;
+    return "";
+}
+
+MCPSESS_API const char *mcpsess_item_text(int item) {
+    (void)item;
+    return "";
+}
+#else
+MCPSESS_API const char *mcpsess_code_name(int code) {
+    switch (code) {
+#define MCPSESS_I_NAME(name, number, text) \
+    case MCPSESS_##name: return #name;
+        MCPSESS_CODES(MCPSESS_I_NAME)
+#undef MCPSESS_I_NAME
+    default: return "?";
+    }
+}
+
+#define MCPSESS_I_TEXT(name, number, text) \
+    case (number): return text;
+
+MCPSESS_API const char *mcpsess_code_text(int code) {
+    switch (code) {
+        MCPSESS_CODES(MCPSESS_I_TEXT)
+    default: return "?";
+    }
+}
+
+MCPSESS_API const char *mcpsess_item_text(int item) {
+    switch (item) {
+        MCPSESS_ITEMS(MCPSESS_I_TEXT)
+    default: return "?";
+    }
+}
+#undef MCPSESS_I_TEXT
+#endif
+
+MCPSESS_API mcpsess_str mcpsess_str_of(const void *ptr, size_t len) {
+    mcpsess_str s;
+    s.ptr = (const char *)ptr;
+    s.len = ptr == NULL ? 0 : len;
+    return s;
+}
+
+MCPSESS_API mcpsess_str mcpsess_str_z(const char *z) {
+    size_t n = 0;
+    if (z != NULL) {
+        while (z[n] != '\0') n++;
+    }
+    return mcpsess_str_of(z, n);
+}
+
+/* memcmp and memcpy must not be handed NULL, even for no bytes. */
+static bool mcpsess_i_equal(const char *a, const char *b, size_t n) {
+    return n == 0 || memcmp(a, b, n) == 0;
+}
+
+static void mcpsess_i_copy(char *to, const char *from, size_t n) {
+    if (n != 0) memcpy(to, from, n);
+}
+
+MCPSESS_API bool mcpsess_str_eq(mcpsess_str a, mcpsess_str b) {
+    return a.len == b.len && mcpsess_i_equal(a.ptr, b.ptr, a.len);
+}
+
+MCPSESS_API int mcpsess_str_order(mcpsess_str a, mcpsess_str b) {
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n == 0 ? 0 : memcmp(a.ptr, b.ptr, n);
+    if (order != 0) return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+MCPSESS_API bool mcpsess_str_eq_ct(mcpsess_str a, mcpsess_str b) {
+    volatile unsigned char differ = 0; /* volatile: the compiler must not leave early */
+    size_t n;
+    if (a.len != b.len) return false;
+    for (n = 0; n < a.len; n++) differ = (unsigned char)(differ | (unsigned char)(a.ptr[n] ^ b.ptr[n]));
+    return differ == 0;
+}
+
+static bool mcpsess_i_has_nul(mcpsess_str s) {
+    size_t n;
+    for (n = 0; n < s.len; n++) {
+        if (s.ptr[n] == '\0') return true;
+    }
+    return false;
+}
+
+/* A slice with a length but no bytes can only be a caller's mistake. */
+static bool mcpsess_i_str_bad(mcpsess_str s) {
+    return s.ptr == NULL && s.len != 0;
+}
+
+/* -- the bounded writer -- */
+
+MCPSESS_API void mcpsess_buf_init(mcpsess_buf *b, void *mem, size_t cap) {
+    if (b == NULL) return;
+    b->ptr = (char *)mem;
+    b->cap = mem == NULL ? 0 : cap;
+    b->len = 0;
+    b->overflow = false;
+}
+
+static bool mcpsess_i_buf_fits(const mcpsess_buf *b, size_t n) {
+    return !b->overflow && n <= b->cap - b->len;
+}
+
+/* Room for n more bytes, or NULL with overflow set. */
+static char *mcpsess_i_buf_grow(mcpsess_buf *b, size_t n) {
+    char *at;
+    if (b == NULL) return NULL;
+    if (!mcpsess_i_buf_fits(b, n)) {
+        b->overflow = true;
+        return NULL;
+    }
+    at = b->ptr + b->len;
+    b->len += n;
+    return at;
+}
+
+MCPSESS_API void mcpsess_buf_put(mcpsess_buf *b, mcpsess_str s) {
+    char *at = s.len == 0 ? NULL : mcpsess_i_buf_grow(b, s.len);
+    if (at != NULL) memcpy(at, s.ptr, s.len);
+}
+
+MCPSESS_API void mcpsess_buf_put_char(mcpsess_buf *b, char c) {
+    char *at = mcpsess_i_buf_grow(b, 1);
+    if (at != NULL) *at = c;
+}
+
+/* v / 10000 by long division in 16-bit limbs, so that no 64-bit division is called where there is none in hardware. */
+static uint64_t mcpsess_i_div10000(uint64_t v, uint32_t *rest) {
+    uint64_t quotient = 0;
+    unsigned shift = 64;
+    uint32_t r = 0;
+    while (shift != 0) {
+        shift -= 16;
+        r = r << 16 | (uint32_t)(v >> shift & 0xFFFFu);
+        quotient |= (uint64_t)(r / 10000u) << shift;
+        r %= 10000u;
+    }
+    *rest = r;
+    return quotient;
+}
+
+MCPSESS_API void mcpsess_buf_put_u64(mcpsess_buf *b, uint64_t v) {
+    char digits[20];
+    unsigned at = 20, n;
+    uint32_t low;
+    while (v > UINT32_MAX) {
+        v = mcpsess_i_div10000(v, &low);
+        for (n = 0; n < 4; n++, low /= 10u) digits[--at] = (char)('0' + low % 10u);
+    }
+    low = (uint32_t)v;
+    do digits[--at] = (char)('0' + low % 10u);
+    while ((low /= 10u) != 0);
+    mcpsess_buf_put(b, mcpsess_str_of(digits + at, 20 - at));
+}
+
+MCPSESS_API mcpsess_str mcpsess_buf_str(const mcpsess_buf *b) {
+    return b == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(b->ptr, b->len);
+}
+
+MCPSESS_API int mcpsess_buf_check(const mcpsess_buf *b) {
+    if (b == NULL) return MCPSESS_E_ARG;
+    return b->overflow ? MCPSESS_E_TOOBIG : MCPSESS_OK;
+}
+
+/* Ends a function that wrote pieces: all of them stay, or none. `mark` is the length before the first. */
+static int mcpsess_i_buf_settle(mcpsess_buf *b, size_t mark) {
+    if (!b->overflow) return MCPSESS_OK;
+    b->len = mark;
+    b->overflow = false;
+    return MCPSESS_E_TOOBIG;
+}
+
+static void mcpsess_i_put_le(mcpsess_buf *b, uint64_t v, unsigned bytes) {
+    char *at = mcpsess_i_buf_grow(b, bytes);
+    unsigned n;
+    if (at == NULL) return;
+    for (n = 0; n < bytes; n++, v >>= 8) at[n] = (char)(unsigned char)(v & 0xFFu);
+}
+
+static uint32_t mcpsess_i_le16(const char *p) {
+    return (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8;
+}
+
+static uint32_t mcpsess_i_le32(const char *p) {
+    return mcpsess_i_le16(p) | mcpsess_i_le16(p + 2) << 16;
+}
+
+/* -- base64 and decimal -- */
+
+static const char mcpsess_i_b64_digits[65] MCPSESS_ROM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Values of the characters '+' to 'z'; 64: not in the alphabet. */
+static const unsigned char mcpsess_i_b64_values[80] MCPSESS_ROM = {
+    62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64, 64, 0,  1,  2,  3,  4,
+    5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64,
+    26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51};
+
+static char mcpsess_i_b64_digit(uint32_t sextet) {
+    return (char)MCPSESS_ROM_U8(mcpsess_i_b64_digits + (sextet & 63u));
+}
+
+static uint32_t mcpsess_i_b64_value(char c) {
+    unsigned n = (unsigned)(unsigned char)c - (unsigned)'+';
+    return n < sizeof mcpsess_i_b64_values ? MCPSESS_ROM_U8(mcpsess_i_b64_values + n) : 64u;
+}
+
+MCPSESS_API size_t mcpsess_b64_bytes(size_t n) {
+    size_t groups = n / 3 + (n % 3 != 0);
+    return groups > SIZE_MAX / 4 ? 0 : groups * 4;
+}
+
+static void mcpsess_i_b64_group(char *to, uint32_t bits) {
+    to[0] = mcpsess_i_b64_digit(bits >> 18);
+    to[1] = mcpsess_i_b64_digit(bits >> 12);
+    to[2] = mcpsess_i_b64_digit(bits >> 6);
+    to[3] = mcpsess_i_b64_digit(bits);
+}
+
+MCPSESS_API void mcpsess_buf_put_b64(mcpsess_buf *b, mcpsess_str s) {
+    size_t bytes = mcpsess_b64_bytes(s.len);
+    const unsigned char *from = (const unsigned char *)s.ptr;
+    char *to;
+    if (s.len == 0) return;
+    to = mcpsess_i_buf_grow(b, bytes != 0 ? bytes : SIZE_MAX);
+    if (to == NULL) return;
+    for (; s.len >= 3; s.len -= 3, from += 3, to += 4) {
+        mcpsess_i_b64_group(to, (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2]);
+    }
+    if (s.len == 0) return;
+    mcpsess_i_b64_group(to, (uint32_t)from[0] << 16 | (s.len == 2 ? (uint32_t)from[1] << 8 : 0));
+    if (s.len == 1) to[2] = '=';
+    to[3] = '=';
+}
+
+/* Bytes that a padded text stands for; the characters are not looked at yet. */
+static size_t mcpsess_i_b64_raw(mcpsess_str text) {
+    size_t padding = 0;
+    if (text.len == 0) return 0;
+    if (text.ptr[text.len - 1] == '=') padding = text.ptr[text.len - 2] == '=' ? 2 : 1;
+    return text.len / 4 * 3 - padding;
+}
+
+/* Four characters that stand for `bytes` (1..3) bytes. -> false unless encode would have written just these. */
+static bool mcpsess_i_b64_ungroup(const char *from, char *to, size_t bytes) {
+    uint32_t a = mcpsess_i_b64_value(from[0]), b = mcpsess_i_b64_value(from[1]);
+    uint32_t c = bytes > 1 ? mcpsess_i_b64_value(from[2]) : 0;
+    uint32_t d = bytes > 2 ? mcpsess_i_b64_value(from[3]) : 0;
+    uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+    if (((a | b | c | d) & 64u) != 0) return false;
+    if ((bits & (0xFFFFFFu >> 8 * bytes)) != 0) return false; /* bits that no byte uses */
+    to[0] = (char)(unsigned char)(bits >> 16);
+    if (bytes > 1) to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
+    if (bytes > 2) to[2] = (char)(unsigned char)(bits & 0xFFu);
+    return true;
+}
+
+MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out) {
+    size_t bytes, left;
+    char *to;
+    if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
+    if (text.len % 4 != 0) return MCPSESS_E_FORMAT;
+    bytes = mcpsess_i_b64_raw(text);
+    if (!mcpsess_i_buf_fits(out, bytes)) return MCPSESS_E_TOOBIG;
+    if (bytes == 0) return MCPSESS_OK;
+    to = out->ptr + out->len;
+    for (left = bytes; left > 3; left -= 3, text.ptr += 4, to += 3) {
+        if (!mcpsess_i_b64_ungroup(text.ptr, to, 3)) return MCPSESS_E_FORMAT;
+    }
+    if (!mcpsess_i_b64_ungroup(text.ptr, to, left)) return MCPSESS_E_FORMAT;
+    out->len += bytes;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out) {
+    uint64_t v = 0;
+    size_t n;
+    if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
+    if (text.len == 0 || text.len > 20) return MCPSESS_E_FORMAT;
+    if (text.ptr[0] == '0' && text.len > 1) return MCPSESS_E_FORMAT;
+    for (n = 0; n < text.len; n++) {
+        unsigned digit = (unsigned)(unsigned char)text.ptr[n] - (unsigned)'0';
+        if (digit > 9 || v > UINT64_MAX / 10) return MCPSESS_E_FORMAT;
+        v *= 10;
+        if (digit > UINT64_MAX - v) return MCPSESS_E_FORMAT;
+        v += digit;
+    }
+    if (v > max) return MCPSESS_E_FORMAT;
+    *out = v;
+    return MCPSESS_OK;
+}
+
+/* -- the keyed hash: SipHash-1-3 (Aumasson, Bernstein), or its 32-bit half -- */
+
+#if MCPSESS_HASH_BITS == 64
+typedef uint64_t mcpsess_i_word;
+#define MCPSESS_I_SIP_READ(p) ((uint64_t)mcpsess_i_le32(p) | (uint64_t)mcpsess_i_le32((p) + 4) << 32)
+#define MCPSESS_I_SIP_V {UINT64_C(0x736f6d6570736575), UINT64_C(0x646f72616e646f6d), \
+                         UINT64_C(0x6c7967656e657261), UINT64_C(0x7465646279746573)}
+#define MCPSESS_I_SIP_TURNS(X) X(13, 32, 16, 21, 17)
+#else
+typedef uint32_t mcpsess_i_word;
+#define MCPSESS_I_SIP_READ mcpsess_i_le32
+#define MCPSESS_I_SIP_V {0, 0, UINT32_C(0x6c796765), UINT32_C(0x74656462)}
+#define MCPSESS_I_SIP_TURNS(X) X(5, 16, 8, 7, 13)
+#endif
+
+#define MCPSESS_I_ROTL(x, n) ((mcpsess_i_word)((x) << (n) | (x) >> (MCPSESS_HASH_BITS - (n))))
+
+static void mcpsess_i_sip_round(mcpsess_i_word v[4]) {
+#define MCPSESS_I_SIP_ROUND(a, half, b, c, d)                               \
+    v[0] += v[1], v[1] = MCPSESS_I_ROTL(v[1], a) ^ v[0], v[0] = MCPSESS_I_ROTL(v[0], half); \
+    v[2] += v[3], v[3] = MCPSESS_I_ROTL(v[3], b) ^ v[2];                    \
+    v[0] += v[3], v[3] = MCPSESS_I_ROTL(v[3], c) ^ v[0];                    \
+    v[2] += v[1], v[1] = MCPSESS_I_ROTL(v[1], d) ^ v[2], v[2] = MCPSESS_I_ROTL(v[2], half);
+    MCPSESS_I_SIP_TURNS(MCPSESS_I_SIP_ROUND)
+#undef MCPSESS_I_SIP_ROUND
+}
+
+static void mcpsess_i_sip_block(mcpsess_i_word v[4], mcpsess_i_word block) {
+    v[3] ^= block;
+    mcpsess_i_sip_round(v);
+    v[0] ^= block;
+}
+
+MCPSESS_API uint32_t mcpsess_hash(const uint8_t seed[16], mcpsess_str s) {
+    const size_t word = sizeof(mcpsess_i_word);
+    const char *key = (const char *)seed;
+    mcpsess_i_word v[4] = MCPSESS_I_SIP_V;
+    mcpsess_i_word k0 = MCPSESS_I_SIP_READ(key), k1 = MCPSESS_I_SIP_READ(key + word);
+    mcpsess_i_word last = (mcpsess_i_word)((mcpsess_i_word)s.len << (MCPSESS_HASH_BITS - 8));
+    unsigned n;
+    v[0] ^= k0, v[1] ^= k1, v[2] ^= k0, v[3] ^= k1;
+    for (; s.len >= word; s.len -= word, s.ptr += word) mcpsess_i_sip_block(v, MCPSESS_I_SIP_READ(s.ptr));
+    for (n = 0; n < s.len; n++) last |= (mcpsess_i_word)(unsigned char)s.ptr[n] << 8 * n;
+    mcpsess_i_sip_block(v, last);
+    v[2] ^= 0xFFu;
+    for (n = 0; n < 3; n++) mcpsess_i_sip_round(v);
+#if MCPSESS_HASH_BITS == 64
+    return (uint32_t)((v[0] ^ v[1] ^ v[2] ^ v[3]) & UINT32_MAX);
+#else
+    return v[1] ^ v[3];
+#endif
+}
+
+/* -- time, memory, hooks -- */
+
+MCPSESS_API uint64_t mcpsess_time_add(uint64_t now_ms, uint64_t ms) {
+    return ms > MCPSESS_NEVER - now_ms ? MCPSESS_NEVER : now_ms + ms;
+}
+
+MCPSESS_API uint64_t mcpsess_time_left(uint64_t now_ms, uint64_t due_ms) {
+    if (due_ms == MCPSESS_NEVER) return MCPSESS_NEVER;
+    return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
+MCPSESS_API uint64_t mcpsess_tick_now(mcpsess_tick *t, uint32_t tick_ms) {
+    uint32_t passed;
+    if (t == NULL) return tick_ms;
+    passed = tick_ms - (uint32_t)(t->now_ms & UINT32_MAX);
+    if (passed < UINT32_C(0x80000000)) t->now_ms += passed;
+    return t->now_ms;
+}
+
+/* The strictest alignment any storage here needs. */
+struct mcpsess_i_align {
+    char c;
+    union {
+        uint64_t u64;
+        void *ptr;
+    } strictest;
+};
+
+/* -> OK, E_ARG, E_NOMEM, E_ALIGN; needed is 0 for a desc out of range. */
+static int mcpsess_i_storage_check(const void *mem, size_t mem_len, size_t needed) {
+    if (mem == NULL || needed == 0) return MCPSESS_E_ARG;
+    if ((uintptr_t)mem % offsetof(struct mcpsess_i_align, strictest) != 0) return MCPSESS_E_ALIGN;
+    return mem_len < needed ? MCPSESS_E_NOMEM : MCPSESS_OK;
+}
+
+static void mcpsess_i_lock(const mcpsess_lock *l) {
+    if (l->lock != NULL) l->lock(l->user);
+}
+
+static void mcpsess_i_unlock(const mcpsess_lock *l) {
+    if (l->unlock != NULL) l->unlock(l->user);
+}
+
+static void mcpsess_i_log(const mcpsess_log *l, int level, int item, mcpsess_str key, uint64_t number) {
+    if (l->log != NULL) l->log(l->user, level, item, key, number);
+}
+
+/* ==== lru ==== */
+/* uses: base */
+
+#define MCPSESS_I_NIL 0xFFFFu
+#define MCPSESS_I_LRU_STALE 1u
+
+MCPSESS_API mcpsess_lru_desc mcpsess_lru_desc_default(void) {
+    mcpsess_lru_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API size_t mcpsess_lru_bytes(const mcpsess_lru_desc *d) {
+    uint64_t bytes;
+    if (d == NULL || d->capacity == 0 || d->capacity > MCPSESS_LRU_MAX || d->key_max == 0) return 0;
+    bytes = MCPSESS_LRU_BYTES(d->capacity, d->key_max, d->value_max);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+MCPSESS_API int mcpsess_lru_init(mcpsess_lru *l, const mcpsess_lru_desc *d, void *mem, size_t mem_len) {
+    int rc;
+    if (l == NULL || d == NULL) return MCPSESS_E_ARG;
+    memset(l, 0, sizeof *l);
+    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_lru_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    l->i.nodes = (mcpsess_i_lru_node *)mem;
+    l->i.heads = (uint16_t *)(void *)(l->i.nodes + d->capacity);
+    l->i.bytes = (char *)(l->i.heads + d->capacity);
+    l->i.hash = d->hash != NULL ? d->hash : mcpsess_hash;
+    memcpy(l->i.seed, d->seed, sizeof l->i.seed);
+    l->i.capacity = d->capacity;
+    l->i.key_max = d->key_max;
+    l->i.value_max = d->value_max;
+    mcpsess_lru_clear(l);
+    return MCPSESS_OK;
+}
+
+static bool mcpsess_i_lru_ready(const mcpsess_lru *l) {
+    return l != NULL && l->i.nodes != NULL;
+}
+
+static char *mcpsess_i_lru_slot(const mcpsess_lru *l, uint16_t at) {
+    return l->i.bytes + (size_t)at * ((size_t)l->i.key_max + l->i.value_max);
+}
+
+static mcpsess_str mcpsess_i_lru_key(const mcpsess_lru *l, uint16_t at) {
+    return mcpsess_str_of(mcpsess_i_lru_slot(l, at), l->i.nodes[at].key_len);
+}
+
+static mcpsess_str mcpsess_i_lru_value(const mcpsess_lru *l, uint16_t at) {
+    return mcpsess_str_of(mcpsess_i_lru_slot(l, at) + l->i.key_max, l->i.nodes[at].value_len);
+}
+
+/* The high half of the hash, scaled to the number of buckets: no division, any capacity. */
+static uint16_t *mcpsess_i_lru_bucket(const mcpsess_lru *l, uint32_t hash) {
+    return &l->i.heads[(hash >> 16) * l->i.capacity >> 16];
+}
+
+static uint16_t mcpsess_i_lru_find(const mcpsess_lru *l, uint32_t hash, mcpsess_str key) {
+    uint16_t at = *mcpsess_i_lru_bucket(l, hash);
+    while (at != MCPSESS_I_NIL) {
+        const mcpsess_i_lru_node *node = &l->i.nodes[at];
+        if (node->hash == hash && mcpsess_str_eq(mcpsess_i_lru_key(l, at), key)) return at;
+        at = node->chain;
+    }
+    return MCPSESS_I_NIL;
+}
+
+static uint16_t mcpsess_i_lru_lookup(const mcpsess_lru *l, mcpsess_str key) {
+    return mcpsess_i_lru_find(l, l->i.hash(l->i.seed, key), key);
+}
+
+static void mcpsess_i_lru_unlink(mcpsess_lru *l, uint16_t at) {
+    const mcpsess_i_lru_node *node = &l->i.nodes[at];
+    if (node->newer == MCPSESS_I_NIL) l->i.newest = node->older;
+    else l->i.nodes[node->newer].older = node->older;
+    if (node->older == MCPSESS_I_NIL) l->i.oldest = node->newer;
+    else l->i.nodes[node->older].newer = node->newer;
+}
+
+static void mcpsess_i_lru_link_newest(mcpsess_lru *l, uint16_t at) {
+    mcpsess_i_lru_node *node = &l->i.nodes[at];
+    node->newer = MCPSESS_I_NIL;
+    node->older = l->i.newest;
+    if (l->i.newest == MCPSESS_I_NIL) l->i.oldest = at;
+    else l->i.nodes[l->i.newest].newer = at;
+    l->i.newest = at;
+}
+
+static void mcpsess_i_lru_refresh(mcpsess_lru *l, uint16_t at) {
+    if (l->i.newest == at) return;
+    mcpsess_i_lru_unlink(l, at);
+    mcpsess_i_lru_link_newest(l, at);
+}
+
+static void mcpsess_i_lru_remove(mcpsess_lru *l, uint16_t at) {
+    mcpsess_i_lru_node *node = &l->i.nodes[at];
+    uint16_t *link = mcpsess_i_lru_bucket(l, node->hash);
+    while (*link != at) link = &l->i.nodes[*link].chain;
+    *link = node->chain;
+    mcpsess_i_lru_unlink(l, at);
+    node->key_len = 0; /* marks it free: no key is empty */
+    node->chain = l->i.free;
+    l->i.free = at;
+    l->i.len--;
+}
+
+/* A free node, taken from the least recent entry if need be. */
+static uint16_t mcpsess_i_lru_take(mcpsess_lru *l) {
+    uint16_t at;
+    if (l->i.free == MCPSESS_I_NIL) {
+        mcpsess_i_lru_remove(l, l->i.oldest);
+        l->stats.evictions++;
+    }
+    at = l->i.free;
+    l->i.free = l->i.nodes[at].chain;
+    l->i.len++;
+    if (l->i.len > l->stats.high_water) l->stats.high_water = l->i.len;
+    return at;
+}
+
+static bool mcpsess_i_lru_expired(const mcpsess_lru *l, uint16_t at, uint64_t now_ms) {
+    return l->i.nodes[at].expires_ms <= now_ms && l->i.nodes[at].expires_ms != MCPSESS_NEVER;
+}
+
+static int mcpsess_i_lru_state(const mcpsess_lru *l, uint16_t at) {
+    return (l->i.nodes[at].flags & MCPSESS_I_LRU_STALE) != 0 ? MCPSESS_STALE : MCPSESS_OK;
+}
+
+static void mcpsess_i_lru_show(const mcpsess_lru *l, uint16_t at, mcpsess_lru_entry *entry) {
+    entry->key = mcpsess_i_lru_key(l, at);
+    entry->value = mcpsess_i_lru_value(l, at);
+    entry->expires_ms = l->i.nodes[at].expires_ms;
+    entry->stale = mcpsess_i_lru_state(l, at) == MCPSESS_STALE;
+}
+
+MCPSESS_API int mcpsess_lru_get(mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, mcpsess_str *value) {
+    uint16_t at;
+    int state;
+    if (!mcpsess_i_lru_ready(l) || value == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
+    at = mcpsess_i_lru_lookup(l, key);
+    if (at != MCPSESS_I_NIL && mcpsess_i_lru_expired(l, at, now_ms)) {
+        mcpsess_i_lru_remove(l, at);
+        l->stats.expirations++;
+        at = MCPSESS_I_NIL;
+    }
+    if (at == MCPSESS_I_NIL) {
+        *value = mcpsess_str_of(NULL, 0);
+        l->stats.misses++;
+        return MCPSESS_MISS;
+    }
+    mcpsess_i_lru_refresh(l, at);
+    *value = mcpsess_i_lru_value(l, at);
+    state = mcpsess_i_lru_state(l, at);
+    if (state == MCPSESS_OK) l->stats.hits++;
+    else l->stats.stale_hits++;
+    return state;
+}
+
+MCPSESS_API int mcpsess_lru_peek(const mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, mcpsess_lru_entry *entry) {
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(l) || entry == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
+    memset(entry, 0, sizeof *entry);
+    at = mcpsess_i_lru_lookup(l, key);
+    if (at == MCPSESS_I_NIL || mcpsess_i_lru_expired(l, at, now_ms)) return MCPSESS_MISS;
+    mcpsess_i_lru_show(l, at, entry);
+    return mcpsess_i_lru_state(l, at);
+}
+
+MCPSESS_API int mcpsess_lru_put(mcpsess_lru *l, mcpsess_str key, mcpsess_str value, uint64_t expires_ms) {
+    mcpsess_i_lru_node *node;
+    uint16_t at, *head;
+    uint32_t hash;
+    if (!mcpsess_i_lru_ready(l) || mcpsess_i_str_bad(key) || mcpsess_i_str_bad(value)) return MCPSESS_E_ARG;
+    if (key.len == 0) return MCPSESS_E_ARG;
+    if (key.len > l->i.key_max || value.len > l->i.value_max) return MCPSESS_E_TOOBIG;
+    hash = l->i.hash(l->i.seed, key);
+    at = mcpsess_i_lru_find(l, hash, key);
+    if (at != MCPSESS_I_NIL) {
+        node = &l->i.nodes[at];
+        mcpsess_i_lru_refresh(l, at);
+    } else {
+        at = mcpsess_i_lru_take(l);
+        node = &l->i.nodes[at];
+        head = mcpsess_i_lru_bucket(l, hash);
+        node->hash = hash;
+        node->key_len = (uint16_t)key.len;
+        node->chain = *head;
+        *head = at;
+        mcpsess_i_lru_link_newest(l, at);
+        memcpy(mcpsess_i_lru_slot(l, at), key.ptr, key.len);
+    }
+    node->expires_ms = expires_ms;
+    node->flags = 0;
+    node->value_len = (uint16_t)value.len;
+    mcpsess_i_copy(mcpsess_i_lru_slot(l, at) + l->i.key_max, value.ptr, value.len);
+    return MCPSESS_OK;
+}
+
+/* What touch, mark and del begin with. */
+static int mcpsess_i_lru_at(const mcpsess_lru *l, mcpsess_str key, uint16_t *at) {
+    if (!mcpsess_i_lru_ready(l) || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
+    *at = mcpsess_i_lru_lookup(l, key);
+    return *at == MCPSESS_I_NIL ? MCPSESS_MISS : MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_lru_touch(mcpsess_lru *l, mcpsess_str key, uint64_t expires_ms) {
+    uint16_t at;
+    int rc = mcpsess_i_lru_at(l, key, &at);
+    if (rc == MCPSESS_OK) l->i.nodes[at].expires_ms = expires_ms;
+    return rc;
+}
+
+MCPSESS_API int mcpsess_lru_mark(mcpsess_lru *l, mcpsess_str key) {
+    uint16_t at;
+    int rc = mcpsess_i_lru_at(l, key, &at);
+    if (rc == MCPSESS_OK) l->i.nodes[at].flags |= MCPSESS_I_LRU_STALE;
+    return rc;
+}
+
+MCPSESS_API int mcpsess_lru_del(mcpsess_lru *l, mcpsess_str key) {
+    uint16_t at;
+    int rc = mcpsess_i_lru_at(l, key, &at);
+    if (rc == MCPSESS_OK) mcpsess_i_lru_remove(l, at);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_lru_evict(mcpsess_lru *l, mcpsess_lru_entry *entry) {
+    if (!mcpsess_i_lru_ready(l)) return MCPSESS_E_ARG;
+    if (l->i.len == 0) return MCPSESS_MISS;
+    if (entry != NULL) mcpsess_i_lru_show(l, l->i.oldest, entry);
+    mcpsess_i_lru_remove(l, l->i.oldest);
+    l->stats.evictions++;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API void mcpsess_lru_clear(mcpsess_lru *l) {
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(l)) return;
+    l->i.free = MCPSESS_I_NIL;
+    for (at = l->i.capacity; at-- > 0;) {
+        l->i.heads[at] = MCPSESS_I_NIL;
+        l->i.nodes[at].key_len = 0;
+        l->i.nodes[at].chain = l->i.free;
+        l->i.free = at;
+    }
+    l->i.newest = l->i.oldest = MCPSESS_I_NIL;
+    l->i.len = 0;
+}
+
+/* The cursor is the next entry + 1, so that the one just shown may go; NIL: none is left. */
+MCPSESS_API int mcpsess_lru_next(const mcpsess_lru *l, uint16_t *cursor, mcpsess_lru_entry *entry) {
+    uint16_t at, next;
+    if (!mcpsess_i_lru_ready(l) || cursor == NULL || entry == NULL) return MCPSESS_E_ARG;
+    at = *cursor == 0 ? l->i.oldest : (uint16_t)(*cursor - 1u);
+    if (*cursor == MCPSESS_I_NIL || at == MCPSESS_I_NIL) return MCPSESS_END;
+    if (at >= l->i.capacity || l->i.nodes[at].key_len == 0) return MCPSESS_E_ARG;
+    next = l->i.nodes[at].newer;
+    *cursor = next == MCPSESS_I_NIL ? (uint16_t)MCPSESS_I_NIL : (uint16_t)(next + 1u);
+    mcpsess_i_lru_show(l, at, entry);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API uint16_t mcpsess_lru_len(const mcpsess_lru *l) {
+    return mcpsess_i_lru_ready(l) ? l->i.len : 0;
+}
+
+/* From oldest to newest: links agree both ways, and every key hashes to what its node says. */
+static bool mcpsess_i_lru_list_holds(const mcpsess_lru *l) {
+    uint16_t at = l->i.oldest, older = MCPSESS_I_NIL, n;
+    for (n = 0; n < l->i.len; n++) {
+        const mcpsess_i_lru_node *node;
+        if (at >= l->i.capacity) return false;
+        node = &l->i.nodes[at];
+        if (node->older != older || node->key_len == 0) return false;
+        if (node->key_len > l->i.key_max || node->value_len > l->i.value_max) return false;
+        if (l->i.hash(l->i.seed, mcpsess_i_lru_key(l, at)) != node->hash) return false;
+        older = at;
+        at = node->newer;
+    }
+    return at == MCPSESS_I_NIL && l->i.newest == older;
+}
+
+/* The buckets hold len entries in all, each in the bucket of its hash. */
+static bool mcpsess_i_lru_buckets_hold(const mcpsess_lru *l) {
+    uint32_t found = 0;
+    uint16_t bucket, at;
+    for (bucket = 0; bucket < l->i.capacity; bucket++) {
+        for (at = l->i.heads[bucket]; at != MCPSESS_I_NIL; at = l->i.nodes[at].chain) {
+            if (at >= l->i.capacity || ++found > l->i.len || l->i.nodes[at].key_len == 0) return false;
+            if (mcpsess_i_lru_bucket(l, l->i.nodes[at].hash) != &l->i.heads[bucket]) return false;
+        }
+    }
+    return found == l->i.len;
+}
+
+static bool mcpsess_i_lru_free_holds(const mcpsess_lru *l) {
+    uint32_t found = 0;
+    uint16_t at;
+    for (at = l->i.free; at != MCPSESS_I_NIL; at = l->i.nodes[at].chain) {
+        if (at >= l->i.capacity || ++found > l->i.capacity || l->i.nodes[at].key_len != 0) return false;
+    }
+    return found + l->i.len == l->i.capacity;
+}
+
+MCPSESS_API int mcpsess_lru_check(const mcpsess_lru *l) {
+    if (!mcpsess_i_lru_ready(l)) return MCPSESS_E_ARG;
+    if (l->i.len > l->i.capacity || l->stats.high_water > l->i.capacity) return MCPSESS_E_CORRUPT;
+    if (!mcpsess_i_lru_list_holds(l) || !mcpsess_i_lru_buckets_hold(l)) return MCPSESS_E_CORRUPT;
+    return mcpsess_i_lru_free_holds(l) ? MCPSESS_OK : MCPSESS_E_CORRUPT;
+}
+
+/* ==== eventid ==== */
+/* uses: base */
+
+MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *out) {
+    size_t mark;
+    if (id == NULL || out == NULL || mcpsess_i_str_bad(id->session) || mcpsess_i_str_bad(id->stream)) return MCPSESS_E_ARG;
+    if (id->sequence > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    mark = out->len;
+    mcpsess_buf_put_b64(out, id->session);
+    mcpsess_buf_put_char(out, ':');
+    mcpsess_buf_put_b64(out, id->stream);
+    mcpsess_buf_put_char(out, ':');
+    if (id->epoch != 0) {
+        mcpsess_buf_put_u64(out, id->epoch);
+        mcpsess_buf_put_char(out, ':');
+    }
+    mcpsess_buf_put_u64(out, id->sequence);
+    return mcpsess_i_buf_settle(out, mark);
+}
+
+/* Cuts *text at its first colon. -> false if it has none */
+static bool mcpsess_i_eventid_part(mcpsess_str *text, mcpsess_str *part) {
+    size_t n;
+    for (n = 0; n < text->len; n++) {
+        if (text->ptr[n] == ':') {
+            *part = mcpsess_str_of(text->ptr, n);
+            *text = mcpsess_str_of(text->ptr + n + 1, text->len - n - 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A decoded part is appended to mem, and *part points at it there. */
+static int mcpsess_i_eventid_unpack(mcpsess_str text, mcpsess_buf *mem, mcpsess_str *part) {
+    size_t mark = mem->len;
+    int rc = mcpsess_b64_decode(text, mem);
+    if (rc == MCPSESS_OK) *part = mcpsess_str_of(mem->len > mark ? mem->ptr + mark : NULL, mem->len - mark);
+    return rc;
+}
+
+static int mcpsess_i_eventid_numbers(mcpsess_str text, mcpsess_eventid *id) {
+    mcpsess_str epoch;
+    if (mcpsess_i_eventid_part(&text, &epoch)) {
+        if (mcpsess_u64_decode(epoch, UINT64_MAX, &id->epoch) != MCPSESS_OK || id->epoch == 0) return MCPSESS_E_FORMAT;
+    }
+    return mcpsess_u64_decode(text, (uint64_t)MCPSESS_SEQUENCE_MAX, &id->sequence);
+}
+
+static int mcpsess_i_eventid_parse(mcpsess_str text, mcpsess_buf *mem, mcpsess_eventid *id) {
+    mcpsess_str session, stream;
+    int rc;
+    if (!mcpsess_i_eventid_part(&text, &session)) return MCPSESS_E_FORMAT;
+    if (!mcpsess_i_eventid_part(&text, &stream)) return MCPSESS_E_FORMAT;
+    rc = mcpsess_i_eventid_numbers(text, id);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_eventid_unpack(session, mem, &id->session);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_eventid_unpack(stream, mem, &id->stream);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_eventid_decode(mcpsess_str text, mcpsess_buf *mem, mcpsess_eventid *id) {
+    size_t mark;
+    int rc;
+    if (id == NULL) return MCPSESS_E_ARG;
+    memset(id, 0, sizeof *id);
+    if (mem == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
+    mark = mem->len;
+    rc = mcpsess_i_eventid_parse(text, mem, id);
+    if (rc != MCPSESS_OK) {
+        memset(id, 0, sizeof *id);
+        mem->len = mark;
+    }
+    return rc;
+}
+
+/* ==== record ==== */
+/* uses: base */
+
+#define MCPSESS_I_RECORD_MAX 65535u
+
+MCPSESS_API int mcpsess_principal_check(const mcpsess_principal *who) {
+    if (who == NULL || mcpsess_i_str_bad(who->issuer) || mcpsess_i_str_bad(who->subject)) return MCPSESS_E_ARG;
+    if (who->issuer.len == 0 && who->subject.len == 0) return MCPSESS_OK;
+    if (who->issuer.len == 0 || who->subject.len == 0) return MCPSESS_E_PRINCIPAL;
+    if (who->issuer.len >= MCPSESS_PRINCIPAL_MAX || who->subject.len >= MCPSESS_PRINCIPAL_MAX - who->issuer.len) {
+        return MCPSESS_E_TOOBIG;
+    }
+    if (mcpsess_i_has_nul(who->issuer) || mcpsess_i_has_nul(who->subject)) return MCPSESS_E_PRINCIPAL;
+    return MCPSESS_OK;
+}
+
+static size_t mcpsess_i_principal_len(const mcpsess_principal *who) {
+    return who->issuer.len == 0 ? 0 : who->issuer.len + 1 + who->subject.len;
+}
+
+static bool mcpsess_i_principal_eq(const mcpsess_principal *a, const mcpsess_principal *b) {
+    bool issuer = mcpsess_str_eq_ct(a->issuer, b->issuer);
+    bool subject = mcpsess_str_eq_ct(a->subject, b->subject);
+    return issuer && subject;
+}
+
+/* MCP 2025-11-25, Session Management: visible ASCII. */
+static bool mcpsess_i_id_valid(mcpsess_str id, size_t max) {
+    size_t n;
+    if (mcpsess_i_str_bad(id) || id.len == 0 || id.len > max) return false;
+    for (n = 0; n < id.len; n++) {
+        if (id.ptr[n] < 0x21 || id.ptr[n] > 0x7E) return false;
+    }
+    return true;
+}
+
+/* A reader over encoded bytes: once something is missing it is `bad`, and everything after is empty. */
+typedef struct mcpsess_i_reader {
+    const char *ptr;
+    size_t left;
+    bool bad;
+} mcpsess_i_reader;
+
+static mcpsess_str mcpsess_i_take(mcpsess_i_reader *r, size_t n) {
+    mcpsess_str s = {NULL, 0};
+    if (r->bad || n > r->left) {
+        r->bad = true;
+        return s;
+    }
+    s = mcpsess_str_of(r->ptr, n);
+    r->ptr += n;
+    r->left -= n;
+    return s;
+}
+
+static uint64_t mcpsess_i_take_le(mcpsess_i_reader *r, unsigned bytes) {
+    mcpsess_str s = mcpsess_i_take(r, bytes);
+    uint64_t v = 0;
+    while (s.len > 0) v = v << 8 | (unsigned char)s.ptr[--s.len];
+    return v;
+}
+
+/* A slice behind its own length. */
+static mcpsess_str mcpsess_i_take_str(mcpsess_i_reader *r, unsigned length_bytes) {
+    return mcpsess_i_take(r, (size_t)mcpsess_i_take_le(r, length_bytes));
+}
+
+/* Version and principal: what every record begins with. */
+static mcpsess_principal mcpsess_i_take_owner(mcpsess_i_reader *r) {
+    mcpsess_principal who = {{NULL, 0}, {NULL, 0}};
+    mcpsess_str both;
+    size_t n = 0;
+    if (mcpsess_i_take_le(r, 1) != MCPSESS_RECORD_VERSION) r->bad = true;
+    both = mcpsess_i_take_str(r, 2);
+    if (both.len == 0) return who;
+    while (n < both.len && both.ptr[n] != '\0') n++;
+    if (n == both.len) {
+        r->bad = true;
+        return who;
+    }
+    who.issuer = mcpsess_str_of(both.ptr, n);
+    who.subject = mcpsess_str_of(both.ptr + n + 1, both.len - n - 1);
+    if (mcpsess_principal_check(&who) != MCPSESS_OK || both.len == 1) r->bad = true;
+    return who;
+}
+
+static mcpsess_i_reader mcpsess_i_reader_of(mcpsess_str bytes) {
+    mcpsess_i_reader r;
+    r.ptr = bytes.ptr;
+    r.left = bytes.len;
+    r.bad = false;
+    return r;
+}
+
+MCPSESS_API bool mcpsess_record_owned(mcpsess_str bytes, const mcpsess_principal *who) {
+    mcpsess_i_reader r = mcpsess_i_reader_of(bytes);
+    mcpsess_principal owner;
+    if (who == NULL || mcpsess_i_str_bad(bytes)) return false;
+    owner = mcpsess_i_take_owner(&r);
+    return !r.bad && mcpsess_i_principal_eq(&owner, who);
+}
+
+static void mcpsess_i_put_str(mcpsess_buf *b, mcpsess_str s, unsigned length_bytes) {
+    mcpsess_i_put_le(b, s.len, length_bytes);
+    mcpsess_buf_put(b, s);
+}
+
+MCPSESS_API int mcpsess_record_encode(const mcpsess_record *r, mcpsess_buf *out) {
+    int rc;
+    if (r == NULL || out == NULL || out->len != 0 || mcpsess_i_str_bad(r->backend)) return MCPSESS_E_ARG;
+    if (r->created_ms > MCPSESS_RECORD_TIME_MAX || r->updated_ms > MCPSESS_RECORD_TIME_MAX) return MCPSESS_E_ARG;
+    if (!mcpsess_i_id_valid(r->id, 255)) return MCPSESS_E_ID;
+    rc = mcpsess_principal_check(&r->principal);
+    if (rc != MCPSESS_OK) return rc;
+    if (r->backend.len > UINT16_MAX || out->overflow) return MCPSESS_E_TOOBIG;
+    mcpsess_i_put_le(out, MCPSESS_RECORD_VERSION, 1);
+    mcpsess_i_put_le(out, mcpsess_i_principal_len(&r->principal), 2);
+    mcpsess_buf_put(out, r->principal.issuer);
+    if (r->principal.issuer.len != 0) mcpsess_buf_put_char(out, '\0');
+    mcpsess_buf_put(out, r->principal.subject);
+    mcpsess_i_put_le(out, r->state, 1);
+    mcpsess_i_put_le(out, r->created_ms, 6);
+    mcpsess_i_put_le(out, r->updated_ms, 6);
+    mcpsess_i_put_str(out, r->id, 1);
+    mcpsess_i_put_str(out, r->backend, 2);
+    mcpsess_i_put_le(out, r->pair_count, 2);
+    mcpsess_buf_put(out, r->i.pairs);
+    if (out->len > MCPSESS_I_RECORD_MAX) out->overflow = true;
+    return mcpsess_i_buf_settle(out, 0);
+}
+
+/* The pairs are the rest of the record: all there, sorted, each key once. */
+static bool mcpsess_i_pairs_hold(mcpsess_i_reader r, uint16_t count) {
+    mcpsess_str last = {NULL, 0};
+    uint16_t n;
+    for (n = 0; n < count; n++) {
+        mcpsess_str key = mcpsess_i_take_str(&r, 2);
+        (void)mcpsess_i_take_str(&r, 2);
+        if (r.bad || mcpsess_str_order(last, key) >= 0) return false; /* an empty key is not after the empty `last` */
+        last = key;
+    }
+    return r.left == 0;
+}
+
+MCPSESS_API int mcpsess_record_decode(mcpsess_str bytes, mcpsess_record *r) {
+    mcpsess_i_reader in = mcpsess_i_reader_of(bytes);
+    if (r == NULL) return MCPSESS_E_ARG;
+    memset(r, 0, sizeof *r);
+    if (mcpsess_i_str_bad(bytes)) return MCPSESS_E_ARG;
+    if (bytes.len > MCPSESS_I_RECORD_MAX) return MCPSESS_E_FORMAT;
+    r->principal = mcpsess_i_take_owner(&in);
+    r->state = (uint8_t)mcpsess_i_take_le(&in, 1);
+    r->created_ms = mcpsess_i_take_le(&in, 6);
+    r->updated_ms = mcpsess_i_take_le(&in, 6);
+    r->id = mcpsess_i_take_str(&in, 1);
+    r->backend = mcpsess_i_take_str(&in, 2);
+    r->pair_count = (uint16_t)mcpsess_i_take_le(&in, 2);
+    r->i.pairs = mcpsess_str_of(in.ptr, in.left);
+    if (in.bad || !mcpsess_i_id_valid(r->id, 255) || !mcpsess_i_pairs_hold(in, r->pair_count)) {
+        memset(r, 0, sizeof *r);
+        return MCPSESS_E_FORMAT;
+    }
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_record_next(const mcpsess_record *r, size_t *cursor, mcpsess_str *key, mcpsess_str *value) {
+    mcpsess_i_reader in;
+    if (r == NULL || cursor == NULL || key == NULL || value == NULL) return MCPSESS_E_ARG;
+    if (*cursor > r->i.pairs.len) return MCPSESS_E_ARG;
+    if (*cursor == r->i.pairs.len) return MCPSESS_END;
+    in = mcpsess_i_reader_of(mcpsess_str_of(r->i.pairs.ptr + *cursor, r->i.pairs.len - *cursor));
+    *key = mcpsess_i_take_str(&in, 2);
+    *value = mcpsess_i_take_str(&in, 2);
+    if (in.bad) return MCPSESS_E_ARG; /* a cursor that no call here returned */
+    *cursor = r->i.pairs.len - in.left;
+    return MCPSESS_OK;
+}
+
+/* Where a key is among the pairs, or would go: [*from, *to), empty if it is not there. */
+static bool mcpsess_i_pair_find(const mcpsess_record *r, mcpsess_str key, size_t *from, size_t *to, mcpsess_str *value) {
+    mcpsess_str k;
+    size_t cursor = 0;
+    *from = *to = 0;
+    while (mcpsess_record_next(r, &cursor, &k, value) == MCPSESS_OK) {
+        int order = mcpsess_str_order(k, key);
+        if (order > 0) break;
+        *to = cursor;
+        if (order == 0) return true;
+        *from = cursor;
+    }
+    *to = *from;
+    return false;
+}
+
+MCPSESS_API int mcpsess_record_get(const mcpsess_record *r, mcpsess_str key, mcpsess_str *value) {
+    size_t from, to;
+    if (r == NULL || value == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
+    if (mcpsess_i_pair_find(r, key, &from, &to, value)) return MCPSESS_OK;
+    *value = mcpsess_str_of(NULL, 0);
+    return MCPSESS_MISS;
+}
+
+/* Makes the part [from, to) of buf's pairs `bytes` long, and their number `count`. */
+static char *mcpsess_i_pair_gap(mcpsess_buf *buf, const mcpsess_record *r, size_t from, size_t to, size_t bytes,
+                                unsigned count) {
+    char *pairs = buf->ptr + (buf->len - r->i.pairs.len);
+    mcpsess_buf at;
+    if (to < r->i.pairs.len) memmove(pairs + from + bytes, pairs + to, r->i.pairs.len - to);
+    buf->len = buf->len - (to - from) + bytes;
+    mcpsess_buf_init(&at, pairs - 2, 2);
+    mcpsess_i_put_le(&at, count, 2);
+    return pairs + from;
+}
+
+MCPSESS_API int mcpsess_record_put(mcpsess_buf *buf, mcpsess_str key, mcpsess_str value) {
+    mcpsess_record r;
+    mcpsess_str old;
+    mcpsess_buf at;
+    size_t from, to, room, bytes;
+    bool there;
+    if (buf == NULL || mcpsess_i_str_bad(key) || mcpsess_i_str_bad(value) || key.len == 0) return MCPSESS_E_ARG;
+    if (mcpsess_record_decode(mcpsess_buf_str(buf), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    there = mcpsess_i_pair_find(&r, key, &from, &to, &old);
+    room = (buf->cap < MCPSESS_I_RECORD_MAX ? buf->cap : MCPSESS_I_RECORD_MAX) - (buf->len - (to - from));
+    if (room < 4 || key.len > room - 4 || value.len > room - 4 - key.len) return MCPSESS_E_TOOBIG;
+    bytes = 4 + key.len + value.len;
+    mcpsess_buf_init(&at, mcpsess_i_pair_gap(buf, &r, from, to, bytes, r.pair_count + (there ? 0u : 1u)), bytes);
+    mcpsess_i_put_str(&at, key, 2);
+    mcpsess_i_put_str(&at, value, 2);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key) {
+    mcpsess_record r;
+    mcpsess_str old;
+    size_t from, to;
+    if (buf == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
+    if (mcpsess_record_decode(mcpsess_buf_str(buf), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (!mcpsess_i_pair_find(&r, key, &from, &to, &old)) return MCPSESS_MISS;
+    (void)mcpsess_i_pair_gap(buf, &r, from, to, 0, r.pair_count - 1u);
+    return MCPSESS_OK;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MCPSESS_IMPLEMENTATION */
+
 /*
    mcpsess is available under either of two licences; choose the one you like.
 
