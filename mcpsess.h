@@ -32,14 +32,14 @@
 
    EXAMPLE
        MCPSESS_MEMSTORE_STORAGE(ram, 64, 0, 256);                  // 64 records of at most 256 bytes, no leases
-       MCPSESS_SESSION_STORAGE(tier, 16, 256, 2, 256);             // 16 of them local, 2 requests in flight
+       MCPSESS_SESSION_STORAGE(tier, 16, 256, 2, 256);             // 16 of them local, 2 requests under way
 
        mcpsess_memstore store;  mcpsess_memstore_desc md = mcpsess_memstore_desc_default();
        mcpsess_sessions table;  mcpsess_session_desc  sd = mcpsess_session_desc_default();
        mcpsess_op op;           mcpsess_op_init(&op, 0);
 
        md.records = 64;  md.value_max = 256;
-       sd.capacity = 16; sd.slot_max = 256; sd.flights = 2; sd.record_max = 256;
+       sd.capacity = 16; sd.slot_max = 256; sd.lanes = 2; sd.record_max = 256;
        mcpsess_memstore_init(&store, &md, ram.bytes, sizeof ram.bytes);
        sd.store = mcpsess_memstore_store(&store);
        mcpsess_session_init(&table, &sd, tier.bytes, sizeof tier.bytes);
@@ -241,7 +241,7 @@ typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
     X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")                  \
     X(STORE_FULL, 7, "store full, new record refused; number: records")                        \
     X(EVICTED, 8, "store full, least recently used record dropped")                            \
-    X(TIMED_OUT, 9, "operation met its deadline; number: ms it was given")
+    X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")
 
 enum {
 #define MCPSESS_I_ITEM(name, number, text) MCPSESS_ITEM_##name = (number),
@@ -483,7 +483,7 @@ struct mcpsess_op {
         mcpsess_principal who;
         mcpsess_buf *out;
         uint64_t deadline_ms;
-        uint16_t flight;
+        uint16_t lane;
         uint8_t kind, mode;
         int rc;
     } i;
@@ -518,11 +518,11 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    PUT upsert      key owner value ttl_ms                   OK, EXISTS: the key is another owner's
        create      key value ttl_ms                         OK, EXISTS
        update      key owner value ttl_ms                   OK, MISS: absent, or another owner's
-       cas         key owner value expect ttl_ms            OK, LOST: other bytes are stored, MISS
+       cas         key owner value expect ttl_ms            OK, LOST: other bytes are stored, MISS as in update
    DEL             key owner                                OK, MISS
    DEL_EQUAL       key owner expect                         OK, LOST, MISS
    TOUCH           key owner ttl_ms                         OK (left_ms), MISS
-   SWEEP           -                                        OK (count): expired records removed; a no-op where keys expire
+   SWEEP           -                                        OK (count): what has expired is removed; a no-op where keys expire
    LEASE_ACQUIRE   key value (the token) ttl_ms             OK (fence): held, also if this token held it; BUSY (left_ms)
    LEASE_EXTEND    key value ttl_ms                         OK (fence), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
@@ -671,14 +671,14 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
 
    So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never touches the
    local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to finish, and its result
-   still reaches the local tier and whoever else waits. With all flights busy an op waits in line for one.
+   still reaches the local tier and whoever else waits. With all lanes busy an op waits in line for one.
    A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
     mcpsess_store store;
     uint16_t capacity;    /* entries of the local tier, 0..65534; 0: none, every load asks the store */
     uint16_t slot_max;    /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
-    uint16_t flights;     /* requests under way at a time, 1..65534 */
+    uint16_t lanes;     /* requests under way at a time, 1..65534 */
     uint16_t record_max;  /* bytes of a record, 1..65535 */
     uint64_t ttl_ms;      /* sliding; default 30 min */
     uint64_t max_age_ms;  /* served without asking at most this long; default 60 s */
@@ -691,10 +691,10 @@ typedef struct mcpsess_session_desc {
 } mcpsess_session_desc;
 
 typedef struct mcpsess_session_stats {
-    uint32_t local_hits;   /* loads served without a request */
+    uint32_t local_hits;   /* ops served without a request */
     uint32_t requests;     /* store requests begun */
     uint32_t shared;       /* loads that joined a request under way */
-    uint32_t queued;       /* ops that had to wait for a flight */
+    uint32_t queued;       /* ops that had to wait for a lane */
     uint32_t served_stale; /* loads served with the store away */
     uint32_t not_promoted; /* larger than a slot */
     uint32_t overtaken;    /* loads not kept because a write came in between */
@@ -703,37 +703,39 @@ typedef struct mcpsess_session_stats {
     uint32_t timeouts;
 } mcpsess_session_stats;
 
-typedef struct mcpsess_i_flight {
+typedef struct mcpsess_i_lane {
     mcpsess_request request;
     mcpsess_buf out;
-    mcpsess_op *waiters;  /* first come first served */
-    uint64_t started_ms;  /* before the request left: TTLs are counted from here */
-    uint8_t state;        /* MCPSESS_I_FREE ... */
-    bool overtaken;       /* a write of the same id was done meanwhile: not joined, not kept */
-} mcpsess_i_flight;
+    mcpsess_op *waiters; /* first come first served */
+    uint64_t started_ms; /* before the request left: TTLs are counted from here */
+    uint8_t kind;        /* as op.i.kind */
+    bool busy;
+    bool overtaken;      /* a write of the same id was done meanwhile: not joined, not kept */
+} mcpsess_i_lane;
 
 typedef struct mcpsess_sessions {
     mcpsess_session_stats stats;
     struct {
         mcpsess_session_desc desc;
         mcpsess_lru tier;
-        mcpsess_i_flight *flights;
-        char *bytes;       /* per flight: id, principal, record */
-        mcpsess_op *queue; /* ops without a flight, oldest first */
-        uint16_t busy;     /* flights not free */
+        mcpsess_i_lane *lanes;
+        char *bytes;       /* MCPSESS_I_LANE_BYTES for each lane */
+        mcpsess_op *queue; /* ops without a lane, oldest first */
+        uint16_t busy;     /* lanes not free */
         bool stepping;     /* a thread is inside the store */
-        bool closed;
+        bool closed, store_closed;
         uint32_t ready;    /* MCPSESS_I_READY after init */
     } i;
 } mcpsess_sessions;
 
 #define MCPSESS_I_SLOT_HEAD 16u /* per local entry: when it was confirmed, until when it is fresh */
-#define MCPSESS_I_FLIGHT_BYTES(record_max) (MCPSESS_ID_MAX + MCPSESS_PRINCIPAL_MAX + (uint64_t)(record_max))
-#define MCPSESS_SESSION_BYTES(capacity, slot_max, flights, record_max)                                              \
+#define MCPSESS_I_LANE_BYTES(record_max) /* id, principal, then what a local slot holds */ \
+    (MCPSESS_ID_MAX + MCPSESS_PRINCIPAL_MAX + MCPSESS_I_SLOT_HEAD + (uint64_t)(record_max))
+#define MCPSESS_SESSION_BYTES(capacity, slot_max, lanes, record_max)                                              \
     (MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(capacity, MCPSESS_ID_MAX, MCPSESS_I_SLOT_HEAD + (uint64_t)(slot_max))) +   \
-     (uint64_t)(flights) * (sizeof(mcpsess_i_flight) + MCPSESS_I_FLIGHT_BYTES(record_max)))
-#define MCPSESS_SESSION_STORAGE(name, capacity, slot_max, flights, record_max) \
-    MCPSESS_I_STORAGE(name, MCPSESS_SESSION_BYTES(capacity, slot_max, flights, record_max))
+     (uint64_t)(lanes) * (sizeof(mcpsess_i_lane) + MCPSESS_I_LANE_BYTES(record_max)))
+#define MCPSESS_SESSION_STORAGE(name, capacity, slot_max, lanes, record_max) \
+    MCPSESS_I_STORAGE(name, MCPSESS_SESSION_BYTES(capacity, slot_max, lanes, record_max))
 
 MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void);
 MCPSESS_API size_t mcpsess_session_bytes(const mcpsess_session_desc *d); /* 0 if out of range */
@@ -1214,8 +1216,20 @@ static void mcpsess_i_unlock(const mcpsess_lock *l) {
     if (l->unlock != NULL) l->unlock(l->user);
 }
 
-static void mcpsess_i_log(const mcpsess_log *l, int level, int item, mcpsess_str key, uint64_t number) {
-    if (l->log != NULL) l->log(l->user, level, item, key, number);
+/* What a step has to tell; logged when the object is unlocked again. */
+typedef struct mcpsess_i_note {
+    int level, item; /* item 0: nothing */
+    uint64_t number;
+} mcpsess_i_note;
+
+static void mcpsess_i_note_set(mcpsess_i_note *note, int level, int item, uint64_t number) {
+    note->level = level;
+    note->item = item;
+    note->number = number;
+}
+
+static void mcpsess_i_note_log(const mcpsess_i_note *note, const mcpsess_log *log, mcpsess_str key) {
+    if (note->item != 0 && log->log != NULL) log->log(log->user, note->level, note->item, key, note->number);
 }
 
 /* ==== lru ==== */
@@ -1847,6 +1861,1111 @@ MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key) {
     if (!mcpsess_i_pair_find(&r, key, &from, &to, &old)) return MCPSESS_MISS;
     (void)mcpsess_i_pair_gap(buf, &r, from, to, 0, r.pair_count - 1u);
     return MCPSESS_OK;
+}
+
+/* ==== op ==== */
+/* uses: nothing */
+
+MCPSESS_API void mcpsess_op_init(mcpsess_op *op, uint32_t timeout_ms) {
+    if (op == NULL) return;
+    memset(op, 0, sizeof *op);
+    op->timeout_ms = timeout_ms;
+    op->i.rc = MCPSESS_E_STATE;
+}
+
+MCPSESS_API int mcpsess_poll(mcpsess_op *op, uint64_t now_ms) {
+    if (op == NULL) return MCPSESS_E_ARG;
+    return op->i.cls != NULL ? op->i.cls->poll(op, now_ms) : op->i.rc;
+}
+
+MCPSESS_API void mcpsess_cancel(mcpsess_op *op) {
+    if (op != NULL && op->i.cls != NULL) op->i.cls->cancel(op);
+}
+
+MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms) {
+    return op != NULL && op->i.cls != NULL ? op->i.cls->next_due(op, now_ms) : MCPSESS_NEVER;
+}
+
+MCPSESS_API unsigned mcpsess_want(mcpsess_op *op) {
+    return op != NULL && op->i.cls != NULL ? op->i.cls->want(op) : 0;
+}
+
+MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook *hook) {
+    if (op == NULL || hook == NULL || hook->now_ms == NULL || hook->wait == NULL) return MCPSESS_E_ARG;
+    while (begun == MCPSESS_PENDING) {
+        uint64_t due_ms = mcpsess_next_due(op, hook->now_ms(hook->user));
+        if (hook->wait(hook->user, mcpsess_want(op), due_ms) != 0) mcpsess_cancel(op);
+        begun = mcpsess_poll(op, hook->now_ms(hook->user));
+    }
+    return begun;
+}
+
+/* ==== memstore ==== */
+/* uses: base lru record store */
+
+MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
+    mcpsess_memstore_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+static mcpsess_lru_desc mcpsess_i_memstore_table(const mcpsess_memstore_desc *d, uint16_t capacity, uint16_t value_max) {
+    mcpsess_lru_desc l = mcpsess_lru_desc_default();
+    l.capacity = capacity;
+    l.key_max = MCPSESS_ID_MAX;
+    l.value_max = value_max;
+    l.hash = d->hash;
+    memcpy(l.seed, d->seed, sizeof l.seed);
+    return l;
+}
+
+MCPSESS_API size_t mcpsess_memstore_bytes(const mcpsess_memstore_desc *d) {
+    uint64_t bytes;
+    if (d == NULL || d->records == 0 || d->records > MCPSESS_LRU_MAX || d->leases > MCPSESS_LRU_MAX) return 0;
+    if (d->value_max == 0) return 0;
+    bytes = MCPSESS_MEMSTORE_BYTES(d->records, d->leases, d->value_max);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstore_desc *d, void *mem, size_t mem_len) {
+    mcpsess_lru_desc table;
+    size_t records;
+    int rc;
+    if (m == NULL || d == NULL || (d->lock.lock == NULL) != (d->lock.unlock == NULL)) return MCPSESS_E_ARG;
+    memset(m, 0, sizeof *m);
+    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_memstore_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    table = mcpsess_i_memstore_table(d, d->records, d->value_max);
+    records = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
+    rc = mcpsess_lru_init(&m->i.records, &table, mem, mem_len);
+    if (rc == MCPSESS_OK && d->leases != 0) {
+        table = mcpsess_i_memstore_table(d, d->leases, MCPSESS_I_LEASE_BYTES);
+        rc = mcpsess_lru_init(&m->i.leases, &table, (char *)mem + records, mem_len - records);
+    }
+    m->i.fence = d->fence_base;
+    m->i.quiet_until_ms = MCPSESS_NEVER;
+    m->i.lock = d->lock;
+    m->i.log = d->log;
+    m->i.evict = d->evict;
+    return rc;
+}
+
+/* Drops what has expired. *earliest is when the next entry will. */
+static uint16_t mcpsess_i_memstore_purge(mcpsess_memstore *m, mcpsess_lru *table, uint64_t now_ms, uint64_t *earliest) {
+    mcpsess_lru_entry entry;
+    uint16_t cursor = 0, dropped = 0;
+    *earliest = MCPSESS_NEVER;
+    while (mcpsess_lru_next(table, &cursor, &entry) == MCPSESS_OK) {
+        if (mcpsess_time_left(now_ms, entry.expires_ms) == 0) {
+            (void)mcpsess_lru_del(table, entry.key);
+            dropped++;
+        } else if (entry.expires_ms < *earliest) {
+            *earliest = entry.expires_ms;
+        }
+    }
+    m->stats.expired += dropped;
+    return dropped;
+}
+
+/* Room for one more record. A full store is searched for expired ones only when there can be one. */
+static int mcpsess_i_memstore_room(mcpsess_memstore *m, uint64_t now_ms, mcpsess_i_note *note) {
+    if (m->i.records.i.len < m->i.records.i.capacity) return MCPSESS_OK;
+    if (now_ms >= m->i.quiet_until_ms) {
+        if (mcpsess_i_memstore_purge(m, &m->i.records, now_ms, &m->i.quiet_until_ms) != 0) return MCPSESS_OK;
+    }
+    if (m->i.evict) {
+        m->stats.evicted++; /* the put will drop it */
+        mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_EVICTED, m->stats.evicted);
+        return MCPSESS_OK;
+    }
+    m->stats.refused++;
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FULL, m->i.records.i.len);
+    return MCPSESS_E_FULL;
+}
+
+/* The entry of a key, if it has not expired. */
+static uint16_t mcpsess_i_memstore_live(mcpsess_memstore *m, mcpsess_lru *table, mcpsess_str key, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_lru_lookup(table, key);
+    if (at == MCPSESS_I_NIL || !mcpsess_i_lru_expired(table, at, now_ms)) return at;
+    mcpsess_i_lru_remove(table, at);
+    m->stats.expired++;
+    return MCPSESS_I_NIL;
+}
+
+/* May this request see that record? */
+static bool mcpsess_i_memstore_owns(mcpsess_memstore *m, const mcpsess_request *r, uint16_t at, mcpsess_i_note *note) {
+    if (!r->guarded || mcpsess_record_owned(mcpsess_i_lru_value(&m->i.records, at), &r->owner)) return true;
+    m->stats.foreign++;
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, m->stats.foreign);
+    return false;
+}
+
+/* The rule of every store: refresh a TTL only when less than half of it is left. -> TTL left */
+static uint64_t mcpsess_i_memstore_slide(mcpsess_memstore *m, const mcpsess_request *r, uint16_t at, uint64_t now_ms) {
+    mcpsess_i_lru_node *node = &m->i.records.i.nodes[at];
+    if (r->ttl_ms != 0) mcpsess_i_lru_refresh(&m->i.records, at);
+    if (mcpsess_time_left(now_ms, node->expires_ms) < r->ttl_ms / 2) {
+        node->expires_ms = mcpsess_time_add(now_ms, r->ttl_ms);
+    }
+    return mcpsess_time_left(now_ms, node->expires_ms);
+}
+
+static int mcpsess_i_memstore_read(mcpsess_memstore *m, mcpsess_request *r, uint16_t at, uint64_t now_ms) {
+    mcpsess_str value = mcpsess_i_lru_value(&m->i.records, at);
+    if (r->kind == MCPSESS_GET && r->out != NULL) {
+        r->need = value.len;
+        if (!mcpsess_i_buf_fits(r->out, value.len)) return MCPSESS_E_TOOBIG;
+        mcpsess_buf_put(r->out, value);
+    }
+    r->left_ms = mcpsess_i_memstore_slide(m, r, at, now_ms);
+    return MCPSESS_OK;
+}
+
+/* May the put go on, with what is there now? */
+static int mcpsess_i_memstore_put_rule(mcpsess_memstore *m, const mcpsess_request *r, uint16_t at, mcpsess_i_note *note) {
+    if (at == MCPSESS_I_NIL) {
+        return r->mode == MCPSESS_PUT_UPDATE || r->mode == MCPSESS_PUT_CAS ? MCPSESS_MISS : MCPSESS_OK;
+    }
+    if (r->mode == MCPSESS_PUT_CREATE) return MCPSESS_EXISTS;
+    if (!mcpsess_i_memstore_owns(m, r, at, note)) {
+        return r->mode == MCPSESS_PUT_UPSERT ? MCPSESS_EXISTS : MCPSESS_MISS;
+    }
+    if (r->mode == MCPSESS_PUT_CAS && !mcpsess_str_eq(mcpsess_i_lru_value(&m->i.records, at), r->expect)) {
+        return MCPSESS_LOST;
+    }
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_memstore_put(mcpsess_memstore *m, mcpsess_request *r, uint16_t at, uint64_t now_ms,
+                                  mcpsess_i_note *note) {
+    uint64_t expires_ms = r->ttl_ms == 0 ? MCPSESS_NEVER : mcpsess_time_add(now_ms, r->ttl_ms);
+    int rc = mcpsess_i_memstore_put_rule(m, r, at, note);
+    if (rc != MCPSESS_OK) return rc;
+    if (r->value.len > m->i.records.i.value_max) return MCPSESS_E_TOOBIG;
+    if (at == MCPSESS_I_NIL) rc = mcpsess_i_memstore_room(m, now_ms, note);
+    if (rc != MCPSESS_OK) return rc;
+    rc = mcpsess_lru_put(&m->i.records, r->key, r->value, expires_ms);
+    if (expires_ms < m->i.quiet_until_ms) m->i.quiet_until_ms = expires_ms;
+    if (m->i.records.i.len > m->stats.high_water) m->stats.high_water = m->i.records.i.len;
+    r->left_ms = mcpsess_time_left(now_ms, expires_ms);
+    return rc;
+}
+
+static int mcpsess_i_memstore_record(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
+    uint16_t at = mcpsess_i_memstore_live(m, &m->i.records, r->key, now_ms);
+    if (r->kind == MCPSESS_PUT) return mcpsess_i_memstore_put(m, r, at, now_ms, note);
+    if (at == MCPSESS_I_NIL || !mcpsess_i_memstore_owns(m, r, at, note)) return MCPSESS_MISS;
+    if (r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH) return mcpsess_i_memstore_read(m, r, at, now_ms);
+    if (r->kind == MCPSESS_DEL_EQUAL && !mcpsess_str_eq(mcpsess_i_lru_value(&m->i.records, at), r->expect)) {
+        return MCPSESS_LOST;
+    }
+    mcpsess_i_lru_remove(&m->i.records, at);
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_memstore_sweep(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    uint64_t earliest;
+    r->count = mcpsess_i_memstore_purge(m, &m->i.records, now_ms, &m->i.quiet_until_ms);
+    r->count += mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest);
+    return MCPSESS_OK;
+}
+
+/* -- leases: the value is the fence, then the holder's token -- */
+
+static int mcpsess_i_memstore_acquire(mcpsess_memstore *m, mcpsess_request *r, uint64_t expires_ms, uint64_t now_ms) {
+    char bytes[MCPSESS_I_LEASE_BYTES];
+    mcpsess_buf value;
+    uint64_t earliest;
+    if (m->i.leases.i.len == m->i.leases.i.capacity &&
+        mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest) == 0) {
+        m->stats.refused++;
+        return MCPSESS_E_FULL;
+    }
+    r->fence = ++m->i.fence;
+    mcpsess_buf_init(&value, bytes, sizeof bytes);
+    mcpsess_i_put_le(&value, r->fence, 8);
+    mcpsess_buf_put(&value, r->value);
+    return mcpsess_lru_put(&m->i.leases, r->key, mcpsess_buf_str(&value), expires_ms);
+}
+
+static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    uint64_t expires_ms = mcpsess_time_add(now_ms, r->ttl_ms);
+    mcpsess_i_reader held;
+    uint64_t fence;
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
+    if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
+    if (r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE)) return MCPSESS_E_ARG;
+    at = mcpsess_i_memstore_live(m, &m->i.leases, r->key, now_ms);
+    if (at == MCPSESS_I_NIL) {
+        return r->kind == MCPSESS_LEASE_ACQUIRE ? mcpsess_i_memstore_acquire(m, r, expires_ms, now_ms) : MCPSESS_LOST;
+    }
+    held = mcpsess_i_reader_of(mcpsess_i_lru_value(&m->i.leases, at));
+    fence = mcpsess_i_take_le(&held, 8);
+    if (!mcpsess_str_eq_ct(mcpsess_str_of(held.ptr, held.left), r->value)) {
+        r->left_ms = mcpsess_time_left(now_ms, m->i.leases.i.nodes[at].expires_ms);
+        return r->kind == MCPSESS_LEASE_ACQUIRE ? MCPSESS_BUSY : MCPSESS_LOST;
+    }
+    r->fence = fence;
+    if (r->kind == MCPSESS_LEASE_RELEASE) mcpsess_i_lru_remove(&m->i.leases, at);
+    else m->i.leases.i.nodes[at].expires_ms = expires_ms;
+    return MCPSESS_OK;
+}
+
+static bool mcpsess_i_request_bad(const mcpsess_request *r) {
+    if (mcpsess_i_str_bad(r->key) || mcpsess_i_str_bad(r->value) || mcpsess_i_str_bad(r->expect)) return true;
+    if (mcpsess_i_str_bad(r->owner.issuer) || mcpsess_i_str_bad(r->owner.subject)) return true;
+    if (r->kind == MCPSESS_PUT && r->mode > MCPSESS_PUT_CAS) return true;
+    return r->key.len == 0 && r->kind != MCPSESS_SWEEP;
+}
+
+static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
+    if (m->i.closed) return MCPSESS_E_CLOSED;
+    if (mcpsess_i_request_bad(r)) return MCPSESS_E_ARG;
+    if (r->key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
+    m->stats.requests++;
+    switch (r->kind) {
+    case MCPSESS_GET:
+    case MCPSESS_PUT:
+    case MCPSESS_DEL:
+    case MCPSESS_DEL_EQUAL:
+    case MCPSESS_TOUCH: return mcpsess_i_memstore_record(m, r, now_ms, note);
+    case MCPSESS_SWEEP: return mcpsess_i_memstore_sweep(m, r, now_ms);
+    case MCPSESS_LEASE_ACQUIRE:
+    case MCPSESS_LEASE_EXTEND:
+    case MCPSESS_LEASE_RELEASE: return mcpsess_i_memstore_lease(m, r, now_ms);
+    default: return r->kind <= MCPSESS_LOG_DEL ? MCPSESS_E_UNSUPPORTED : MCPSESS_E_ARG;
+    }
+}
+
+static int mcpsess_i_memstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
+    mcpsess_memstore *m = (mcpsess_memstore *)self;
+    mcpsess_i_note note = {0, 0, 0};
+    r->left_ms = r->fence = 0;
+    r->need = 0;
+    r->count = 0;
+    mcpsess_i_lock(&m->i.lock);
+    r->rc = mcpsess_i_memstore_serve(m, r, now_ms, &note);
+    mcpsess_i_unlock(&m->i.lock);
+    mcpsess_i_note_log(&note, &m->i.log, note.item == MCPSESS_ITEM_EVICTED ? mcpsess_str_of(NULL, 0) : r->key);
+    return r->rc;
+}
+
+static void mcpsess_i_memstore_poll(void *self, uint64_t now_ms) {
+    (void)self;
+    (void)now_ms;
+}
+
+static void mcpsess_i_memstore_cancel(void *self, mcpsess_request *r) {
+    (void)self;
+    (void)r;
+}
+
+static uint64_t mcpsess_i_memstore_next_due(void *self, uint64_t now_ms) {
+    (void)self;
+    (void)now_ms;
+    return MCPSESS_NEVER;
+}
+
+static unsigned mcpsess_i_memstore_want(void *self) {
+    (void)self;
+    return 0;
+}
+
+static void mcpsess_i_memstore_close(void *self) {
+    mcpsess_memstore *m = (mcpsess_memstore *)self;
+    mcpsess_i_lock(&m->i.lock);
+    m->i.closed = true;
+    mcpsess_lru_clear(&m->i.records);
+    mcpsess_lru_clear(&m->i.leases);
+    mcpsess_i_unlock(&m->i.lock);
+}
+
+MCPSESS_API mcpsess_store mcpsess_memstore_store(mcpsess_memstore *m) {
+    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit,   mcpsess_i_memstore_poll, mcpsess_i_memstore_cancel,
+                                            mcpsess_i_memstore_next_due, mcpsess_i_memstore_want, mcpsess_i_memstore_close};
+    mcpsess_store store;
+    store.cls = &cls;
+    store.self = m;
+    return store;
+}
+
+MCPSESS_API uint16_t mcpsess_memstore_len(mcpsess_memstore *m) {
+    uint16_t len;
+    if (m == NULL) return 0;
+    mcpsess_i_lock(&m->i.lock);
+    len = mcpsess_lru_len(&m->i.records);
+    mcpsess_i_unlock(&m->i.lock);
+    return len;
+}
+
+/* No record expires before quiet_until. */
+static bool mcpsess_i_memstore_holds(const mcpsess_memstore *m) {
+    mcpsess_lru_entry entry;
+    uint16_t cursor = 0;
+    while (mcpsess_lru_next(&m->i.records, &cursor, &entry) == MCPSESS_OK) {
+        if (entry.expires_ms < m->i.quiet_until_ms) return false;
+    }
+    if (mcpsess_lru_check(&m->i.records) != MCPSESS_OK) return false;
+    return !mcpsess_i_lru_ready(&m->i.leases) || mcpsess_lru_check(&m->i.leases) == MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m) {
+    bool holds;
+    if (m == NULL || !mcpsess_i_lru_ready(&m->i.records)) return MCPSESS_E_ARG;
+    mcpsess_i_lock(&m->i.lock);
+    holds = mcpsess_i_memstore_holds(m);
+    mcpsess_i_unlock(&m->i.lock);
+    return holds ? MCPSESS_OK : MCPSESS_E_CORRUPT;
+}
+
+/* ==== tier ==== */
+/* uses: base lru record */
+
+/* What the local tier keeps in front of a record. */
+typedef struct mcpsess_i_slot_head {
+    uint64_t confirmed_ms; /* the store last said so */
+    uint64_t fresh_until_ms;
+} mcpsess_i_slot_head;
+
+static mcpsess_i_slot_head mcpsess_i_tier_head(const mcpsess_sessions *s, uint16_t at) {
+    mcpsess_i_slot_head head;
+    memcpy(&head, mcpsess_i_lru_value(&s->i.tier, at).ptr, sizeof head);
+    return head;
+}
+
+static mcpsess_str mcpsess_i_tier_record(const mcpsess_sessions *s, uint16_t at) {
+    mcpsess_str value = mcpsess_i_lru_value(&s->i.tier, at);
+    return mcpsess_str_of(value.ptr + MCPSESS_I_SLOT_HEAD, value.len - MCPSESS_I_SLOT_HEAD);
+}
+
+/* The local copy, if there is one that `who` may see. To anybody else it leaves no trace. */
+static uint16_t mcpsess_i_tier_find(mcpsess_sessions *s, mcpsess_str id, const mcpsess_principal *who, uint64_t now_ms) {
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(&s->i.tier)) return MCPSESS_I_NIL;
+    at = mcpsess_i_lru_lookup(&s->i.tier, id);
+    if (at == MCPSESS_I_NIL || mcpsess_i_lru_expired(&s->i.tier, at, now_ms)) return MCPSESS_I_NIL;
+    return mcpsess_record_owned(mcpsess_i_tier_record(s, at), who) ? at : (uint16_t)MCPSESS_I_NIL;
+}
+
+static bool mcpsess_i_tier_fresh(const mcpsess_sessions *s, uint16_t at, uint64_t now_ms) {
+    if (at == MCPSESS_I_NIL || mcpsess_i_lru_state(&s->i.tier, at) == MCPSESS_STALE) return false;
+    return now_ms < mcpsess_i_tier_head(s, at).fresh_until_ms;
+}
+
+/* Served without asking until max_age is over, or less than half of the TTL is left and it needs a refresh. */
+static mcpsess_i_slot_head mcpsess_i_tier_confirm(const mcpsess_sessions *s, uint64_t confirmed_ms, uint64_t asked_ms,
+                                                   uint64_t expires_ms) {
+    uint64_t half = s->i.desc.ttl_ms / 2;
+    mcpsess_i_slot_head head;
+    head.confirmed_ms = confirmed_ms;
+    head.fresh_until_ms = mcpsess_time_add(confirmed_ms, s->i.desc.max_age_ms);
+    if (expires_ms != MCPSESS_NEVER && expires_ms - asked_ms < half) head.fresh_until_ms = asked_ms;
+    else if (expires_ms != MCPSESS_NEVER && expires_ms - half < head.fresh_until_ms) head.fresh_until_ms = expires_ms - half;
+    return head;
+}
+
+static void mcpsess_i_tier_drop(mcpsess_sessions *s, const mcpsess_request *r, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_tier_find(s, r->key, &r->owner, now_ms);
+    if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&s->i.tier, at);
+}
+
+/* Keeps the record of a lane, whose buffer has room for the head in front of it. */
+static void mcpsess_i_tier_keep(mcpsess_sessions *s, mcpsess_i_lane *lane, mcpsess_str record, uint64_t left_ms,
+                                 mcpsess_i_note *note) {
+    uint64_t expires_ms = mcpsess_time_add(lane->started_ms, left_ms);
+    mcpsess_i_slot_head head = mcpsess_i_tier_confirm(s, lane->started_ms, lane->started_ms, expires_ms);
+    char *slot = lane->out.ptr - MCPSESS_I_SLOT_HEAD;
+    if (!mcpsess_i_lru_ready(&s->i.tier)) return;
+    if (record.len > s->i.desc.slot_max) {
+        (void)mcpsess_lru_del(&s->i.tier, lane->request.key); /* an older copy must not outlive it */
+        s->stats.not_promoted++;
+        mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_NOT_PROMOTED, record.len);
+        return;
+    }
+    memcpy(slot, &head, sizeof head);
+    (void)mcpsess_lru_put(&s->i.tier, lane->request.key, mcpsess_str_of(slot, MCPSESS_I_SLOT_HEAD + record.len), expires_ms);
+}
+
+/* The store has set the TTL anew; the record itself was not read. */
+static void mcpsess_i_tier_extend(mcpsess_sessions *s, const mcpsess_i_lane *lane, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_tier_find(s, lane->request.key, &lane->request.owner, now_ms);
+    mcpsess_i_slot_head head;
+    uint64_t expires_ms = mcpsess_time_add(lane->started_ms, lane->request.left_ms);
+    if (at == MCPSESS_I_NIL) return;
+    head = mcpsess_i_tier_confirm(s, mcpsess_i_tier_head(s, at).confirmed_ms, lane->started_ms, expires_ms);
+    s->i.tier.i.nodes[at].expires_ms = expires_ms;
+    memcpy(mcpsess_i_lru_slot(&s->i.tier, at) + s->i.tier.i.key_max, &head, sizeof head);
+}
+
+/* ==== lane ==== */
+/* uses: base lru record op store tier */
+
+#define MCPSESS_I_NO_LANE 0xFFFFu
+
+enum { /* op.i.kind */
+    MCPSESS_I_LOAD = 1,
+    MCPSESS_I_EXISTS,
+    MCPSESS_I_TOUCH,
+    MCPSESS_I_STORE,
+    MCPSESS_I_CREATE,
+    MCPSESS_I_UPDATE,
+    MCPSESS_I_DEL,
+    MCPSESS_I_SWEEP
+};
+
+static void mcpsess_i_op_done(mcpsess_op *op, int rc) {
+    op->i.next = NULL;
+    op->i.lane = MCPSESS_I_NO_LANE;
+    op->i.rc = rc;
+}
+
+static int mcpsess_i_op_hand(mcpsess_op *op, mcpsess_str record) {
+    op->need = record.len;
+    if (!mcpsess_i_buf_fits(op->i.out, record.len)) return MCPSESS_E_TOOBIG;
+    mcpsess_buf_put(op->i.out, record);
+    return MCPSESS_OK;
+}
+
+/* Serves an op from a local copy. */
+static int mcpsess_i_op_local(mcpsess_sessions *s, mcpsess_op *op, uint16_t at, uint64_t now_ms) {
+    op->left_ms = mcpsess_time_left(now_ms, s->i.tier.i.nodes[at].expires_ms);
+    if (op->i.kind == MCPSESS_I_EXISTS) return MCPSESS_OK;
+    mcpsess_i_lru_refresh(&s->i.tier, at);
+    if (op->i.kind == MCPSESS_I_TOUCH) return MCPSESS_OK;
+    return mcpsess_i_op_hand(op, mcpsess_i_tier_record(s, at));
+}
+
+/* The store did not answer: may a load have the local copy? -> its code, or rc */
+static int mcpsess_i_op_fallback(mcpsess_sessions *s, mcpsess_op *op, int rc, uint64_t now_ms, mcpsess_i_note *note) {
+    uint64_t age_ms;
+    uint16_t at;
+    if (op->i.kind != MCPSESS_I_LOAD) return rc;
+    if (rc != MCPSESS_E_IO && rc != MCPSESS_E_UNKNOWN && rc != MCPSESS_E_TIMEOUT) return rc;
+    at = mcpsess_i_tier_find(s, op->i.id, &op->i.who, now_ms);
+    if (at == MCPSESS_I_NIL) return rc;
+    age_ms = mcpsess_time_left(mcpsess_i_tier_head(s, at).confirmed_ms, now_ms);
+    if (age_ms >= s->i.desc.stale_ms) return rc;
+    op->stale = true;
+    s->stats.served_stale++;
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_SERVED_STALE, age_ms);
+    return mcpsess_i_op_local(s, op, at, now_ms);
+}
+
+/* Takes a pending op out of the line, or from its lane. */
+static void mcpsess_i_op_leave(mcpsess_sessions *s, mcpsess_op *op, int rc) {
+    mcpsess_op **link = op->i.lane == MCPSESS_I_NO_LANE ? &s->i.queue : &s->i.lanes[op->i.lane].waiters;
+    while (*link != op) link = &(*link)->i.next;
+    *link = op->i.next;
+    mcpsess_i_op_done(op, rc);
+}
+
+static void mcpsess_i_op_append(mcpsess_op **list, mcpsess_op *op) {
+    while (*list != NULL) list = &(*list)->i.next;
+    op->i.next = NULL;
+    *list = op;
+}
+
+/* -- a lane: a store request with its own copy of everything it needs, and the ops that wait for it -- */
+
+static char *mcpsess_i_lane_bytes(const mcpsess_sessions *s, uint16_t n) {
+    return s->i.bytes + (size_t)n * (size_t)MCPSESS_I_LANE_BYTES(s->i.desc.record_max);
+}
+
+static mcpsess_str mcpsess_i_lane_copy(char **to, mcpsess_str from) {
+    mcpsess_str copy = mcpsess_str_of(*to, from.len);
+    mcpsess_i_copy(*to, from.ptr, from.len);
+    *to += from.len;
+    return copy;
+}
+
+static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_op *op, uint64_t now_ms) {
+    static const uint8_t kinds[] = {0, MCPSESS_GET, MCPSESS_GET, MCPSESS_TOUCH, MCPSESS_PUT, MCPSESS_PUT, MCPSESS_PUT,
+                                    MCPSESS_DEL, MCPSESS_SWEEP};
+    mcpsess_i_lane *lane = &s->i.lanes[n];
+    mcpsess_request *r = &lane->request;
+    char *at = mcpsess_i_lane_bytes(s, n);
+    memset(lane, 0, sizeof *lane);
+    lane->kind = op->i.kind;
+    lane->busy = true;
+    lane->started_ms = now_ms;
+    r->kind = kinds[lane->kind];
+    if (lane->kind == MCPSESS_I_CREATE) r->mode = MCPSESS_PUT_CREATE;
+    if (lane->kind == MCPSESS_I_UPDATE) r->mode = MCPSESS_PUT_UPDATE;
+    r->guarded = lane->kind != MCPSESS_I_SWEEP;
+    r->rc = MCPSESS_PENDING;
+    r->ttl_ms = lane->kind == MCPSESS_I_EXISTS ? 0 : s->i.desc.ttl_ms;
+    r->key = mcpsess_i_lane_copy(&at, op->i.id);
+    r->owner.issuer = mcpsess_i_lane_copy(&at, op->i.who.issuer);
+    r->owner.subject = mcpsess_i_lane_copy(&at, op->i.who.subject);
+    at += MCPSESS_I_SLOT_HEAD;
+    mcpsess_buf_init(&lane->out, at, s->i.desc.record_max);
+    r->value = mcpsess_i_lane_copy(&at, op->i.value);
+    if (lane->kind == MCPSESS_I_LOAD) r->out = &lane->out;
+}
+
+static bool mcpsess_i_lane_is(const mcpsess_i_lane *lane, mcpsess_str id) {
+    return lane->busy && lane->kind != MCPSESS_I_SWEEP && mcpsess_str_eq(lane->request.key, id);
+}
+
+/* A load joins the request of another load of the same session by the same principal, if no write came in between. */
+static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
+    uint16_t n;
+    if (op->i.kind != MCPSESS_I_LOAD || s->i.busy == 0) return false;
+    for (n = 0; n < s->i.desc.lanes; n++) {
+        mcpsess_i_lane *lane = &s->i.lanes[n];
+        if (!mcpsess_i_lane_is(lane, op->i.id) || lane->kind != MCPSESS_I_LOAD || lane->overtaken) continue;
+        if (!mcpsess_i_principal_eq(&lane->request.owner, &op->i.who)) continue;
+        op->i.lane = n;
+        mcpsess_i_op_append(&lane->waiters, op);
+        s->stats.shared++;
+        return true;
+    }
+    return false;
+}
+
+/* Something else was learned of this id: what is under way for it must not be kept, nor joined. */
+static void mcpsess_i_lane_overtake(mcpsess_sessions *s, mcpsess_str id, const mcpsess_i_lane *by) {
+    uint16_t n;
+    for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
+        if (&s->i.lanes[n] != by && mcpsess_i_lane_is(&s->i.lanes[n], id)) s->i.lanes[n].overtaken = true;
+    }
+}
+
+static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
+    mcpsess_str bytes = mcpsess_buf_str(&lane->out);
+    mcpsess_record record;
+    if (lane->overtaken) {
+        s->stats.overtaken++;
+        mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_OVERTAKEN, 0);
+    }
+    if (lane->request.rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
+    if (lane->request.rc != MCPSESS_OK) return lane->request.rc;
+    if (mcpsess_record_decode(bytes, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, lane->request.key)) {
+        s->stats.bad_records++;
+        mcpsess_i_note_set(note, MCPSESS_LOG_ERROR, MCPSESS_ITEM_BAD_RECORD, bytes.len);
+        return MCPSESS_E_FORMAT;
+    }
+    if (!lane->overtaken) mcpsess_i_tier_keep(s, lane, bytes, lane->request.left_ms, note);
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
+    int rc = lane->request.rc;
+    if (rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, lane->request.value, s->i.desc.ttl_ms, note);
+    if (rc == MCPSESS_E_UNKNOWN || (rc == MCPSESS_OK && lane->overtaken)) (void)mcpsess_lru_mark(&s->i.tier, lane->request.key);
+    if (rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
+    if (rc == MCPSESS_OK || rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, lane->request.key, lane);
+    return rc;
+}
+
+/* What an answer means for the local tier. -> what the ops are told */
+static int mcpsess_i_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
+    int rc = lane->request.rc;
+    switch (lane->kind) {
+    case MCPSESS_I_LOAD: return mcpsess_i_land_load(s, lane, now_ms, note);
+    case MCPSESS_I_STORE:
+    case MCPSESS_I_CREATE:
+    case MCPSESS_I_UPDATE: return mcpsess_i_land_put(s, lane, now_ms, note);
+    case MCPSESS_I_EXISTS:
+    case MCPSESS_I_TOUCH:
+        if (rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
+        if (rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_extend(s, lane, now_ms);
+        return rc;
+    case MCPSESS_I_DEL:
+        mcpsess_i_tier_drop(s, &lane->request, now_ms); /* a load may have brought it back meanwhile */
+        if (rc == MCPSESS_MISS) return MCPSESS_OK;
+        mcpsess_i_lane_overtake(s, lane->request.key, lane);
+        return rc;
+    default: return rc;
+    }
+}
+
+/* Under the lock: the answer of one lane reaches the local tier and everybody who waits for it. */
+static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
+    int answer, rc;
+    mcpsess_op *op;
+    if (lane->request.rc < 0) {
+        s->stats.failures++;
+        mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t)-(int64_t)lane->request.rc);
+    }
+    answer = mcpsess_i_land(s, lane, now_ms, note);
+    while ((op = lane->waiters) != NULL) {
+        lane->waiters = op->i.next;
+        op->left_ms = mcpsess_time_left(now_ms, mcpsess_time_add(lane->started_ms, lane->request.left_ms));
+        op->count = lane->request.count;
+        op->need = lane->request.need;
+        if (answer == MCPSESS_OK && lane->kind == MCPSESS_I_LOAD) rc = mcpsess_i_op_hand(op, mcpsess_buf_str(&lane->out));
+        else rc = mcpsess_i_op_fallback(s, op, answer, now_ms, note);
+        mcpsess_i_op_done(op, rc);
+    }
+    lane->busy = false;
+    s->i.busy--;
+}
+
+/* ==== session ==== */
+/* uses: base lru record op store tier lane */
+
+#define MCPSESS_I_READY UINT32_C(0x6D637073)
+
+MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void) {
+    mcpsess_session_desc d;
+    memset(&d, 0, sizeof d);
+    d.ttl_ms = UINT64_C(30) * 60 * 1000;
+    d.max_age_ms = UINT64_C(60) * 1000;
+    d.stale_ms = MCPSESS_NEVER;
+    d.timeout_ms = UINT32_C(5000);
+    return d;
+}
+
+static bool mcpsess_i_session_desc_bad(const mcpsess_session_desc *d) {
+    const mcpsess_store_class *c = d->store.cls;
+    if (c == NULL || !c->submit || !c->poll || !c->cancel || !c->next_due || !c->want || !c->close) return true;
+    if (d->capacity > MCPSESS_LRU_MAX || d->lanes == 0 || d->lanes > MCPSESS_LRU_MAX || d->record_max == 0) return true;
+    if (d->capacity != 0 && (d->slot_max == 0 || d->slot_max > UINT16_MAX - MCPSESS_I_SLOT_HEAD)) return true;
+    return (d->lock.lock == NULL) != (d->lock.unlock == NULL);
+}
+
+MCPSESS_API size_t mcpsess_session_bytes(const mcpsess_session_desc *d) {
+    uint64_t bytes;
+    if (d == NULL || mcpsess_i_session_desc_bad(d)) return 0;
+    bytes = MCPSESS_SESSION_BYTES(d->capacity, d->slot_max, d->lanes, d->record_max);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+static int mcpsess_i_session_init_tier(mcpsess_sessions *s, void *mem, size_t mem_len, size_t *used) {
+    const mcpsess_session_desc *d = &s->i.desc;
+    mcpsess_lru_desc tier = mcpsess_lru_desc_default();
+    *used = 0;
+    if (d->capacity == 0) return MCPSESS_OK;
+    tier.capacity = d->capacity;
+    tier.key_max = MCPSESS_ID_MAX;
+    tier.value_max = (uint16_t)(MCPSESS_I_SLOT_HEAD + d->slot_max);
+    tier.hash = d->hash;
+    memcpy(tier.seed, d->seed, sizeof tier.seed);
+    *used = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&tier));
+    return mcpsess_lru_init(&s->i.tier, &tier, mem, mem_len);
+}
+
+MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_desc *d, void *mem, size_t mem_len) {
+    mcpsess_session_desc standard = mcpsess_session_desc_default();
+    size_t used;
+    int rc;
+    if (s == NULL || d == NULL) return MCPSESS_E_ARG;
+    memset(s, 0, sizeof *s);
+    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_session_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    s->i.desc = *d;
+    if (d->ttl_ms == 0) s->i.desc.ttl_ms = standard.ttl_ms;
+    if (d->max_age_ms == 0) s->i.desc.max_age_ms = standard.max_age_ms;
+    if (d->stale_ms == 0) s->i.desc.stale_ms = standard.stale_ms;
+    if (d->timeout_ms == 0) s->i.desc.timeout_ms = standard.timeout_ms;
+    rc = mcpsess_i_session_init_tier(s, mem, mem_len, &used);
+    if (rc != MCPSESS_OK) return rc;
+    s->i.lanes = (mcpsess_i_lane *)(void *)((char *)mem + used);
+    s->i.bytes = (char *)(s->i.lanes + d->lanes);
+    memset(s->i.lanes, 0, sizeof *s->i.lanes * d->lanes);
+    s->i.ready = MCPSESS_I_READY;
+    return MCPSESS_OK;
+}
+
+/* -- steps: one thread at a time is inside the store, and only it starts and lands lanes -- */
+
+static bool mcpsess_i_session_enter(mcpsess_sessions *s) {
+    bool entered;
+    mcpsess_i_lock(&s->i.desc.lock);
+    entered = !s->i.stepping;
+    s->i.stepping = true;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return entered;
+}
+
+static void mcpsess_i_session_leave(mcpsess_sessions *s) {
+    bool close;
+    mcpsess_i_lock(&s->i.desc.lock);
+    close = s->i.closed && !s->i.store_closed;
+    if (close) s->i.store_closed = true;
+    else s->i.stepping = false;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    if (!close) return;
+    s->i.desc.store.cls->close(s->i.desc.store.self);
+    mcpsess_i_lock(&s->i.desc.lock);
+    s->i.stepping = false;
+    mcpsess_i_unlock(&s->i.desc.lock);
+}
+
+/* A request that nobody waits for any more, and that the store has had its time for. */
+static bool mcpsess_i_lane_abandoned(mcpsess_sessions *s, const mcpsess_i_lane *lane, uint64_t now_ms) {
+    bool abandoned;
+    mcpsess_i_lock(&s->i.desc.lock);
+    abandoned = lane->waiters == NULL && now_ms >= mcpsess_time_add(lane->started_ms, s->i.desc.timeout_ms);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return abandoned;
+}
+
+static void mcpsess_i_session_settle(mcpsess_sessions *s, uint64_t now_ms) {
+    const mcpsess_store *store = &s->i.desc.store;
+    uint16_t n;
+    for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
+        mcpsess_i_lane *lane = &s->i.lanes[n];
+        mcpsess_i_note note = {0, 0, 0};
+        if (!lane->busy) continue;
+        if (lane->request.rc == MCPSESS_PENDING && mcpsess_i_lane_abandoned(s, lane, now_ms)) {
+            store->cls->cancel(store->self, &lane->request);
+            lane->request.rc = MCPSESS_E_UNKNOWN;
+        }
+        if (lane->request.rc == MCPSESS_PENDING) continue;
+        mcpsess_i_lock(&s->i.desc.lock);
+        mcpsess_i_lane_land(s, lane, now_ms, &note);
+        mcpsess_i_unlock(&s->i.desc.lock);
+        mcpsess_i_note_log(&note, &s->i.desc.log, lane->request.key);
+    }
+}
+
+/* Under the lock: a lane for the op first in line. -> NULL if there is no op or no lane */
+static mcpsess_i_lane *mcpsess_i_session_assign(mcpsess_sessions *s, uint64_t now_ms) {
+    uint16_t n = 0;
+    mcpsess_op *op;
+    while ((op = s->i.queue) != NULL) {
+        mcpsess_op *next = op->i.next;
+        if (!mcpsess_i_lane_join(s, op)) break;
+        s->i.queue = next;
+    }
+    if (op == NULL || s->i.busy == s->i.desc.lanes) return NULL;
+    while (s->i.lanes[n].busy) n++;
+    s->i.queue = op->i.next;
+    mcpsess_i_lane_fill(s, n, op, now_ms);
+    s->i.busy++;
+    s->stats.requests++;
+    op->i.lane = n;
+    mcpsess_i_op_append(&s->i.lanes[n].waiters, op);
+    return &s->i.lanes[n];
+}
+
+/* One turn: what the store has finished is landed, and ops in line get their lanes. */
+static void mcpsess_i_session_step(mcpsess_sessions *s, uint64_t now_ms) {
+    const mcpsess_store *store = &s->i.desc.store;
+    mcpsess_i_lane *lane;
+    if (!mcpsess_i_session_enter(s)) return;
+    store->cls->poll(store->self, now_ms);
+    mcpsess_i_session_settle(s, now_ms);
+    do {
+        mcpsess_i_lock(&s->i.desc.lock);
+        lane = mcpsess_i_session_assign(s, now_ms);
+        mcpsess_i_unlock(&s->i.desc.lock);
+        if (lane != NULL) (void)store->cls->submit(store->self, &lane->request, now_ms);
+        if (lane != NULL) mcpsess_i_session_settle(s, now_ms);
+    } while (lane != NULL);
+    mcpsess_i_session_leave(s);
+}
+
+static int mcpsess_i_session_rc(mcpsess_sessions *s, const mcpsess_op *op) {
+    int rc;
+    mcpsess_i_lock(&s->i.desc.lock);
+    rc = op->i.rc;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return rc;
+}
+
+static int mcpsess_i_session_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_sessions *s = (mcpsess_sessions *)op->i.object;
+    mcpsess_i_note note = {0, 0, 0};
+    int rc = mcpsess_i_session_rc(s, op);
+    if (rc != MCPSESS_PENDING) return rc;
+    mcpsess_i_session_step(s, now_ms);
+    mcpsess_i_lock(&s->i.desc.lock);
+    if (op->i.rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) {
+        s->stats.timeouts++;
+        mcpsess_i_note_set(&note, MCPSESS_LOG_WARN, MCPSESS_ITEM_TIMED_OUT, now_ms - op->i.deadline_ms);
+        mcpsess_i_op_leave(s, op, mcpsess_i_op_fallback(s, op, MCPSESS_E_TIMEOUT, now_ms, &note));
+    }
+    rc = op->i.rc;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    mcpsess_i_note_log(&note, &s->i.desc.log, op->i.id);
+    return rc;
+}
+
+static void mcpsess_i_session_cancel(mcpsess_op *op) {
+    mcpsess_sessions *s = (mcpsess_sessions *)op->i.object;
+    mcpsess_i_lock(&s->i.desc.lock);
+    if (op->i.rc == MCPSESS_PENDING) mcpsess_i_op_leave(s, op, MCPSESS_E_CANCELED);
+    mcpsess_i_unlock(&s->i.desc.lock);
+}
+
+/* Under the lock: could a step start a lane right now? */
+static bool mcpsess_i_session_runnable(const mcpsess_sessions *s) {
+    return s->i.queue != NULL && s->i.busy < s->i.desc.lanes;
+}
+
+static uint64_t mcpsess_i_session_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_sessions *s = (mcpsess_sessions *)op->i.object;
+    uint64_t due_ms;
+    bool runnable;
+    if (mcpsess_i_session_rc(s, op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (!mcpsess_i_session_enter(s)) return mcpsess_time_add(now_ms, 1); /* another thread is at it */
+    due_ms = s->i.desc.store.cls->next_due(s->i.desc.store.self, now_ms);
+    mcpsess_i_lock(&s->i.desc.lock);
+    runnable = mcpsess_i_session_runnable(s);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    mcpsess_i_session_leave(s);
+    if (runnable) return now_ms;
+    return due_ms < op->i.deadline_ms ? due_ms : op->i.deadline_ms;
+}
+
+static unsigned mcpsess_i_session_want(mcpsess_op *op) {
+    mcpsess_sessions *s = (mcpsess_sessions *)op->i.object;
+    unsigned want;
+    if (mcpsess_i_session_rc(s, op) != MCPSESS_PENDING) return 0;
+    if (!mcpsess_i_session_enter(s)) return MCPSESS_WANT_TIME;
+    want = s->i.desc.store.cls->want(s->i.desc.store.self) | MCPSESS_WANT_TIME;
+    mcpsess_i_lock(&s->i.desc.lock);
+    if (mcpsess_i_session_runnable(s)) want |= MCPSESS_WANT_NOW;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    mcpsess_i_session_leave(s);
+    return want;
+}
+
+static bool mcpsess_i_session_ready(const mcpsess_sessions *s) {
+    return s != NULL && s->i.ready == MCPSESS_I_READY;
+}
+
+/* Under the lock: sets an op up. -> PENDING in line or in a lane, or its result from the local tier */
+static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
+                                   const mcpsess_principal *who, uint64_t now_ms) {
+    uint16_t at;
+    int rc;
+    op->i.kind = kind;
+    op->i.id = id;
+    op->i.who = *who;
+    if (kind <= MCPSESS_I_TOUCH) {
+        at = mcpsess_i_tier_find(s, id, who, now_ms);
+        if (mcpsess_i_tier_fresh(s, at, now_ms)) {
+            s->stats.local_hits++;
+            return mcpsess_i_op_local(s, op, at, now_ms);
+        }
+    }
+    rc = kind == MCPSESS_I_SWEEP ? MCPSESS_OK : mcpsess_session_id_check(id);
+    if (rc == MCPSESS_OK) rc = mcpsess_principal_check(who);
+    if (rc != MCPSESS_OK) return rc;
+    if (kind == MCPSESS_I_DEL) {
+        at = mcpsess_i_tier_find(s, id, who, now_ms);
+        if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&s->i.tier, at);
+    }
+    op->i.deadline_ms = mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
+    op->i.lane = MCPSESS_I_NO_LANE;
+    if (!mcpsess_i_lane_join(s, op)) {
+        if (s->i.busy == s->i.desc.lanes) s->stats.queued++;
+        mcpsess_i_op_append(&s->i.queue, op);
+    }
+    return MCPSESS_PENDING;
+}
+
+static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
+                                   const mcpsess_principal *who, mcpsess_str value, mcpsess_buf *out, uint64_t now_ms) {
+    static const mcpsess_i_op_class cls = {mcpsess_i_session_poll, mcpsess_i_session_cancel, mcpsess_i_session_next_due,
+                                           mcpsess_i_session_want};
+    int rc;
+    if (!mcpsess_i_session_ready(s) || op == NULL || who == NULL || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
+    if (mcpsess_i_str_bad(who->issuer) || mcpsess_i_str_bad(who->subject)) return MCPSESS_E_ARG;
+    if (id.len > MCPSESS_ID_MAX) return MCPSESS_E_ID;
+    mcpsess_i_lock(&s->i.desc.lock);
+    if (op->i.rc == MCPSESS_PENDING) {
+        rc = MCPSESS_E_STATE;
+    } else if (s->i.closed) {
+        rc = MCPSESS_E_CLOSED;
+    } else {
+        op->left_ms = 0;
+        op->count = 0;
+        op->need = 0;
+        op->stale = false;
+        op->i.cls = &cls;
+        op->i.object = s;
+        op->i.value = value;
+        op->i.out = out;
+        rc = op->i.rc = mcpsess_i_session_start(s, op, kind, id, who, now_ms);
+    }
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return rc == MCPSESS_PENDING ? mcpsess_i_session_poll(op, now_ms) : rc;
+}
+
+static const mcpsess_str mcpsess_i_nothing = {NULL, 0};
+
+MCPSESS_API int mcpsess_session_load(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
+                                     mcpsess_buf *out, uint64_t now_ms) {
+    if (out == NULL) return MCPSESS_E_ARG;
+    return mcpsess_i_session_begin(s, op, MCPSESS_I_LOAD, id, who, mcpsess_i_nothing, out, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_exists(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
+                                       uint64_t now_ms) {
+    return mcpsess_i_session_begin(s, op, MCPSESS_I_EXISTS, id, who, mcpsess_i_nothing, NULL, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_touch(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
+                                      uint64_t now_ms) {
+    return mcpsess_i_session_begin(s, op, MCPSESS_I_TOUCH, id, who, mcpsess_i_nothing, NULL, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_del(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
+                                    uint64_t now_ms) {
+    return mcpsess_i_session_begin(s, op, MCPSESS_I_DEL, id, who, mcpsess_i_nothing, NULL, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_sweep(mcpsess_sessions *s, mcpsess_op *op, uint64_t now_ms) {
+    const mcpsess_principal nobody = {{NULL, 0}, {NULL, 0}};
+    return mcpsess_i_session_begin(s, op, MCPSESS_I_SWEEP, mcpsess_i_nothing, &nobody, mcpsess_i_nothing, NULL, now_ms);
+}
+
+static int mcpsess_i_session_write(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str bytes, uint64_t now_ms) {
+    mcpsess_record record;
+    if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(bytes)) return MCPSESS_E_ARG;
+    if (bytes.len > s->i.desc.record_max) return MCPSESS_E_TOOBIG;
+    if (mcpsess_record_decode(bytes, &record) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    return mcpsess_i_session_begin(s, op, kind, record.id, &record.principal, bytes, NULL, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_store(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str record, uint64_t now_ms) {
+    return mcpsess_i_session_write(s, op, MCPSESS_I_STORE, record, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_create(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str record, uint64_t now_ms) {
+    return mcpsess_i_session_write(s, op, MCPSESS_I_CREATE, record, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_update(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str record, uint64_t now_ms) {
+    return mcpsess_i_session_write(s, op, MCPSESS_I_UPDATE, record, now_ms);
+}
+
+MCPSESS_API int mcpsess_session_close(mcpsess_sessions *s) {
+    uint16_t n;
+    bool closed;
+    if (!mcpsess_i_session_ready(s)) return MCPSESS_E_ARG;
+    mcpsess_i_lock(&s->i.desc.lock);
+    closed = s->i.closed;
+    s->i.closed = true;
+    while (s->i.queue != NULL) mcpsess_i_op_leave(s, s->i.queue, MCPSESS_E_CLOSED);
+    for (n = 0; n < s->i.desc.lanes; n++) {
+        while (s->i.lanes[n].waiters != NULL) mcpsess_i_op_leave(s, s->i.lanes[n].waiters, MCPSESS_E_CLOSED);
+    }
+    mcpsess_lru_clear(&s->i.tier);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    if (closed) return MCPSESS_E_CLOSED;
+    if (mcpsess_i_session_enter(s)) mcpsess_i_session_leave(s); /* else the thread inside closes the store when it leaves */
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_session_mark(mcpsess_sessions *s, mcpsess_str id) {
+    mcpsess_lru_entry entry;
+    uint16_t cursor = 0, n;
+    int rc = MCPSESS_MISS;
+    if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
+    mcpsess_i_lock(&s->i.desc.lock);
+    while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
+        if (id.len != 0 && !mcpsess_str_eq(id, entry.key)) continue;
+        rc = mcpsess_lru_mark(&s->i.tier, entry.key);
+    }
+    for (n = 0; n < s->i.desc.lanes; n++) {
+        if (id.len == 0 || mcpsess_i_lane_is(&s->i.lanes[n], id)) s->i.lanes[n].overtaken = true;
+    }
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return rc;
+}
+
+MCPSESS_API uint16_t mcpsess_session_len(mcpsess_sessions *s) {
+    uint16_t len;
+    if (!mcpsess_i_session_ready(s)) return 0;
+    mcpsess_i_lock(&s->i.desc.lock);
+    len = mcpsess_lru_len(&s->i.tier);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return len;
+}
+
+static bool mcpsess_i_tier_holds(const mcpsess_sessions *s) {
+    mcpsess_lru_entry entry;
+    mcpsess_record record;
+    uint16_t cursor = 0;
+    if (!mcpsess_i_lru_ready(&s->i.tier)) return s->i.desc.capacity == 0;
+    while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
+        if (entry.value.len < MCPSESS_I_SLOT_HEAD) return false;
+        entry.value = mcpsess_str_of(entry.value.ptr + MCPSESS_I_SLOT_HEAD, entry.value.len - MCPSESS_I_SLOT_HEAD);
+        if (mcpsess_record_decode(entry.value, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, entry.key)) return false;
+    }
+    return mcpsess_lru_check(&s->i.tier) == MCPSESS_OK;
+}
+
+static bool mcpsess_i_ops_hold(const mcpsess_op *op, uint16_t lane) {
+    for (; op != NULL; op = op->i.next) {
+        if (op->i.lane != lane || op->i.rc != MCPSESS_PENDING) return false;
+    }
+    return true;
+}
+
+static bool mcpsess_i_lanes_hold(const mcpsess_sessions *s) {
+    uint16_t n, busy = 0;
+    for (n = 0; n < s->i.desc.lanes; n++) {
+        const mcpsess_i_lane *lane = &s->i.lanes[n];
+        if (lane->busy) busy++;
+        else if (lane->waiters != NULL) return false;
+        if (!mcpsess_i_ops_hold(lane->waiters, n)) return false;
+    }
+    return busy == s->i.busy && mcpsess_i_ops_hold(s->i.queue, MCPSESS_I_NO_LANE);
+}
+
+MCPSESS_API int mcpsess_session_check(mcpsess_sessions *s) {
+    bool holds;
+    if (!mcpsess_i_session_ready(s)) return MCPSESS_E_ARG;
+    mcpsess_i_lock(&s->i.desc.lock);
+    holds = mcpsess_i_tier_holds(s) && mcpsess_i_lanes_hold(s);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return holds ? MCPSESS_OK : MCPSESS_E_CORRUPT;
+}
+
+/* ==== sessionid ==== */
+/* uses: base record */
+
+MCPSESS_API int mcpsess_session_id_check(mcpsess_str id) {
+    return mcpsess_i_id_valid(id, MCPSESS_ID_MAX) ? MCPSESS_OK : MCPSESS_E_ID;
+}
+
+/* 16 bytes as 22 characters of base64url without padding, RFC 4648 section 5. */
+static void mcpsess_i_id_put_base64url(mcpsess_buf *out, mcpsess_str bytes) {
+    char text[24];
+    mcpsess_buf b;
+    unsigned n;
+    mcpsess_buf_init(&b, text, sizeof text);
+    mcpsess_buf_put_b64(&b, bytes);
+    for (n = 0; n < 22; n++) {
+        char c = text[n];
+        mcpsess_buf_put_char(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
+    }
+}
+
+static char mcpsess_i_hex(unsigned nibble) {
+    return (char)(nibble < 10 ? '0' + (int)nibble : 'a' + (int)nibble - 10);
+}
+
+/* Version 4, variant 10, RFC 9562 section 5.4. */
+static void mcpsess_i_id_put_uuid(mcpsess_buf *out, unsigned char bytes[16]) {
+    unsigned n;
+    bytes[6] = (unsigned char)((bytes[6] & 0x0Fu) | 0x40u);
+    bytes[8] = (unsigned char)((bytes[8] & 0x3Fu) | 0x80u);
+    for (n = 0; n < 16; n++) {
+        if (n == 4 || n == 6 || n == 8 || n == 10) mcpsess_buf_put_char(out, '-');
+        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] & 0x0Fu));
+    }
+}
+
+MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_random_fn random, void *user) {
+    unsigned char bytes[16];
+    size_t mark;
+    if (out == NULL || random == NULL || (form != MCPSESS_ID_BASE64URL && form != MCPSESS_ID_UUID)) return MCPSESS_E_ARG;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    if (random(user, bytes, sizeof bytes) != 0) return MCPSESS_E_RANDOM;
+    mark = out->len;
+    if (form == MCPSESS_ID_UUID) mcpsess_i_id_put_uuid(out, bytes);
+    else mcpsess_i_id_put_base64url(out, mcpsess_str_of(bytes, sizeof bytes));
+    return mcpsess_i_buf_settle(out, mark);
 }
 
 #ifdef __cplusplus
