@@ -49,18 +49,18 @@
        if (rc == MCPSESS_OK) rc = mcpsess_record_decode(mcpsess_buf_str(&out), &record);
 
    RULES
-     Memory    The caller places it. X_STORAGE declares it, X_BYTES is its size as a constant, x_bytes() at run time; init
-               checks size and alignment again. Structs are complete; members inside `i` are private. An object must not
-               move after init. There is nothing to free.
+     Memory    The caller places it. X_STORAGE declares it, X_BYTES is its size as a constant, x_bytes() at run time;
+               init checks size and alignment again. Structs are complete; members inside `i` are private. An object
+               must not move after init. There is nothing to free.
      Time      Is passed in: now_ms, milliseconds of a monotonic clock, any origin. 32-bit ticks are widened by
                mcpsess_tick_now. Deadlines are absolute and set when an operation begins. MCPSESS_NEVER is no deadline.
      I/O       Only in a store, and only inside begin, poll and cancel of an operation. Nothing here waits.
      Errors    Every function that can fail returns int: 0 done, > 0 a state that is not an error (PENDING, MISS ...),
                < 0 an error. After an error nothing was changed, unless the function says so.
      Ownership Slices (mcpsess_str) never own. A slice that a function returns says how long it lives.
-     Threads   One owner per object. memstore and session take lock and unlock hooks, which make their functions callable
-               from several threads; the hooks are never held across a callback. Nothing here may be called from an
-               interrupt.
+     Threads   One owner per object. memstore and session take lock and unlock hooks, which make their functions
+               callable from several threads; the hooks are never held across a callback. Nothing here may be called
+               from an interrupt.
      Callbacks Are called at the end of a step, when the object is consistent and not locked. `user` comes first.
 
    LIMITS
@@ -117,31 +117,31 @@ extern "C" {
 /* ---- base: codes, slices, writer, hash, base64, time ------------------------------------------------------ >>base */
 
 /* Every code a function of this library returns. > 0 are states, < 0 are errors. */
-#define MCPSESS_CODES(X)                                                                          \
-    X(OK, 0, "done")                                                                              \
-    X(PENDING, 1, "under way: poll again")                                                        \
-    X(MISS, 2, "no such entry")                                                                   \
-    X(STALE, 3, "present, but to be revalidated before use")                                      \
-    X(EXISTS, 4, "the id is taken; nothing was written")                                          \
-    X(LOST, 5, "what is stored is not what was expected; nothing was written")                    \
-    X(BUSY, 6, "held by another owner")                                                           \
-    X(END, 7, "no more entries")                                                                  \
-    X(E_ARG, -1, "a pointer is NULL or a number is out of its range")                             \
-    X(E_NOMEM, -2, "the storage is smaller than this object needs")                               \
-    X(E_ALIGN, -3, "the storage is not aligned for a uint64_t and a pointer")                     \
-    X(E_TOOBIG, -4, "longer than its bound, or than the room for the answer")                     \
-    X(E_FULL, -5, "every slot is in use, and the policy is to refuse")                            \
-    X(E_FORMAT, -6, "the bytes are not a valid encoding")                                         \
-    X(E_ID, -7, "the session id is empty, too long, or has a byte outside 0x21-0x7E")             \
-    X(E_PRINCIPAL, -8, "issuer and subject must both be given, without NUL, or both be empty")    \
-    X(E_STATE, -9, "not now: the operation is still pending, or the object was not initialised")  \
-    X(E_TIMEOUT, -10, "the deadline came first; a write may still take effect")                   \
-    X(E_CANCELED, -11, "given up by its owner; a write may still take effect")                    \
-    X(E_CLOSED, -12, "the object was closed")                                                     \
-    X(E_IO, -13, "the store could not be reached; nothing was written")                           \
-    X(E_UNKNOWN, -14, "the connection was lost in between: it may have been written, or not")     \
-    X(E_UNSUPPORTED, -15, "this store does not answer this kind of request")                      \
-    X(E_RANDOM, -16, "the random hook failed")                                                    \
+#define MCPSESS_CODES(X)                                                                         \
+    X(OK, 0, "done")                                                                             \
+    X(PENDING, 1, "under way: poll again")                                                       \
+    X(MISS, 2, "no such entry")                                                                  \
+    X(STALE, 3, "present, but to be revalidated before use")                                     \
+    X(EXISTS, 4, "the id is taken; nothing was written")                                         \
+    X(LOST, 5, "what is stored is not what was expected; nothing was written")                   \
+    X(BUSY, 6, "held by another owner")                                                          \
+    X(END, 7, "no more entries")                                                                 \
+    X(E_ARG, -1, "a pointer is NULL or a number is out of its range")                            \
+    X(E_NOMEM, -2, "the storage is smaller than this object needs")                              \
+    X(E_ALIGN, -3, "the storage is not aligned for a uint64_t and a pointer")                    \
+    X(E_TOOBIG, -4, "longer than its bound, or than the room for the answer")                    \
+    X(E_FULL, -5, "every slot is in use, and the policy is to refuse")                           \
+    X(E_FORMAT, -6, "the bytes are not a valid encoding")                                        \
+    X(E_ID, -7, "the session id is empty, too long, or has a byte outside 0x21-0x7E")            \
+    X(E_PRINCIPAL, -8, "issuer and subject must both be given, without NUL, or both be empty")   \
+    X(E_STATE, -9, "not now: the operation is still pending, or the object was not initialised") \
+    X(E_TIMEOUT, -10, "the deadline came first; a write may still take effect")                  \
+    X(E_CANCELED, -11, "given up by its owner; a write may still take effect")                   \
+    X(E_CLOSED, -12, "the object was closed")                                                    \
+    X(E_IO, -13, "the store could not be reached; nothing was written")                          \
+    X(E_UNKNOWN, -14, "the connection was lost in between: it may have been written, or not")    \
+    X(E_UNSUPPORTED, -15, "this store does not answer this kind of request")                     \
+    X(E_RANDOM, -16, "the random hook failed")                                                   \
     X(E_CORRUPT, -17, "an invariant does not hold: memory was overwritten")
 
 enum {
@@ -232,15 +232,15 @@ typedef struct mcpsess_lock {
 typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
 
 /* Everything that is worth a log line, as numbers; texts are optional. */
-#define MCPSESS_ITEMS(X)                                                                       \
-    X(STORE_FAILED, 1, "store request failed; number: -code")                                  \
-    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed")     \
-    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")             \
-    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                     \
-    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")           \
-    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")                  \
-    X(STORE_FULL, 7, "store full, new record refused; number: records")                        \
-    X(EVICTED, 8, "store full, least recently used record dropped")                            \
+#define MCPSESS_ITEMS(X)                                                                   \
+    X(STORE_FAILED, 1, "store request failed; number: -code")                              \
+    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed") \
+    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")         \
+    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                 \
+    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")       \
+    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")              \
+    X(STORE_FULL, 7, "store full, new record refused; number: records")                    \
+    X(EVICTED, 8, "store full, least recently used record dropped")                        \
     X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")
 
 enum {
@@ -347,8 +347,8 @@ MCPSESS_API int mcpsess_lru_init(mcpsess_lru *l, const mcpsess_lru_desc *d, void
 MCPSESS_API int mcpsess_lru_get(mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, mcpsess_str *value);
 /* Looks without a trace: no recency, no statistics, no removal.  -> OK, STALE, MISS, E_ARG */
 MCPSESS_API int mcpsess_lru_peek(const mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, mcpsess_lru_entry *entry);
-/* Inserts or replaces, fresh and most recent; expires_ms is an instant, MCPSESS_NEVER for none. A full table first drops
-   its least recent entry. key and value must not point into the table.
+/* Inserts or replaces, fresh and most recent; expires_ms is an instant, MCPSESS_NEVER for none. A full table first
+   drops its least recent entry. key and value must not point into the table.
    -> OK, E_TOOBIG: key or value over its bound, E_ARG: also for an empty key; on an error the table is as it was */
 MCPSESS_API int mcpsess_lru_put(mcpsess_lru *l, mcpsess_str key, mcpsess_str value, uint64_t expires_ms);
 /* Gives an entry a new expiry without making it recent.  -> OK, MISS, E_ARG */
@@ -384,8 +384,8 @@ typedef struct mcpsess_eventid {
 
 /* Appends the text.  -> OK, E_TOOBIG, E_ARG: also for a sequence over 2^63-1; on an error out is as it was */
 MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *out);
-/* Strict: whatever encode would not write is refused. The decoded session and stream are appended to mem, and the slices
-   of *id point there. Cost: one pass.
+/* Strict: whatever encode would not write is refused. The decoded session and stream are appended to mem, and the
+   slices of *id point there. Cost: one pass.
    -> OK, E_FORMAT, E_TOOBIG: mem is too small, E_ARG; on an error *id is zeroed and mem is as it was */
 MCPSESS_API int mcpsess_eventid_decode(mcpsess_str text, mcpsess_buf *mem, mcpsess_eventid *id);
 
@@ -393,8 +393,8 @@ MCPSESS_API int mcpsess_eventid_decode(mcpsess_str text, mcpsess_buf *mem, mcpse
 
    version u8 | principal_len u16 | issuer NUL subject | state u8 | created u48 | updated u48 | id_len u8 | id
    | backend_len u16 | backend | pair_count u16 | { key_len u16 | key | value_len u16 | value } ...
-   Little-endian. Pairs are sorted by key, keys not empty and not twice: equal content is equal bytes, so a compare-and-set
-   may compare bytes. The principal comes first so that a store can check it without decoding. */
+   Little-endian. Pairs are sorted by key, keys not empty and not twice: equal content is equal bytes, so a
+   compare-and-set may compare bytes. The principal comes first so that a store can check it without decoding. */
 
 /* Whom a session belongs to: both parts given, or both empty for an unauthenticated one. */
 typedef struct mcpsess_principal {
@@ -405,11 +405,8 @@ typedef struct mcpsess_principal {
 /* -> OK, E_PRINCIPAL: one part empty or with a NUL, E_TOOBIG: over MCPSESS_PRINCIPAL_MAX */
 MCPSESS_API int mcpsess_principal_check(const mcpsess_principal *who);
 
-enum { /* record.state; 16 and up are yours */
-    MCPSESS_STATE_PLACEHOLDER = 0,
-    MCPSESS_STATE_ACTIVE = 1,
-    MCPSESS_STATE_TERMINATED = 2
-};
+/* record.state; 16 and up are yours */
+enum { MCPSESS_STATE_PLACEHOLDER = 0, MCPSESS_STATE_ACTIVE = 1, MCPSESS_STATE_TERMINATED = 2 };
 
 #define MCPSESS_RECORD_TIME_MAX 0xFFFFFFFFFFFFu
 /* Bytes of a record without pairs; each pair adds 4 + key + value. */
@@ -429,8 +426,9 @@ typedef struct mcpsess_record {
     } i;
 } mcpsess_record;
 
-/* Appends to an empty out. A record that came from decode keeps its pairs, so decode, change a member, encode into another
-   buffer edits a record.  -> OK, E_TOOBIG, E_ID, E_PRINCIPAL, E_ARG: also if out is not empty; on an error out is as it was */
+/* Appends to an empty out. A record that came from decode keeps its pairs, so decode, change a member, encode into
+   another buffer edits a record.  -> OK, E_TOOBIG, E_ID, E_PRINCIPAL, E_ARG: also if out is not empty; on an error out
+   is as it was */
 MCPSESS_API int mcpsess_record_encode(const mcpsess_record *r, mcpsess_buf *out);
 /* Checks all of the bytes once; slices point into them.  -> OK, E_FORMAT, E_ARG; on an error *r is zeroed */
 MCPSESS_API int mcpsess_record_decode(mcpsess_str bytes, mcpsess_record *r);
@@ -451,9 +449,10 @@ MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key); /* -> OK,
    idle      any         a begin function (mcpsess_session_load ...) starts it; it may be done when that returns
    pending   PENDING     mcpsess_poll steps it; cancel or its deadline ends it
    done      any other   read the results; begin it again for the next operation
-   An op is the caller's memory, and must stay in place while pending. So must every slice and buffer handed to begin. */
+   An op is the caller's memory and must stay in place while pending; so must every slice and buffer handed to begin. */
 
-enum { /* what a pending op waits for; sleep on these until mcpsess_next_due */
+/* What a pending op waits for; sleep on these until mcpsess_next_due. */
+enum {
     MCPSESS_WANT_READ = 1,
     MCPSESS_WANT_WRITE = 2,
     MCPSESS_WANT_TIME = 4,
@@ -491,12 +490,13 @@ struct mcpsess_op {
 
 /* Once per op, before its first begin. */
 MCPSESS_API void mcpsess_op_init(mcpsess_op *op, uint32_t timeout_ms);
-/* One bounded step: at most one send and one receive.  -> PENDING, or the result; the same result again once done; E_ARG */
+/* One bounded step: at most one send and one receive.  -> PENDING, the result (again and again once done), E_ARG */
 MCPSESS_API int mcpsess_poll(mcpsess_op *op, uint64_t now_ms);
 /* Gives up a pending op; its memory is free when this returns. Others that wait for the same answer still get it. */
 MCPSESS_API void mcpsess_cancel(mcpsess_op *op);
-MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms); /* instant by which to poll; MCPSESS_NEVER: done */
-MCPSESS_API unsigned mcpsess_want(mcpsess_op *op);                      /* MCPSESS_WANT_ bits; 0: done */
+/* The instant by which to poll again; MCPSESS_NEVER: done. */
+MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms);
+MCPSESS_API unsigned mcpsess_want(mcpsess_op *op); /* MCPSESS_WANT_ bits; 0: done */
 
 /* For programs that like to block. */
 typedef struct mcpsess_wait_hook {
@@ -505,13 +505,13 @@ typedef struct mcpsess_wait_hook {
     int (*wait)(void *user, unsigned want, uint64_t due_ms);
     void *user;
 } mcpsess_wait_hook;
-/* mcpsess_wait(&op, mcpsess_session_load(..., &op, ...), &hook): steps op until done.  -> its result; E_CANCELED; E_ARG */
+/* mcpsess_wait(&op, mcpsess_session_load(..., &op, ...), &hook): steps op until done.  -> result, E_CANCELED, E_ARG */
 MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook *hook);
 
 /* ---- store: one contract for RAM, Redis and yours -------------------------------------------------------- >>store
 
-   A request is submitted once and done when its rc is no longer PENDING. A synchronous store finishes inside submit. Every
-   request is one atomic step of the store.
+   A request is submitted once and done when its rc is no longer PENDING. A synchronous store finishes inside submit.
+   Every request is one atomic step of the store.
 
    kind            uses                                     done with
    GET             key owner ttl_ms out                     OK (value appended to out, left_ms), MISS, E_TOOBIG (need)
@@ -522,19 +522,21 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    DEL             key owner                                OK, MISS
    DEL_EQUAL       key owner expect                         OK, LOST, MISS
    TOUCH           key owner ttl_ms                         OK (left_ms), MISS
-   SWEEP           -                                        OK (count): what has expired is removed; a no-op where keys expire
+   SWEEP           -                                        OK (count): what has expired is removed
    LEASE_ACQUIRE   key value (the token) ttl_ms             OK (fence): held, also if this token held it; BUSY (left_ms)
    LEASE_EXTEND    key value ttl_ms                         OK (fence), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
    LOG_...         come with the streams                    E_UNSUPPORTED
    all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED
 
-   owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET without
-   out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than half of it is
-   left, because on a shared store every refresh is a write that all replicas hear; 0 never refreshes. PUT always sets it;
-   0 there is no TTL. Leases and records are separate key spaces. Keys are raw; a layout escapes them. */
+   owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET
+   without out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than
+   half of it is left, because on a shared store every refresh is a write that all replicas hear; 0 never refreshes. PUT
+   always sets it; 0 there is no TTL. Leases and records are separate key spaces. Keys are raw; a layout escapes them.
+   SWEEP is a no-op where keys expire by themselves. */
 
-enum { /* request.kind */
+/* request.kind */
+enum {
     MCPSESS_GET = 1,
     MCPSESS_PUT,
     MCPSESS_DEL,
@@ -551,12 +553,8 @@ enum { /* request.kind */
     MCPSESS_LOG_DEL
 };
 
-enum { /* request.mode of a PUT */
-    MCPSESS_PUT_UPSERT = 0,
-    MCPSESS_PUT_CREATE,
-    MCPSESS_PUT_UPDATE,
-    MCPSESS_PUT_CAS
-};
+/* request.mode of a PUT */
+enum { MCPSESS_PUT_UPSERT = 0, MCPSESS_PUT_CREATE, MCPSESS_PUT_UPDATE, MCPSESS_PUT_CAS };
 
 typedef struct mcpsess_request {
     uint8_t kind; /* MCPSESS_GET ... */
@@ -599,10 +597,10 @@ typedef struct mcpsess_store {
 
 /* ---- memstore: the store in RAM, the embedded default --------------------------------------------------- >>memstore
 
-   Records and leases with TTLs, in two lru tables. A put of a new record into a full store drops every expired record; if
-   there was none it refuses with E_FULL, or, by option, drops the least recently used. Expired means absent from that very
-   millisecond on, swept or not. Leases are never evicted: a full lease table answers E_FULL. Fences only grow, from
-   fence_base; give a boot counter or the wall clock where a fence must outlive a restart. */
+   Records and leases with TTLs, in two lru tables. A put of a new record into a full store drops every expired record;
+   if there was none it refuses with E_FULL, or, by option, drops the least recently used. Expired means absent from
+   that very millisecond on, swept or not. Leases are never evicted: a full lease table answers E_FULL. Fences only
+   grow, from fence_base; give a boot counter or the wall clock where a fence must outlive a restart. */
 
 #define MCPSESS_TOKEN_MAX 32u /* bytes of a lease token */
 
@@ -620,10 +618,10 @@ typedef struct mcpsess_memstore_desc {
 
 typedef struct mcpsess_memstore_stats {
     uint32_t requests;
-    uint32_t refused;  /* E_FULL */
-    uint32_t evicted;  /* by the option */
-    uint32_t expired;  /* records and leases */
-    uint32_t foreign;  /* asked for by another principal */
+    uint32_t refused;    /* E_FULL */
+    uint32_t evicted;    /* by the option */
+    uint32_t expired;    /* records and leases */
+    uint32_t foreign;    /* asked for by another principal */
     uint16_t high_water; /* most records at any time */
 } mcpsess_memstore_stats;
 
@@ -658,7 +656,8 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
 
 /* ---- session: a local tier before any store --------------------------------------------------------------- >>session
 
-   Writes go to the store first and to the local tier after; a failed write leaves the local tier as it was. What a load does:
+   Writes go to the store first and to the local tier after; a failed write leaves the local tier as it was. What a load
+   does:
 
    local copy                      what happens                                      answer
    fresh                           served at once, no request                        OK
@@ -669,16 +668,16 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    more than half used up          its last confirmation, never past its expiry
    another principal's             as if there were none                             MISS
 
-   So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never touches the
-   local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to finish, and its result
-   still reaches the local tier and whoever else waits. With all lanes busy an op waits in line for one.
-   A write whose outcome is unknown marks the local copy to be confirmed. */
+   So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never
+   touches the local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to
+   finish, and its result still reaches the local tier and whoever else waits. With all lanes busy an op waits in line
+   for one. A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
     mcpsess_store store;
     uint16_t capacity;    /* entries of the local tier, 0..65534; 0: none, every load asks the store */
     uint16_t slot_max;    /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
-    uint16_t lanes;     /* requests under way at a time, 1..65534 */
+    uint16_t lanes;       /* requests under way at a time, 1..65534 */
     uint16_t record_max;  /* bytes of a record, 1..65535 */
     uint64_t ttl_ms;      /* sliding; default 30 min */
     uint64_t max_age_ms;  /* served without asking at most this long; default 60 s */
@@ -710,7 +709,7 @@ typedef struct mcpsess_i_lane {
     uint64_t started_ms; /* before the request left: TTLs are counted from here */
     uint8_t kind;        /* as op.i.kind */
     bool busy;
-    bool overtaken;      /* a write of the same id was done meanwhile: not joined, not kept */
+    bool overtaken; /* a write of the same id was done meanwhile: not joined, not kept */
 } mcpsess_i_lane;
 
 typedef struct mcpsess_sessions {
@@ -724,15 +723,15 @@ typedef struct mcpsess_sessions {
         uint16_t busy;     /* lanes not free */
         bool stepping;     /* a thread is inside the store */
         bool closed, store_closed;
-        uint32_t ready;    /* MCPSESS_I_READY after init */
+        uint32_t ready; /* MCPSESS_I_READY after init */
     } i;
 } mcpsess_sessions;
 
-#define MCPSESS_I_SLOT_HEAD 16u /* per local entry: when it was confirmed, until when it is fresh */
+#define MCPSESS_I_SLOT_HEAD 16u          /* per local entry: when it was confirmed, until when it is fresh */
 #define MCPSESS_I_LANE_BYTES(record_max) /* id, principal, then what a local slot holds */ \
     (MCPSESS_ID_MAX + MCPSESS_PRINCIPAL_MAX + MCPSESS_I_SLOT_HEAD + (uint64_t)(record_max))
-#define MCPSESS_SESSION_BYTES(capacity, slot_max, lanes, record_max)                                              \
-    (MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(capacity, MCPSESS_ID_MAX, MCPSESS_I_SLOT_HEAD + (uint64_t)(slot_max))) +   \
+#define MCPSESS_SESSION_BYTES(capacity, slot_max, lanes, record_max)                                             \
+    (MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(capacity, MCPSESS_ID_MAX, MCPSESS_I_SLOT_HEAD + (uint64_t)(slot_max))) + \
      (uint64_t)(lanes) * (sizeof(mcpsess_i_lane) + MCPSESS_I_LANE_BYTES(record_max)))
 #define MCPSESS_SESSION_STORAGE(name, capacity, slot_max, lanes, record_max) \
     MCPSESS_I_STORAGE(name, MCPSESS_SESSION_BYTES(capacity, slot_max, lanes, record_max))
@@ -744,16 +743,16 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
 
 /* All of these begin op.  -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_CLOSED, E_ID,
    E_PRINCIPAL, E_TOOBIG, E_FORMAT. A result can also be E_TIMEOUT, E_CANCELED, E_CLOSED or an error of the store.
-   `who` must be the principal the record was stored for; to any other the session is absent, and asking does not keep it
-   alive. The record's own id and principal are what store, create and update go by. */
+   `who` must be the principal the record was stored for; to any other the session is absent, and asking does not keep
+   it alive. The record's own id and principal are what store, create and update go by. */
 
-/* Reads a session and keeps it alive. The record is appended to out.  -> OK (left_ms, stale), MISS, E_TOOBIG (need): out
-   is too small, E_FORMAT: the stored bytes are not a record of this id */
+/* Reads a session and keeps it alive. The record is appended to out.  -> OK (left_ms, stale), MISS, E_TOOBIG (need):
+   out is too small, E_FORMAT: the stored bytes are not a record of this id */
 MCPSESS_API int mcpsess_session_load(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
                                      mcpsess_buf *out, uint64_t now_ms);
 /* Is it there? Never refreshes anything.  -> OK (left_ms), MISS */
-MCPSESS_API int mcpsess_session_exists(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
-                                       uint64_t now_ms);
+MCPSESS_API int mcpsess_session_exists(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id,
+                                       const mcpsess_principal *who, uint64_t now_ms);
 /* Keeps it alive without reading it.  -> OK (left_ms), MISS */
 MCPSESS_API int mcpsess_session_touch(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
                                       uint64_t now_ms);
@@ -769,7 +768,8 @@ MCPSESS_API int mcpsess_session_del(mcpsess_sessions *s, mcpsess_op *op, mcpsess
                                     uint64_t now_ms);
 /* Delete-expired: lets the store drop what has expired. Never touches the local tier.  -> OK (count) */
 MCPSESS_API int mcpsess_session_sweep(mcpsess_sessions *s, mcpsess_op *op, uint64_t now_ms);
-/* Empties the local tier, closes the store; every pending and later operation ends with E_CLOSED.  -> OK, E_CLOSED, E_ARG */
+/* Empties the local tier and closes the store; every pending and later operation ends with E_CLOSED.
+   -> OK, E_CLOSED: it was closed before, E_ARG */
 MCPSESS_API int mcpsess_session_close(mcpsess_sessions *s);
 
 /* Marks a local copy to be confirmed, or all with an empty id.  -> OK, MISS, E_ARG */
@@ -836,7 +836,8 @@ MCPSESS_API const char *mcpsess_item_text(int item) {
 MCPSESS_API const char *mcpsess_code_name(int code) {
     switch (code) {
 #define MCPSESS_I_NAME(name, number, text) \
-    case MCPSESS_##name: return #name;
+    case MCPSESS_##name:                   \
+        return #name;
         MCPSESS_CODES(MCPSESS_I_NAME)
 #undef MCPSESS_I_NAME
     default: return "?";
@@ -844,7 +845,8 @@ MCPSESS_API const char *mcpsess_code_name(int code) {
 }
 
 #define MCPSESS_I_TEXT(name, number, text) \
-    case (number): return text;
+    case (number):                         \
+        return text;
 
 MCPSESS_API const char *mcpsess_code_text(int code) {
     switch (code) {
@@ -1018,7 +1020,8 @@ static uint32_t mcpsess_i_le32(const char *p) {
 
 /* -- base64 and decimal -- */
 
-static const char mcpsess_i_b64_digits[65] MCPSESS_ROM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char mcpsess_i_b64_digits[65] MCPSESS_ROM =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Values of the characters '+' to 'z'; 64: not in the alphabet. */
 static const unsigned char mcpsess_i_b64_values[80] MCPSESS_ROM = {
@@ -1125,23 +1128,27 @@ MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out
 #if MCPSESS_HASH_BITS == 64
 typedef uint64_t mcpsess_i_word;
 #define MCPSESS_I_SIP_READ(p) ((uint64_t)mcpsess_i_le32(p) | (uint64_t)mcpsess_i_le32((p) + 4) << 32)
-#define MCPSESS_I_SIP_V {UINT64_C(0x736f6d6570736575), UINT64_C(0x646f72616e646f6d), \
-                         UINT64_C(0x6c7967656e657261), UINT64_C(0x7465646279746573)}
+#define MCPSESS_I_SIP_V                                                                           \
+    {                                                                                             \
+        UINT64_C(0x736f6d6570736575), UINT64_C(0x646f72616e646f6d), UINT64_C(0x6c7967656e657261), \
+            UINT64_C(0x7465646279746573)                                                          \
+    }
 #define MCPSESS_I_SIP_TURNS(X) X(13, 32, 16, 21, 17)
 #else
 typedef uint32_t mcpsess_i_word;
 #define MCPSESS_I_SIP_READ mcpsess_i_le32
-#define MCPSESS_I_SIP_V {0, 0, UINT32_C(0x6c796765), UINT32_C(0x74656462)}
+#define MCPSESS_I_SIP_V \
+    { 0, 0, UINT32_C(0x6c796765), UINT32_C(0x74656462) }
 #define MCPSESS_I_SIP_TURNS(X) X(5, 16, 8, 7, 13)
 #endif
 
 #define MCPSESS_I_ROTL(x, n) ((mcpsess_i_word)((x) << (n) | (x) >> (MCPSESS_HASH_BITS - (n))))
 
 static void mcpsess_i_sip_round(mcpsess_i_word v[4]) {
-#define MCPSESS_I_SIP_ROUND(a, half, b, c, d)                               \
+#define MCPSESS_I_SIP_ROUND(a, half, b, c, d)                                               \
     v[0] += v[1], v[1] = MCPSESS_I_ROTL(v[1], a) ^ v[0], v[0] = MCPSESS_I_ROTL(v[0], half); \
-    v[2] += v[3], v[3] = MCPSESS_I_ROTL(v[3], b) ^ v[2];                    \
-    v[0] += v[3], v[3] = MCPSESS_I_ROTL(v[3], c) ^ v[0];                    \
+    v[2] += v[3], v[3] = MCPSESS_I_ROTL(v[3], b) ^ v[2];                                    \
+    v[0] += v[3], v[3] = MCPSESS_I_ROTL(v[3], c) ^ v[0];                                    \
     v[2] += v[1], v[1] = MCPSESS_I_ROTL(v[1], d) ^ v[2], v[2] = MCPSESS_I_ROTL(v[2], half);
     MCPSESS_I_SIP_TURNS(MCPSESS_I_SIP_ROUND)
 #undef MCPSESS_I_SIP_ROUND
@@ -1549,7 +1556,8 @@ MCPSESS_API int mcpsess_lru_check(const mcpsess_lru *l) {
 
 MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *out) {
     size_t mark;
-    if (id == NULL || out == NULL || mcpsess_i_str_bad(id->session) || mcpsess_i_str_bad(id->stream)) return MCPSESS_E_ARG;
+    if (id == NULL || out == NULL || mcpsess_i_str_bad(id->session) || mcpsess_i_str_bad(id->stream))
+        return MCPSESS_E_ARG;
     if (id->sequence > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
     if (out->overflow) return MCPSESS_E_TOOBIG;
     mark = out->len;
@@ -1799,7 +1807,8 @@ MCPSESS_API int mcpsess_record_next(const mcpsess_record *r, size_t *cursor, mcp
 }
 
 /* Where a key is among the pairs, or would go: [*from, *to), empty if it is not there. */
-static bool mcpsess_i_pair_find(const mcpsess_record *r, mcpsess_str key, size_t *from, size_t *to, mcpsess_str *value) {
+static bool mcpsess_i_pair_find(const mcpsess_record *r, mcpsess_str key, size_t *from, size_t *to,
+                                mcpsess_str *value) {
     mcpsess_str k;
     size_t cursor = 0;
     *from = *to = 0;
@@ -1909,7 +1918,8 @@ MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
     return d;
 }
 
-static mcpsess_lru_desc mcpsess_i_memstore_table(const mcpsess_memstore_desc *d, uint16_t capacity, uint16_t value_max) {
+static mcpsess_lru_desc mcpsess_i_memstore_table(const mcpsess_memstore_desc *d, uint16_t capacity,
+                                                 uint16_t value_max) {
     mcpsess_lru_desc l = mcpsess_lru_desc_default();
     l.capacity = capacity;
     l.key_max = MCPSESS_ID_MAX;
@@ -2022,7 +2032,8 @@ static int mcpsess_i_memstore_read(mcpsess_memstore *m, mcpsess_request *r, uint
 }
 
 /* May the put go on, with what is there now? */
-static int mcpsess_i_memstore_put_rule(mcpsess_memstore *m, const mcpsess_request *r, uint16_t at, mcpsess_i_note *note) {
+static int mcpsess_i_memstore_put_rule(mcpsess_memstore *m, const mcpsess_request *r, uint16_t at,
+                                       mcpsess_i_note *note) {
     if (at == MCPSESS_I_NIL) {
         return r->mode == MCPSESS_PUT_UPDATE || r->mode == MCPSESS_PUT_CAS ? MCPSESS_MISS : MCPSESS_OK;
     }
@@ -2182,8 +2193,9 @@ static void mcpsess_i_memstore_close(void *self) {
 }
 
 MCPSESS_API mcpsess_store mcpsess_memstore_store(mcpsess_memstore *m) {
-    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit,   mcpsess_i_memstore_poll, mcpsess_i_memstore_cancel,
-                                            mcpsess_i_memstore_next_due, mcpsess_i_memstore_want, mcpsess_i_memstore_close};
+    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit, mcpsess_i_memstore_poll,
+                                            mcpsess_i_memstore_cancel, mcpsess_i_memstore_next_due,
+                                            mcpsess_i_memstore_want,   mcpsess_i_memstore_close};
     mcpsess_store store;
     store.cls = &cls;
     store.self = m;
@@ -2240,7 +2252,8 @@ static mcpsess_str mcpsess_i_tier_record(const mcpsess_sessions *s, uint16_t at)
 }
 
 /* The local copy, if there is one that `who` may see. To anybody else it leaves no trace. */
-static uint16_t mcpsess_i_tier_find(mcpsess_sessions *s, mcpsess_str id, const mcpsess_principal *who, uint64_t now_ms) {
+static uint16_t mcpsess_i_tier_find(mcpsess_sessions *s, mcpsess_str id, const mcpsess_principal *who,
+                                    uint64_t now_ms) {
     uint16_t at;
     if (!mcpsess_i_lru_ready(&s->i.tier)) return MCPSESS_I_NIL;
     at = mcpsess_i_lru_lookup(&s->i.tier, id);
@@ -2255,13 +2268,14 @@ static bool mcpsess_i_tier_fresh(const mcpsess_sessions *s, uint16_t at, uint64_
 
 /* Served without asking until max_age is over, or less than half of the TTL is left and it needs a refresh. */
 static mcpsess_i_slot_head mcpsess_i_tier_confirm(const mcpsess_sessions *s, uint64_t confirmed_ms, uint64_t asked_ms,
-                                                   uint64_t expires_ms) {
+                                                  uint64_t expires_ms) {
     uint64_t half = s->i.desc.ttl_ms / 2;
     mcpsess_i_slot_head head;
     head.confirmed_ms = confirmed_ms;
     head.fresh_until_ms = mcpsess_time_add(confirmed_ms, s->i.desc.max_age_ms);
     if (expires_ms != MCPSESS_NEVER && expires_ms - asked_ms < half) head.fresh_until_ms = asked_ms;
-    else if (expires_ms != MCPSESS_NEVER && expires_ms - half < head.fresh_until_ms) head.fresh_until_ms = expires_ms - half;
+    else if (expires_ms != MCPSESS_NEVER && expires_ms - half < head.fresh_until_ms)
+        head.fresh_until_ms = expires_ms - half;
     return head;
 }
 
@@ -2272,7 +2286,7 @@ static void mcpsess_i_tier_drop(mcpsess_sessions *s, const mcpsess_request *r, u
 
 /* Keeps the record of a lane, whose buffer has room for the head in front of it. */
 static void mcpsess_i_tier_keep(mcpsess_sessions *s, mcpsess_i_lane *lane, mcpsess_str record, uint64_t left_ms,
-                                 mcpsess_i_note *note) {
+                                mcpsess_i_note *note) {
     uint64_t expires_ms = mcpsess_time_add(lane->started_ms, left_ms);
     mcpsess_i_slot_head head = mcpsess_i_tier_confirm(s, lane->started_ms, lane->started_ms, expires_ms);
     char *slot = lane->out.ptr - MCPSESS_I_SLOT_HEAD;
@@ -2284,7 +2298,8 @@ static void mcpsess_i_tier_keep(mcpsess_sessions *s, mcpsess_i_lane *lane, mcpse
         return;
     }
     memcpy(slot, &head, sizeof head);
-    (void)mcpsess_lru_put(&s->i.tier, lane->request.key, mcpsess_str_of(slot, MCPSESS_I_SLOT_HEAD + record.len), expires_ms);
+    (void)mcpsess_lru_put(&s->i.tier, lane->request.key, mcpsess_str_of(slot, MCPSESS_I_SLOT_HEAD + record.len),
+                          expires_ms);
 }
 
 /* The store has set the TTL anew; the record itself was not read. */
@@ -2303,7 +2318,8 @@ static void mcpsess_i_tier_extend(mcpsess_sessions *s, const mcpsess_i_lane *lan
 
 #define MCPSESS_I_NO_LANE 0xFFFFu
 
-enum { /* op.i.kind */
+/* op.i.kind */
+enum {
     MCPSESS_I_LOAD = 1,
     MCPSESS_I_EXISTS,
     MCPSESS_I_TOUCH,
@@ -2380,8 +2396,8 @@ static mcpsess_str mcpsess_i_lane_copy(char **to, mcpsess_str from) {
 }
 
 static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_op *op, uint64_t now_ms) {
-    static const uint8_t kinds[] = {0, MCPSESS_GET, MCPSESS_GET, MCPSESS_TOUCH, MCPSESS_PUT, MCPSESS_PUT, MCPSESS_PUT,
-                                    MCPSESS_DEL, MCPSESS_SWEEP};
+    static const uint8_t kinds[] = {0,           MCPSESS_GET, MCPSESS_GET, MCPSESS_TOUCH, MCPSESS_PUT,
+                                    MCPSESS_PUT, MCPSESS_PUT, MCPSESS_DEL, MCPSESS_SWEEP};
     mcpsess_i_lane *lane = &s->i.lanes[n];
     mcpsess_request *r = &lane->request;
     char *at = mcpsess_i_lane_bytes(s, n);
@@ -2453,7 +2469,8 @@ static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64
 static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
     int rc = lane->request.rc;
     if (rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, lane->request.value, s->i.desc.ttl_ms, note);
-    if (rc == MCPSESS_E_UNKNOWN || (rc == MCPSESS_OK && lane->overtaken)) (void)mcpsess_lru_mark(&s->i.tier, lane->request.key);
+    if (rc == MCPSESS_E_UNKNOWN || (rc == MCPSESS_OK && lane->overtaken))
+        (void)mcpsess_lru_mark(&s->i.tier, lane->request.key);
     if (rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
     if (rc == MCPSESS_OK || rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, lane->request.key, lane);
     return rc;
@@ -2487,7 +2504,7 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
     mcpsess_op *op;
     if (lane->request.rc < 0) {
         s->stats.failures++;
-        mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t)-(int64_t)lane->request.rc);
+        mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t) - (int64_t)lane->request.rc);
     }
     answer = mcpsess_i_land(s, lane, now_ms, note);
     while ((op = lane->waiters) != NULL) {
@@ -2495,7 +2512,8 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
         op->left_ms = mcpsess_time_left(now_ms, mcpsess_time_add(lane->started_ms, lane->request.left_ms));
         op->count = lane->request.count;
         op->need = lane->request.need;
-        if (answer == MCPSESS_OK && lane->kind == MCPSESS_I_LOAD) rc = mcpsess_i_op_hand(op, mcpsess_buf_str(&lane->out));
+        if (answer == MCPSESS_OK && lane->kind == MCPSESS_I_LOAD)
+            rc = mcpsess_i_op_hand(op, mcpsess_buf_str(&lane->out));
         else rc = mcpsess_i_op_fallback(s, op, answer, now_ms, note);
         mcpsess_i_op_done(op, rc);
     }
@@ -2796,8 +2814,8 @@ MCPSESS_API int mcpsess_session_load(mcpsess_sessions *s, mcpsess_op *op, mcpses
     return mcpsess_i_session_begin(s, op, MCPSESS_I_LOAD, id, who, mcpsess_i_nothing, out, now_ms);
 }
 
-MCPSESS_API int mcpsess_session_exists(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id, const mcpsess_principal *who,
-                                       uint64_t now_ms) {
+MCPSESS_API int mcpsess_session_exists(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str id,
+                                       const mcpsess_principal *who, uint64_t now_ms) {
     return mcpsess_i_session_begin(s, op, MCPSESS_I_EXISTS, id, who, mcpsess_i_nothing, NULL, now_ms);
 }
 
@@ -2816,7 +2834,8 @@ MCPSESS_API int mcpsess_session_sweep(mcpsess_sessions *s, mcpsess_op *op, uint6
     return mcpsess_i_session_begin(s, op, MCPSESS_I_SWEEP, mcpsess_i_nothing, &nobody, mcpsess_i_nothing, NULL, now_ms);
 }
 
-static int mcpsess_i_session_write(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str bytes, uint64_t now_ms) {
+static int mcpsess_i_session_write(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str bytes,
+                                   uint64_t now_ms) {
     mcpsess_record record;
     if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(bytes)) return MCPSESS_E_ARG;
     if (bytes.len > s->i.desc.record_max) return MCPSESS_E_TOOBIG;
@@ -2850,7 +2869,8 @@ MCPSESS_API int mcpsess_session_close(mcpsess_sessions *s) {
     mcpsess_lru_clear(&s->i.tier);
     mcpsess_i_unlock(&s->i.desc.lock);
     if (closed) return MCPSESS_E_CLOSED;
-    if (mcpsess_i_session_enter(s)) mcpsess_i_session_leave(s); /* else the thread inside closes the store when it leaves */
+    if (mcpsess_i_session_enter(s))
+        mcpsess_i_session_leave(s); /* else the thread inside closes the store when it leaves */
     return MCPSESS_OK;
 }
 
@@ -2888,7 +2908,8 @@ static bool mcpsess_i_tier_holds(const mcpsess_sessions *s) {
     while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
         if (entry.value.len < MCPSESS_I_SLOT_HEAD) return false;
         entry.value = mcpsess_str_of(entry.value.ptr + MCPSESS_I_SLOT_HEAD, entry.value.len - MCPSESS_I_SLOT_HEAD);
-        if (mcpsess_record_decode(entry.value, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, entry.key)) return false;
+        if (mcpsess_record_decode(entry.value, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, entry.key))
+            return false;
     }
     return mcpsess_lru_check(&s->i.tier) == MCPSESS_OK;
 }
@@ -2959,7 +2980,8 @@ static void mcpsess_i_id_put_uuid(mcpsess_buf *out, unsigned char bytes[16]) {
 MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_random_fn random, void *user) {
     unsigned char bytes[16];
     size_t mark;
-    if (out == NULL || random == NULL || (form != MCPSESS_ID_BASE64URL && form != MCPSESS_ID_UUID)) return MCPSESS_E_ARG;
+    if (out == NULL || random == NULL || (form != MCPSESS_ID_BASE64URL && form != MCPSESS_ID_UUID))
+        return MCPSESS_E_ARG;
     if (out->overflow) return MCPSESS_E_TOOBIG;
     if (random(user, bytes, sizeof bytes) != 0) return MCPSESS_E_RANDOM;
     mark = out->len;
