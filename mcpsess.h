@@ -165,7 +165,7 @@ typedef struct mcpsess_str {
 #define MCPSESS_STR(literal) mcpsess_str_of("" literal, sizeof(literal) - 1)
 
 MCPSESS_API mcpsess_str mcpsess_str_of(const void *ptr, size_t len);
-/* A slice of a terminated string, without its NUL. NULL gives an empty slice. */
+/* A slice of a terminated string, without its NUL; at most 65,535 bytes. NULL gives an empty slice. */
 MCPSESS_API mcpsess_str mcpsess_str_z(const char *z);
 MCPSESS_API bool mcpsess_str_eq(mcpsess_str a, mcpsess_str b);
 /* Order by bytes, a shorter one first. -> < 0, 0, > 0 */
@@ -873,9 +873,7 @@ MCPSESS_API mcpsess_str mcpsess_str_of(const void *ptr, size_t len) {
 
 MCPSESS_API mcpsess_str mcpsess_str_z(const char *z) {
     size_t n = 0;
-    if (z != NULL) {
-        while (z[n] != '\0') n++;
-    }
+    while (z != NULL && n < UINT16_MAX && z[n] != '\0') n++; /* a bound, or compilers make it a call of strlen */
     return mcpsess_str_of(z, n);
 }
 
@@ -1125,59 +1123,58 @@ MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out
 
 /* -- the keyed hash: SipHash-1-3 (Aumasson, Bernstein), or its 32-bit half -- */
 
+#define MCPSESS_I_ROTL(x, n) ((mcpsess_i_word)((x) << (n) | (x) >> (MCPSESS_HASH_BITS - (n))))
+
+/* A round over the variables v0..v3: a macro, so that they stay in registers. */
+#define MCPSESS_I_SIP_TURN(a, half, b, c, d)                                  \
+    v0 += v1, v1 = MCPSESS_I_ROTL(v1, a) ^ v0, v0 = MCPSESS_I_ROTL(v0, half); \
+    v2 += v3, v3 = MCPSESS_I_ROTL(v3, b) ^ v2;                                \
+    v0 += v3, v3 = MCPSESS_I_ROTL(v3, c) ^ v0;                                \
+    v2 += v1, v1 = MCPSESS_I_ROTL(v1, d) ^ v2, v2 = MCPSESS_I_ROTL(v2, half)
+
 #if MCPSESS_HASH_BITS == 64
 typedef uint64_t mcpsess_i_word;
 #define MCPSESS_I_SIP_READ(p) ((uint64_t)mcpsess_i_le32(p) | (uint64_t)mcpsess_i_le32((p) + 4) << 32)
-#define MCPSESS_I_SIP_V                                                                           \
-    {                                                                                             \
-        UINT64_C(0x736f6d6570736575), UINT64_C(0x646f72616e646f6d), UINT64_C(0x6c7967656e657261), \
-            UINT64_C(0x7465646279746573)                                                          \
-    }
-#define MCPSESS_I_SIP_TURNS(X) X(13, 32, 16, 21, 17)
+#define MCPSESS_I_SIP_ROUND MCPSESS_I_SIP_TURN(13, 32, 16, 21, 17)
+#define MCPSESS_I_SIP_0 UINT64_C(0x736f6d6570736575)
+#define MCPSESS_I_SIP_1 UINT64_C(0x646f72616e646f6d)
+#define MCPSESS_I_SIP_2 UINT64_C(0x6c7967656e657261)
+#define MCPSESS_I_SIP_3 UINT64_C(0x7465646279746573)
+#define MCPSESS_I_SIP_RESULT (uint32_t)((v0 ^ v1 ^ v2 ^ v3) & UINT32_MAX)
 #else
 typedef uint32_t mcpsess_i_word;
-#define MCPSESS_I_SIP_READ mcpsess_i_le32
-#define MCPSESS_I_SIP_V \
-    { 0, 0, UINT32_C(0x6c796765), UINT32_C(0x74656462) }
-#define MCPSESS_I_SIP_TURNS(X) X(5, 16, 8, 7, 13)
+#define MCPSESS_I_SIP_READ(p) mcpsess_i_le32(p)
+#define MCPSESS_I_SIP_ROUND MCPSESS_I_SIP_TURN(5, 16, 8, 7, 13)
+#define MCPSESS_I_SIP_0 0
+#define MCPSESS_I_SIP_1 0
+#define MCPSESS_I_SIP_2 UINT32_C(0x6c796765)
+#define MCPSESS_I_SIP_3 UINT32_C(0x74656462)
+#define MCPSESS_I_SIP_RESULT (v1 ^ v3)
 #endif
-
-#define MCPSESS_I_ROTL(x, n) ((mcpsess_i_word)((x) << (n) | (x) >> (MCPSESS_HASH_BITS - (n))))
-
-static void mcpsess_i_sip_round(mcpsess_i_word v[4]) {
-#define MCPSESS_I_SIP_ROUND(a, half, b, c, d)                                               \
-    v[0] += v[1], v[1] = MCPSESS_I_ROTL(v[1], a) ^ v[0], v[0] = MCPSESS_I_ROTL(v[0], half); \
-    v[2] += v[3], v[3] = MCPSESS_I_ROTL(v[3], b) ^ v[2];                                    \
-    v[0] += v[3], v[3] = MCPSESS_I_ROTL(v[3], c) ^ v[0];                                    \
-    v[2] += v[1], v[1] = MCPSESS_I_ROTL(v[1], d) ^ v[2], v[2] = MCPSESS_I_ROTL(v[2], half);
-    MCPSESS_I_SIP_TURNS(MCPSESS_I_SIP_ROUND)
-#undef MCPSESS_I_SIP_ROUND
-}
-
-static void mcpsess_i_sip_block(mcpsess_i_word v[4], mcpsess_i_word block) {
-    v[3] ^= block;
-    mcpsess_i_sip_round(v);
-    v[0] ^= block;
-}
 
 MCPSESS_API uint32_t mcpsess_hash(const uint8_t seed[16], mcpsess_str s) {
     const size_t word = sizeof(mcpsess_i_word);
     const char *key = (const char *)seed;
-    mcpsess_i_word v[4] = MCPSESS_I_SIP_V;
-    mcpsess_i_word k0 = MCPSESS_I_SIP_READ(key), k1 = MCPSESS_I_SIP_READ(key + word);
-    mcpsess_i_word last = (mcpsess_i_word)((mcpsess_i_word)s.len << (MCPSESS_HASH_BITS - 8));
+    const mcpsess_i_word k0 = MCPSESS_I_SIP_READ(key), k1 = MCPSESS_I_SIP_READ(key + word);
+    mcpsess_i_word v0 = MCPSESS_I_SIP_0 ^ k0, v1 = MCPSESS_I_SIP_1 ^ k1;
+    mcpsess_i_word v2 = MCPSESS_I_SIP_2 ^ k0, v3 = MCPSESS_I_SIP_3 ^ k1;
+    mcpsess_i_word block = (mcpsess_i_word)((mcpsess_i_word)s.len << (MCPSESS_HASH_BITS - 8));
+    const char *tail = s.len < word ? s.ptr : s.ptr + s.len / word * word; /* no arithmetic on NULL */
     unsigned n;
-    v[0] ^= k0, v[1] ^= k1, v[2] ^= k0, v[3] ^= k1;
-    for (; s.len >= word; s.len -= word, s.ptr += word) mcpsess_i_sip_block(v, MCPSESS_I_SIP_READ(s.ptr));
-    for (n = 0; n < s.len; n++) last |= (mcpsess_i_word)(unsigned char)s.ptr[n] << 8 * n;
-    mcpsess_i_sip_block(v, last);
-    v[2] ^= 0xFFu;
-    for (n = 0; n < 3; n++) mcpsess_i_sip_round(v);
-#if MCPSESS_HASH_BITS == 64
-    return (uint32_t)((v[0] ^ v[1] ^ v[2] ^ v[3]) & UINT32_MAX);
-#else
-    return v[1] ^ v[3];
-#endif
+    for (n = 0; n < s.len % word; n++) block |= (mcpsess_i_word)(unsigned char)tail[n] << 8 * n;
+    for (; s.ptr != tail; s.ptr += word) {
+        v3 ^= MCPSESS_I_SIP_READ(s.ptr);
+        MCPSESS_I_SIP_ROUND;
+        v0 ^= MCPSESS_I_SIP_READ(s.ptr);
+    }
+    v3 ^= block;
+    MCPSESS_I_SIP_ROUND;
+    v0 ^= block;
+    v2 ^= 0xFFu;
+    for (n = 0; n < 3; n++) {
+        MCPSESS_I_SIP_ROUND;
+    }
+    return MCPSESS_I_SIP_RESULT;
 }
 
 /* -- time, memory, hooks -- */
@@ -1288,8 +1285,13 @@ static mcpsess_str mcpsess_i_lru_key(const mcpsess_lru *l, uint16_t at) {
     return mcpsess_str_of(mcpsess_i_lru_slot(l, at), l->i.nodes[at].key_len);
 }
 
+/* The value follows its key at once, so that a hit mostly stays in one cache line. */
+static char *mcpsess_i_lru_value_at(const mcpsess_lru *l, uint16_t at) {
+    return mcpsess_i_lru_slot(l, at) + l->i.nodes[at].key_len;
+}
+
 static mcpsess_str mcpsess_i_lru_value(const mcpsess_lru *l, uint16_t at) {
-    return mcpsess_str_of(mcpsess_i_lru_slot(l, at) + l->i.key_max, l->i.nodes[at].value_len);
+    return mcpsess_str_of(mcpsess_i_lru_value_at(l, at), l->i.nodes[at].value_len);
 }
 
 /* The high half of the hash, scaled to the number of buckets: no division, any capacity. */
@@ -1434,7 +1436,7 @@ MCPSESS_API int mcpsess_lru_put(mcpsess_lru *l, mcpsess_str key, mcpsess_str val
     node->expires_ms = expires_ms;
     node->flags = 0;
     node->value_len = (uint16_t)value.len;
-    mcpsess_i_copy(mcpsess_i_lru_slot(l, at) + l->i.key_max, value.ptr, value.len);
+    mcpsess_i_copy(mcpsess_i_lru_value_at(l, at), value.ptr, value.len);
     return MCPSESS_OK;
 }
 
@@ -1723,11 +1725,15 @@ static mcpsess_i_reader mcpsess_i_reader_of(mcpsess_str bytes) {
 }
 
 MCPSESS_API bool mcpsess_record_owned(mcpsess_str bytes, const mcpsess_principal *who) {
-    mcpsess_i_reader r = mcpsess_i_reader_of(bytes);
     mcpsess_principal owner;
-    if (who == NULL || mcpsess_i_str_bad(bytes)) return false;
-    owner = mcpsess_i_take_owner(&r);
-    return !r.bad && mcpsess_i_principal_eq(&owner, who);
+    size_t len;
+    if (who == NULL || bytes.ptr == NULL || bytes.len < 3 || bytes.ptr[0] != MCPSESS_RECORD_VERSION) return false;
+    len = (size_t)mcpsess_i_le16(bytes.ptr + 1);
+    if (len == 0) return who->issuer.len == 0 && who->subject.len == 0;
+    if (len != mcpsess_i_principal_len(who) || len > bytes.len - 3) return false;
+    owner.issuer = mcpsess_str_of(bytes.ptr + 3, who->issuer.len);
+    owner.subject = mcpsess_str_of(bytes.ptr + 3 + who->issuer.len + 1, who->subject.len);
+    return bytes.ptr[3 + who->issuer.len] == '\0' && mcpsess_i_principal_eq(&owner, who);
 }
 
 static void mcpsess_i_put_str(mcpsess_buf *b, mcpsess_str s, unsigned length_bytes) {
@@ -2310,7 +2316,7 @@ static void mcpsess_i_tier_extend(mcpsess_sessions *s, const mcpsess_i_lane *lan
     if (at == MCPSESS_I_NIL) return;
     head = mcpsess_i_tier_confirm(s, mcpsess_i_tier_head(s, at).confirmed_ms, lane->started_ms, expires_ms);
     s->i.tier.i.nodes[at].expires_ms = expires_ms;
-    memcpy(mcpsess_i_lru_slot(&s->i.tier, at) + s->i.tier.i.key_max, &head, sizeof head);
+    memcpy(mcpsess_i_lru_value_at(&s->i.tier, at), &head, sizeof head);
 }
 
 /* ==== lane ==== */
