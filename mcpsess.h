@@ -2296,7 +2296,7 @@ static void mcpsess_i_tier_keep(mcpsess_sessions *s, mcpsess_i_lane *lane, mcpse
     uint64_t expires_ms = mcpsess_time_add(lane->started_ms, left_ms);
     mcpsess_i_slot_head head = mcpsess_i_tier_confirm(s, lane->started_ms, lane->started_ms, expires_ms);
     char *slot = lane->out.ptr - MCPSESS_I_SLOT_HEAD;
-    if (!mcpsess_i_lru_ready(&s->i.tier)) return;
+    if (!mcpsess_i_lru_ready(&s->i.tier) || s->i.closed) return;
     if (record.len > s->i.desc.slot_max) {
         (void)mcpsess_lru_del(&s->i.tier, lane->request.key); /* an older copy must not outlive it */
         s->stats.not_promoted++;
@@ -2886,8 +2886,8 @@ MCPSESS_API int mcpsess_session_mark(mcpsess_sessions *s, mcpsess_str id) {
     int rc = MCPSESS_MISS;
     if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
     mcpsess_i_lock(&s->i.desc.lock);
-    while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
-        if (id.len != 0 && !mcpsess_str_eq(id, entry.key)) continue;
+    if (id.len != 0 && mcpsess_lru_mark(&s->i.tier, id) == MCPSESS_OK) rc = MCPSESS_OK;
+    while (id.len == 0 && mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
         rc = mcpsess_lru_mark(&s->i.tier, entry.key);
     }
     for (n = 0; n < s->i.desc.lanes; n++) {
