@@ -1,0 +1,55 @@
+# Everything here is a short way to say something longer; the work is done by the scripts.
+
+CFLAGS ?= -O2 -g
+MINUTES ?= 10
+
+help:
+	@echo "make demo     two devices behind a gateway, and a client that talks to them: a transcript to read"
+	@echo "make serve    the same, left running for a client of yours"
+	@echo "make check    the unit tests; needs gcc alone, takes less than a minute"
+	@echo "make test     everything; installs what it lacks if it may"
+	@echo "make size     flash, RAM and stack of each module, written into README.md"
+	@echo "make bench    measures ours beside the alternatives"
+	@echo "make fuzz     fuzzes every decoder; MINUTES=$(MINUTES) for each"
+	@echo "make prove    Frama-C: no undefined behaviour in base, lru, eventid, record"
+	@echo "make clean    removes build/"
+
+demo serve: demo-packages
+	@$(MAKE) --no-print-directory build/gateway build/device build/client
+	@examples/demo/run $@
+
+demo-packages:
+	@tests/install demo
+
+check:
+	@tests/install check
+	@tests/run unit
+
+test:
+	@tests/install test || echo "going on without: what lacks it will be skipped"
+	@tests/run
+
+size:
+	@tests/size/run --write
+
+fuzz:
+	@tests/fuzz/run --minutes $(MINUTES)
+
+prove:
+	@tests/install prove
+	@tests/prove/run
+
+bench:
+	@bench/run
+
+build/gateway: $(wildcard examples/gateway/*.[ch]) mcpsess.h
+build/device: $(wildcard examples/device/*.[ch]) mcpsess.h
+build/client: $(wildcard examples/client/*.[ch]) mcpsess.h
+build/gateway build/device build/client:
+	@mkdir -p build
+	$(CC) -std=c99 $(CFLAGS) -I. -o $@ $(filter %.c,$^) -levent -lcjson
+
+clean:
+	rm -rf build
+
+.PHONY: help demo serve demo-packages check test size fuzz prove bench clean

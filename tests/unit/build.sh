@@ -1,0 +1,20 @@
+# Builds the unit tests for any target. Source it from the repository root.
+
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual -Wvla -Werror)
+unit_suites=(base lru eventid record memstore session)
+
+# build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.
+build_unit() {
+    local output=$1 port=$2 chosen=" $3 " suite sources=()
+    shift 3
+    echo '#include "tap.h"' >"$output.absent.c"
+    for suite in "${unit_suites[@]}"; do
+        case $chosen in
+        *" $suite "*) sources+=("tests/unit/test_$suite.c") ;;
+        *) echo "void test_$suite(void) {}" >>"$output.absent.c" ;;
+        esac
+    done
+    "$@" -c -DMCPSESS_IMPLEMENTATION -x c mcpsess.h -o "$output.o"
+    "$@" -I. -Itests/unit -o "$output" "${sources[@]}" "$output.absent.c" tests/unit/tap.c tests/unit/main.c \
+        "tests/unit/port_$port.c" "$output.o"
+}
