@@ -1,5 +1,5 @@
-/* Runs an image on a simulated ATmega1284 and exits with its status. What it writes to GPIOR1 is printed, GPIOR0 with bit 7
-   set ends it. A stack that grew into the data is an error: on this chip nothing else would tell. */
+/* Runs an image on a simulated ATmega1284 and exits with its status. What it writes to GPIOR1 is printed, GPIOR0 with
+   bit 7 set ends it. A stack that grew into the data is an error: on this chip nothing else would tell. */
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 # Builds the unit tests for any target. Source it from the repository root.
 
-warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual -Wvla -Werror)
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align
+    -Wcast-qual -Wvla -Werror)
 unit_suites=(base lru eventid record memstore session)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.

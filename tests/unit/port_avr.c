@@ -1,4 +1,4 @@
-/* The port to the simulated ATmega1284: the runner in tests/targets/simavr.c listens on two general-purpose registers. */
+/* The port to a simulated ATmega1284: tests/targets/simavr.c listens on two general-purpose registers. */
 
 #include <avr/io.h>
 

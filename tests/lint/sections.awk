@@ -1,0 +1,77 @@
+# What the implementation sections of mcpsess.h are made of. It reads the header twice:
+#   awk -f tests/lint/sections.awk mcpsess.h mcpsess.h
+#
+#   section NAME LINES          a section, "/* ==== NAME ==== */", and how long it is
+#   uses NAME OTHER...          its second line, "/* uses: OTHER, ... */"; "missing" where there is none
+#   function NAME IDENTIFIER    a function or constant table that it defines
+#   calls NAME OTHER IDENTIFIER it names something that section OTHER defines
+
+# Takes comments and string literals out of a line; a comment may go on from line to line.
+function code_of(line,    out, at) {
+    out = ""
+    for (;;) {
+        if (in_comment) {
+            at = index(line, "*/")
+            if (at == 0) return out
+            line = substr(line, at + 2)
+            in_comment = 0
+        }
+        gsub(/"([^"\\]|\\.)*"/, "\"\"", line)
+        at = index(line, "/*")
+        if (at == 0) return out line
+        out = out substr(line, 1, at - 1) " "
+        line = substr(line, at + 2)
+        in_comment = 1
+    }
+}
+
+# The name that a line at the left margin defines: the first mcpsess_ word before a "(" or "[".
+function defined_by(code,    name) {
+    if (code !~ /^(MCPSESS_API|static) / || (code ~ /;[ \t]*$/ && code !~ /=/)) return ""
+    if (!match(code, /mcpsess_[a-z0-9_]+[(\[]/)) return ""
+    return substr(code, RSTART, RLENGTH - 1)
+}
+
+function end_section() {
+    if (section != "") print "section", section, FNR - first
+}
+
+FNR == 1 { section = ""; in_comment = 0; pass++ }
+
+/^\/\* ==== [a-z]+ ==== \*\/$/ {
+    if (pass == 2) end_section()
+    section = $3
+    first = FNR
+    next
+}
+/mcpsess is available under either of two licences/ || /^#endif.*MCPSESS_IMPLEMENTATION/ {
+    if (pass == 2) end_section()
+    section = ""
+}
+section == "" { next }
+
+pass == 2 && FNR == first + 1 {
+    line = $0
+    if (line !~ /^\/\* uses: .* \*\/$/) line = "missing"
+    gsub(/^\/\* uses:|\*\/$|,/, "", line)
+    print "uses", section, line
+    next
+}
+{ code = code_of($0) }
+pass == 1 {
+    name = defined_by(code)
+    if (name != "") home[name] = section
+    next
+}
+{
+    name = defined_by(code)
+    if (name != "") print "function", section, name
+    while (match(code, /[A-Za-z_][A-Za-z0-9_]*/)) {
+        word = substr(code, RSTART, RLENGTH)
+        code = substr(code, RSTART + RLENGTH)
+        if (word in home && home[word] != section && !((section, word) in seen)) {
+            seen[section, word] = 1
+            print "calls", section, home[word], word
+        }
+    }
+}
