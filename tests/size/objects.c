@@ -1,0 +1,20 @@
+/* The sizes of the objects a user places, to be read from the symbol table: each array is as long as its object. */
+
+#include "mcpsess.h"
+
+#define SIZE_OF(type) extern char size_of_##type[sizeof(type)]; char size_of_##type[sizeof(type)]
+
+SIZE_OF(mcpsess_lru);
+SIZE_OF(mcpsess_eventid);
+SIZE_OF(mcpsess_record);
+SIZE_OF(mcpsess_op);
+SIZE_OF(mcpsess_request);
+SIZE_OF(mcpsess_memstore);
+SIZE_OF(mcpsess_sessions);
+
+/* Bookkeeping per entry: by the formula, and as the structs are. */
+#define PER_ENTRY (MCPSESS_LRU_BYTES(1000, 36, 64) / 1000 - 36 - 64)
+extern char size_of_lru_entry[PER_ENTRY];
+char size_of_lru_entry[PER_ENTRY];
+extern char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
+char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];

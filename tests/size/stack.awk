@@ -1,0 +1,68 @@
+# The deepest stack of each module: the frames on the deepest chain of calls from any of its functions.
+#   awk -f tests/size/stack.awk FACTS INDIRECT GRAPH
+#
+# FACTS: lint/sections.awk's output. GRAPH: "frame FUNCTION BYTES KIND" and "call FUNCTION OTHER", where OTHER is * for a
+# call through a pointer. INDIRECT says where those can lead, by the module they are in. What is not ours (memcpy, the
+# helpers of the compiler, hooks of the user) counts as 0. Prints "stack MODULE BYTES FUNCTION", or "error ...".
+
+function plain(name) { # without the suffixes of the compiler's clones
+    sub(/\.(constprop|part|isra|cold|lto_priv).*/, "", name)
+    return name
+}
+
+function depth(f,    n, i, names, deepest, d) {
+    if (f in done) return done[f]
+    if (f in open) {
+        print "error recursion through " f
+        return 0
+    }
+    open[f] = 1
+    deepest = 0
+    n = split(calls[f], names, " ")
+    for (i = 1; i <= n; i++) {
+        d = depth(names[i])
+        if (d > deepest) deepest = d
+    }
+    delete open[f]
+    done[f] = frame[f] + deepest
+    return done[f]
+}
+
+# The functions that a call through a pointer, made in this module, may reach.
+function targets_of(module,    n, i, words, list, f) {
+    if (!(module in indirect)) {
+        print "error " module " calls through a pointer, and tests/size/indirect does not say where that leads"
+        return ""
+    }
+    n = split(indirect[module], words, " ")
+    for (i = 1; i <= n; i++) {
+        if (words[i] !~ /^@/) list = list " " words[i]
+        else for (f in home) if (home[f] == substr(words[i], 2)) list = list " " f
+    }
+    return list
+}
+
+FILENAME == ARGV[1] { if ($1 == "function") home[$3] = $2; next }
+FILENAME == ARGV[2] {
+    if ($0 ~ /^[a-z]/) { module = $1; $1 = ""; indirect[module] = $0 " " }
+    next
+}
+$1 == "frame" {
+    f = plain($2)
+    if ($4 ~ /dynamic/) print "error the frame of " f " has no fixed size"
+    if (!(f in frame) || $3 > frame[f]) frame[f] = $3
+}
+$1 == "call" {
+    f = plain($2)
+    if ($3 == "*") pointer[f] = 1
+    else calls[f] = calls[f] " " plain($3)
+}
+END {
+    for (f in pointer) calls[f] = calls[f] targets_of(home[f])
+    for (f in home) {
+        d = depth(f)
+        m = home[f]
+        if (!(m in most) || d > most[m] || (d == most[m] && f < which[m])) { most[m] = d; which[m] = f }
+    }
+    for (m in most) print "stack", m, most[m], which[m]
+}
