@@ -1,0 +1,158 @@
+/* The tools. There is no hardware behind them: the sensor is a formula, the LED a pair in the session's record. */
+
+#include "device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CHANNELS = 4, CALIBRATE_MAX = 10 };
+
+/* ---- results ---- */
+
+/* The values as text, and since revision 2025-06-18 as structured content too. */
+cJSON *tool_result(const session *s, cJSON *values)
+{
+    char *text = cJSON_PrintUnformatted(values);
+    cJSON *result = cJSON_CreateObject();
+    cJSON *block = cJSON_CreateObject();
+    cJSON_AddStringToObject(block, "type", "text");
+    cJSON_AddStringToObject(block, "text", text ? text : "");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(result, "content"), block);
+    cJSON_free(text);
+    if (session_is(s, "version", "2025-03-26")) {
+        cJSON_Delete(values);
+    } else {
+        cJSON_AddItemToObject(result, "structuredContent", values);
+    }
+    return result;
+}
+
+cJSON *tool_problem(const char *text)
+{
+    cJSON *result = cJSON_CreateObject();
+    cJSON *block = cJSON_CreateObject();
+    cJSON_AddStringToObject(block, "type", "text");
+    cJSON_AddStringToObject(block, "text", text);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(result, "content"), block);
+    cJSON_AddTrueToObject(result, "isError");
+    return result;
+}
+
+/* ---- the tools ---- */
+
+static cJSON *read_sensor(call *c, const cJSON *args)
+{
+    const cJSON *channel = cJSON_GetObjectItemCaseSensitive(args, "channel");
+    cJSON *values = NULL;
+    if (!cJSON_IsNumber(channel) || channel->valuedouble != channel->valueint || channel->valueint < 0 ||
+        channel->valueint >= CHANNELS) {
+        return tool_problem("channel must be a whole number from 0 to 3");
+    }
+    bool calibrated = session_is(c->session, "calibrated", "yes");
+    values = cJSON_CreateObject();
+    cJSON_AddNumberToObject(values, "channel", channel->valueint);
+    cJSON_AddNumberToObject(values, "celsius", 20.5 + 1.25 * channel->valueint - (calibrated ? 0.5 : 0.0));
+    cJSON_AddBoolToObject(values, "calibrated", calibrated);
+    return tool_result(c->session, values);
+}
+
+static cJSON *set_led(call *c, const cJSON *args)
+{
+    const cJSON *on = cJSON_GetObjectItemCaseSensitive(args, "on");
+    if (!cJSON_IsBool(on)) return tool_problem("on must be true or false");
+    const char *state = cJSON_IsTrue(on) ? "on" : "off";
+    bool changed = !session_is(c->session, "led", state);
+    session_set(c->session, "led", state);
+    if (session_save(&c->dev->sessions, c->session) != MCPSESS_OK) {
+        return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    }
+    if (changed) log_message(c->dev, c->session, "led", cJSON_IsTrue(on) ? "the LED is on" : "the LED is off");
+    cJSON *values = cJSON_CreateObject();
+    cJSON_AddStringToObject(values, "led", state);
+    return tool_result(c->session, values);
+}
+
+static cJSON *whoami(call *c, const cJSON *args)
+{
+    (void)args;
+    cJSON *values = cJSON_CreateObject();
+    cJSON_AddStringToObject(values, "device", c->dev->name);
+    cJSON_AddNumberToObject(values, "calls", session_number(c->session, "calls"));
+    cJSON_AddStringToObject(values, "led", session_is(c->session, "led", "on") ? "on" : "off");
+    return tool_result(c->session, values);
+}
+
+static cJSON *calibrate(call *c, const cJSON *args)
+{
+    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(args, "seconds");
+    if (!cJSON_IsNumber(seconds) || !(seconds->valuedouble >= 0 && seconds->valuedouble <= CALIBRATE_MAX)) {
+        return tool_problem("seconds must be a number from 0 to 10");
+    }
+    return job_begin(c, seconds->valuedouble);
+}
+
+#define OBJECT(properties, required) \
+    "{\"type\":\"object\",\"properties\":{" properties "},\"required\":[" required "]}"
+
+static const struct {
+    const char *name;
+    cJSON *(*run)(call *c, const cJSON *args);
+    const char *description;
+    const char *input; /* JSON Schema */
+    const char *output;
+} tools[] = {
+    {"read_sensor", read_sensor, "Reads a temperature channel.",
+     OBJECT("\"channel\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":3}", "\"channel\""),
+     OBJECT("\"channel\":{\"type\":\"integer\"},\"celsius\":{\"type\":\"number\"},\"calibrated\":{\"type\":\"boolean\"}",
+            "\"channel\",\"celsius\",\"calibrated\"")},
+    {"set_led", set_led, "Switches the LED of this session, and says so on the session's GET stream.",
+     OBJECT("\"on\":{\"type\":\"boolean\"}", "\"on\""), OBJECT("\"led\":{\"type\":\"string\"}", "\"led\"")},
+    {"whoami", whoami, "Tells which device answers, and how many tools this session has called on it.",
+     OBJECT("", ""),
+     OBJECT("\"device\":{\"type\":\"string\"},\"calls\":{\"type\":\"integer\"},\"led\":{\"type\":\"string\"}",
+            "\"device\",\"calls\",\"led\"")},
+    {"calibrate", calibrate, "Calibrates the sensor in five steps, with progress.",
+     OBJECT("\"seconds\":{\"type\":\"number\",\"minimum\":0,\"maximum\":10}", "\"seconds\""),
+     OBJECT("\"steps\":{\"type\":\"integer\"},\"seconds\":{\"type\":\"number\"}", "\"steps\",\"seconds\"")},
+};
+enum { TOOLS = sizeof tools / sizeof tools[0] };
+
+/* ---- the methods ---- */
+
+cJSON *tools_list(call *c)
+{
+    if (cJSON_HasObjectItem(c->params, "cursor")) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown cursor");
+    bool structured = !session_is(c->session, "version", "2025-03-26");
+    cJSON *result = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(result, "tools");
+    for (int i = 0; i < TOOLS; i++) {
+        cJSON *tool = cJSON_CreateObject();
+        cJSON_AddStringToObject(tool, "name", tools[i].name);
+        cJSON_AddStringToObject(tool, "description", tools[i].description);
+        cJSON_AddRawToObject(tool, "inputSchema", tools[i].input);
+        if (structured) cJSON_AddRawToObject(tool, "outputSchema", tools[i].output);
+        cJSON_AddItemToArray(list, tool);
+    }
+    return result;
+}
+
+static bool count_call(call *c)
+{
+    char text[12];
+    snprintf(text, sizeof text, "%u", session_number(c->session, "calls") + 1);
+    session_set(c->session, "calls", text);
+    return session_save(&c->dev->sessions, c->session) == MCPSESS_OK;
+}
+
+cJSON *tools_call(call *c)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(c->params, "name");
+    const cJSON *args = cJSON_GetObjectItemCaseSensitive(c->params, "arguments");
+    int i = 0;
+    if (!cJSON_IsString(name)) return rpc_fail(c, RPC_INVALID_PARAMS, "name must be a string");
+    if (args && !cJSON_IsObject(args)) return rpc_fail(c, RPC_INVALID_PARAMS, "arguments must be an object");
+    while (i < TOOLS && strcmp(tools[i].name, name->valuestring) != 0) i++;
+    if (i == TOOLS) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown tool");
+    if (!count_call(c)) return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    return tools[i].run(c, args);
+}
