@@ -24,6 +24,11 @@ const char *rpc_method(const cJSON *message)
     return cJSON_IsString(method) ? method->valuestring : "";
 }
 
+static bool has(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key) != NULL; /* cJSON_HasObjectItem does not mind case */
+}
+
 static bool params_valid(const cJSON *params)
 {
     return !params || cJSON_IsObject(params);
@@ -35,12 +40,12 @@ int rpc_kind(const cJSON *message)
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(message, "id");
     if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0") != 0) return RPC_INVALID;
     if (id && !id_valid(id)) return RPC_INVALID;
-    if (cJSON_HasObjectItem(message, "method")) {
+    if (has(message, "method")) {
         if (rpc_method(message)[0] == '\0') return RPC_INVALID;
         if (!params_valid(cJSON_GetObjectItemCaseSensitive(message, "params"))) return RPC_INVALID;
         return id ? RPC_REQUEST : RPC_NOTIFICATION;
     }
-    bool answers = cJSON_HasObjectItem(message, "result") != cJSON_HasObjectItem(message, "error");
+    bool answers = has(message, "result") != has(message, "error");
     return id && answers ? RPC_RESPONSE : RPC_INVALID;
 }
 

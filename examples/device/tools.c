@@ -121,7 +121,7 @@ enum { TOOLS = sizeof tools / sizeof tools[0] };
 
 cJSON *tools_list(call *c)
 {
-    if (cJSON_HasObjectItem(c->params, "cursor")) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown cursor");
+    if (cJSON_GetObjectItemCaseSensitive(c->params, "cursor")) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown cursor");
     bool structured = !session_is(c->session, "version", "2025-03-26");
     cJSON *result = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(result, "tools");
