@@ -42,7 +42,7 @@ static int init_table(sessions *t)
     d.store = mcpsess_memstore_store(&t->store);
     d.capacity = 0;
     d.slot_max = RECORD_MAX;
-    d.flights = 1;
+    d.lanes = 1;
     d.record_max = RECORD_MAX;
     d.ttl_ms = t->ttl_ms;
     random_bytes(NULL, d.seed, sizeof d.seed);
