@@ -26,22 +26,19 @@ typedef struct exchange {
     const char *why; /* what went wrong */
 } exchange;
 
-static double now(void)
-{
+static double now(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static void stop(exchange *x)
-{
+static void stop(exchange *x) {
     event_base_loopbreak(x->c->base);
 }
 
 /* ---- the answer ---- */
 
-static cJSON *take_json(struct evbuffer *buf)
-{
+static cJSON *take_json(struct evbuffer *buf) {
     size_t len = evbuffer_get_length(buf);
     cJSON *json = len > 0 ? cJSON_ParseWithLength((const char *)evbuffer_pullup(buf, -1), len) : NULL;
     evbuffer_drain(buf, len);
@@ -49,8 +46,7 @@ static cJSON *take_json(struct evbuffer *buf)
 }
 
 /* One line of an event stream: data is gathered, an empty line ends the event; ids, names and comments are not ours. */
-static void take_line(exchange *x, const char *line)
-{
+static void take_line(exchange *x, const char *line) {
     if (strncmp(line, "data:", 5) == 0) {
         if (evbuffer_get_length(x->data) > 0) evbuffer_add(x->data, "\n", 1);
         line += line[5] == ' ' ? 6 : 5;
@@ -62,8 +58,7 @@ static void take_line(exchange *x, const char *line)
     }
 }
 
-static void on_chunk(struct evhttp_request *req, void *arg)
-{
+static void on_chunk(struct evhttp_request *req, void *arg) {
     exchange *x = arg;
     char *line;
     evbuffer_add_buffer(x->body, evhttp_request_get_input_buffer(req));
@@ -77,8 +72,7 @@ static void on_chunk(struct evhttp_request *req, void *arg)
     }
 }
 
-static int on_head(struct evhttp_request *req, void *arg)
-{
+static int on_head(struct evhttp_request *req, void *arg) {
     exchange *x = arg;
     struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
     const char *type = evhttp_find_header(headers, "Content-Type");
@@ -90,21 +84,18 @@ static int on_head(struct evhttp_request *req, void *arg)
     return 0;
 }
 
-static void on_error(enum evhttp_request_error error, void *arg)
-{
+static void on_error(enum evhttp_request_error error, void *arg) {
     exchange *x = arg;
     x->why = error == EVREQ_HTTP_TIMEOUT ? "timed out" : "the connection was lost";
 }
 
-static void on_done(struct evhttp_request *req, void *arg)
-{
+static void on_done(struct evhttp_request *req, void *arg) {
     exchange *x = arg;
     x->complete = req && evhttp_request_get_response_code(req) != 0;
     stop(x);
 }
 
-static void on_listened(evutil_socket_t fd, short what, void *arg)
-{
+static void on_listened(evutil_socket_t fd, short what, void *arg) {
     exchange *x = arg;
     (void)fd;
     (void)what;
@@ -114,8 +105,7 @@ static void on_listened(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the request ---- */
 
-static void add_headers(const exchange *x, struct evhttp_request *req, const struct evhttp_uri *uri)
-{
+static void add_headers(const exchange *x, struct evhttp_request *req, const struct evhttp_uri *uri) {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
     char host[300];
     snprintf(host, sizeof host, "%s:%d", evhttp_uri_get_host(uri), evhttp_uri_get_port(uri));
@@ -128,14 +118,12 @@ static void add_headers(const exchange *x, struct evhttp_request *req, const str
     if (x->c->session[0]) evhttp_add_header(headers, "Mcp-Session-Id", x->c->session);
 }
 
-static enum evhttp_cmd_type command(const request *r)
-{
+static enum evhttp_cmd_type command(const request *r) {
     if (strcmp(r->method, "POST") == 0) return EVHTTP_REQ_POST;
     return strcmp(r->method, "GET") == 0 ? EVHTTP_REQ_GET : EVHTTP_REQ_DELETE;
 }
 
-static bool send_request(exchange *x, const struct evhttp_uri *uri)
-{
+static bool send_request(exchange *x, const struct evhttp_uri *uri) {
     struct evhttp_request *req = evhttp_request_new(on_done, x);
     char *body = x->r->body ? cJSON_PrintUnformatted(x->r->body) : NULL;
     if (!req) return false;
@@ -148,8 +136,7 @@ static bool send_request(exchange *x, const struct evhttp_uri *uri)
     return evhttp_make_request(x->conn, req, command(x->r), evhttp_uri_get_path(uri)) == 0;
 }
 
-static void wait_for_answer(exchange *x)
-{
+static void wait_for_answer(exchange *x) {
     struct event *hang_up = NULL;
     if (x->r->listen_ms > 0) {
         struct timeval in = {x->r->listen_ms / 1000, x->r->listen_ms % 1000 * 1000};
@@ -160,16 +147,14 @@ static void wait_for_answer(exchange *x)
     if (hang_up) event_free(hang_up);
 }
 
-static void show_end(exchange *x)
-{
+static void show_end(exchange *x) {
     cJSON *message = x->events ? NULL : take_json(x->body);
     if (x->answered && !x->events) show_body(message);
     if (!x->complete) show_failure(x->why);
     cJSON_Delete(message);
 }
 
-bool exchange_run(client *c, const request *r)
-{
+bool exchange_run(client *c, const request *r) {
     exchange x = {.c = c, .r = r, .started = now(), .why = "cannot connect"};
     struct evhttp_uri *uri = evhttp_uri_parse(c->url);
     x.body = evbuffer_new();

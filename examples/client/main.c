@@ -16,8 +16,7 @@ static const char usage[] =
 
 enum { NOTIFICATION = 0 };
 
-static cJSON *message(int id, const char *method, cJSON *params)
-{
+static cJSON *message(int id, const char *method, cJSON *params) {
     cJSON *m = cJSON_CreateObject();
     cJSON_AddStringToObject(m, "jsonrpc", "2.0");
     if (id != NOTIFICATION) cJSON_AddNumberToObject(m, "id", id);
@@ -26,23 +25,20 @@ static cJSON *message(int id, const char *method, cJSON *params)
     return m;
 }
 
-static bool post(client *c, cJSON *body, bool starts)
-{
+static bool post(client *c, cJSON *body, bool starts) {
     request r = {.method = "POST", .body = body, .starts = starts};
     bool ok = exchange_run(c, &r);
     cJSON_Delete(body);
     return ok;
 }
 
-static bool ask(client *c, const char *method, cJSON *params)
-{
+static bool ask(client *c, const char *method, cJSON *params) {
     return post(c, message(c->next_id++, method, params), strcmp(method, "initialize") == 0);
 }
 
 /* ---- steps ---- */
 
-static bool init(client *c, char **args)
-{
+static bool init(client *c, char **args) {
     (void)args;
     cJSON *params = cJSON_CreateObject();
     cJSON_AddStringToObject(params, "protocolVersion", PROTOCOL_VERSION);
@@ -55,20 +51,17 @@ static bool init(client *c, char **args)
     return c->session[0] == '\0' || post(c, message(NOTIFICATION, "notifications/initialized", NULL), false);
 }
 
-static bool ping(client *c, char **args)
-{
+static bool ping(client *c, char **args) {
     (void)args;
     return ask(c, "ping", NULL);
 }
 
-static bool list(client *c, char **args)
-{
+static bool list(client *c, char **args) {
     (void)args;
     return ask(c, "tools/list", NULL);
 }
 
-static bool call(client *c, char **args)
-{
+static bool call(client *c, char **args) {
     cJSON *params = cJSON_CreateObject();
     cJSON_AddStringToObject(params, "name", args[0]);
     cJSON_AddItemToObject(params, "arguments", cJSON_Parse(args[1]));
@@ -76,14 +69,12 @@ static bool call(client *c, char **args)
     return ask(c, "tools/call", params);
 }
 
-static bool listen_for(client *c, char **args)
-{
+static bool listen_for(client *c, char **args) {
     request r = {.method = "GET", .listen_ms = atoi(args[0])};
     return exchange_run(c, &r);
 }
 
-static bool end(client *c, char **args)
-{
+static bool end(client *c, char **args) {
     request r = {.method = "DELETE"};
     (void)args;
     return exchange_run(c, &r);
@@ -98,8 +89,7 @@ typedef struct step {
 static const step steps[] = {{"init", 0, init}, {"ping", 0, ping},         {"list", 0, list},
                              {"call", 2, call}, {"listen", 1, listen_for}, {"end", 0, end}};
 
-static const step *find_step(const char *name)
-{
+static const step *find_step(const char *name) {
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (strcmp(steps[i].name, name) == 0) return &steps[i];
     }
@@ -108,16 +98,14 @@ static const step *find_step(const char *name)
 
 /* ---- arguments ---- */
 
-static bool url_valid(const char *url)
-{
+static bool url_valid(const char *url) {
     struct evhttp_uri *uri = evhttp_uri_parse(url);
     bool ok = uri && evhttp_uri_get_host(uri) && evhttp_uri_get_port(uri) > 0 && evhttp_uri_get_path(uri)[0] == '/';
     if (uri) evhttp_uri_free(uri);
     return ok;
 }
 
-static bool args_valid(const step *s, char **args)
-{
+static bool args_valid(const step *s, char **args) {
     if (s->run == listen_for) return atoi(args[0]) > 0;
     if (s->run != call) return true;
     cJSON *json = cJSON_Parse(args[1]);
@@ -127,8 +115,7 @@ static bool args_valid(const step *s, char **args)
 }
 
 /* Everything is checked before anything is sent. */
-static bool steps_valid(int argc, char **argv)
-{
+static bool steps_valid(int argc, char **argv) {
     for (int i = 0; i < argc;) {
         const step *s = find_step(argv[i]);
         if (!s || i + s->args >= argc || !args_valid(s, argv + i + 1)) return false;
@@ -137,8 +124,7 @@ static bool steps_valid(int argc, char **argv)
     return argc > 0;
 }
 
-static bool parse_option(client *c, const char *name, const char *value)
-{
+static bool parse_option(client *c, const char *name, const char *value) {
     if (strcmp(name, "--session") == 0 && strlen(value) <= SESSION_MAX) {
         strcpy(c->session, value);
     } else if (strcmp(name, "--curl") == 0) {
@@ -152,8 +138,7 @@ static bool parse_option(client *c, const char *name, const char *value)
 }
 
 /* -> index of the first step, 0: wrong */
-static int parse(client *c, int argc, char **argv)
-{
+static int parse(client *c, int argc, char **argv) {
     int i = 2;
     if (argc < 2 || !url_valid(argv[1])) return 0;
     c->url = c->curl_url = argv[1];
@@ -163,8 +148,7 @@ static int parse(client *c, int argc, char **argv)
     return c->timeout > 0 && steps_valid(argc - i, argv + i) ? i : 0;
 }
 
-static bool run(client *c, int argc, char **argv)
-{
+static bool run(client *c, int argc, char **argv) {
     for (int i = 0; i < argc;) {
         const step *s = find_step(argv[i]);
         if (!s->run(c, argv + i + 1)) return false;
@@ -173,8 +157,7 @@ static bool run(client *c, int argc, char **argv)
     return true;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     client c = {.timeout = 15, .next_id = 1};
     int first = parse(&c, argc, argv);
     if (first == 0) {

@@ -7,8 +7,7 @@
 
 enum { SHOWN = 150 }; /* bytes of JSON on a line */
 
-static void print_short(const char *before, const cJSON *json)
-{
+static void print_short(const char *before, const cJSON *json) {
     char *text = json ? cJSON_PrintUnformatted(json) : NULL;
     if (!text) return;
     size_t n = strlen(text);
@@ -24,8 +23,7 @@ static void print_short(const char *before, const cJSON *json)
 
 /* ---- the curl line ---- */
 
-static void print_quoted(const char *text)
-{
+static void print_quoted(const char *text) {
     putchar('\'');
     for (; *text; text++) {
         if (*text == '\'') {
@@ -37,15 +35,13 @@ static void print_quoted(const char *text)
     putchar('\'');
 }
 
-static void print_headers(const request *r)
-{
+static void print_headers(const request *r) {
     if (strcmp(r->method, "DELETE") != 0) printf(" -H 'Accept: %s'", r->body ? ACCEPT_POST : ACCEPT_GET);
     if (r->starts) return;
     fputs(" -H \"Mcp-Session-Id: $SID\" -H 'MCP-Protocol-Version: " PROTOCOL_VERSION "'", stdout);
 }
 
-static void print_curl(const client *c, const request *r)
-{
+static void print_curl(const client *c, const request *r) {
     char *body = r->body ? cJSON_PrintUnformatted(r->body) : NULL;
     printf("    %scurl -sN", r->starts ? "SID=$(" : "");
     if (r->starts) fputs(" -o /dev/null -w '%header{mcp-session-id}'", stdout);
@@ -62,8 +58,7 @@ static void print_curl(const client *c, const request *r)
 
 /* ---- requests and answers ---- */
 
-void show_request(const client *c, const request *r)
-{
+void show_request(const client *c, const request *r) {
     const cJSON *params = cJSON_GetObjectItemCaseSensitive(r->body, "params");
     const cJSON *tool = cJSON_GetObjectItemCaseSensitive(params, "name");
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r->body, "method"));
@@ -80,8 +75,7 @@ void show_request(const client *c, const request *r)
     fflush(stdout);
 }
 
-void show_status(int status, const char *session, bool events)
-{
+void show_status(int status, const char *session, bool events) {
     printf("← %d", status);
     if (session) printf("  session %s", session);
     if (events) fputs("  events:\n", stdout);
@@ -89,8 +83,7 @@ void show_status(int status, const char *session, bool events)
 }
 
 /* Of a tool's result the values, or else the text; of any other result all; of an error code and message. */
-static void print_answer(const cJSON *message)
-{
+static void print_answer(const cJSON *message) {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(message, "error");
     const cJSON *result = cJSON_GetObjectItemCaseSensitive(message, "result");
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(result, "structuredContent");
@@ -103,15 +96,13 @@ static void print_answer(const cJSON *message)
     }
 }
 
-void show_body(const cJSON *message)
-{
+void show_body(const cJSON *message) {
     if (message) print_answer(message);
     putchar('\n');
     fflush(stdout);
 }
 
-void show_event(double seconds, const cJSON *message)
-{
+void show_event(double seconds, const cJSON *message) {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(message, "method");
     printf("  +%.1f s", seconds);
     if (cJSON_IsString(name)) {
@@ -124,8 +115,7 @@ void show_event(double seconds, const cJSON *message)
     fflush(stdout);
 }
 
-void show_failure(const char *why)
-{
+void show_failure(const char *why) {
     printf("← no answer: %s\n", why);
     fflush(stdout);
 }

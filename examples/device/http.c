@@ -16,8 +16,7 @@ enum { HTTP_NOT_ACCEPTABLE = 406, HTTP_CONFLICT = 409, HTTP_UNSUPPORTED_MEDIA = 
 
 /* ---- replies ---- */
 
-static const char *reason(int status)
-{
+static const char *reason(int status) {
     switch (status) {
     case 200: return "OK";
     case 202: return "Accepted";
@@ -34,14 +33,12 @@ static const char *reason(int status)
     }
 }
 
-static void add_header(struct evhttp_request *req, const char *name, const char *value)
-{
+static void add_header(struct evhttp_request *req, const char *name, const char *value) {
     evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
 }
 
 /* Takes body; NULL sends none. */
-static void reply(struct evhttp_request *req, int status, cJSON *body)
-{
+static void reply(struct evhttp_request *req, int status, cJSON *body) {
     struct evbuffer *out = evbuffer_new();
     char *text = body ? cJSON_PrintUnformatted(body) : NULL;
     if (text && out) {
@@ -55,13 +52,11 @@ static void reply(struct evhttp_request *req, int status, cJSON *body)
 }
 
 /* What a refusal echoes: the id of a single request, else none. */
-static const cJSON *id_of(const cJSON *body)
-{
+static const cJSON *id_of(const cJSON *body) {
     return cJSON_GetObjectItemCaseSensitive(body, "id");
 }
 
-static void refuse(struct evhttp_request *req, int status, const cJSON *body, int code, const char *text)
-{
+static void refuse(struct evhttp_request *req, int status, const cJSON *body, int code, const char *text) {
     if (status == HTTP_SERVUNAVAIL) {
         char seconds[12];
         snprintf(seconds, sizeof seconds, "%d", RETRY_SECONDS);
@@ -70,22 +65,19 @@ static void refuse(struct evhttp_request *req, int status, const cJSON *body, in
     reply(req, status, rpc_error(id_of(body), code, text));
 }
 
-static void refuse_method(struct evhttp_request *req, const char *allow)
-{
+static void refuse_method(struct evhttp_request *req, const char *allow) {
     add_header(req, "Allow", allow);
     refuse(req, HTTP_BADMETHOD, NULL, RPC_SERVER_ERROR, "Method not allowed");
 }
 
 /* ---- headers ---- */
 
-static const char *header(struct evhttp_request *req, const char *name)
-{
+static const char *header(struct evhttp_request *req, const char *name) {
     return evhttp_find_header(evhttp_request_get_input_headers(req), name);
 }
 
 /* Does a comma-separated header list this media type? Parameters (";q=0.5") are passed over. */
-static bool lists(const char *value, const char *type)
-{
+static bool lists(const char *value, const char *type) {
     size_t n = strlen(type);
     while (value && *value) {
         value += strspn(value, " \t,");
@@ -97,8 +89,7 @@ static bool lists(const char *value, const char *type)
 }
 
 /* A browser on this machine may talk to us; a page from elsewhere must not (DNS rebinding). */
-static bool origin_allowed(const char *origin)
-{
+static bool origin_allowed(const char *origin) {
     static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
     if (!origin) return true;
     const char *host = strstr(origin, "://");
@@ -113,16 +104,14 @@ static bool origin_allowed(const char *origin)
     return false;
 }
 
-static bool is_stateless(const char *version)
-{
+static bool is_stateless(const char *version) {
     return version && version[0] == '2' && strlen(version) == strlen(STATELESS_SINCE) &&
            strcmp(version, STATELESS_SINCE) >= 0;
 }
 
 /* ---- what every request with a session must pass ---- */
 
-static bool load_session(device *dev, struct evhttp_request *req, const cJSON *body, session *s)
-{
+static bool load_session(device *dev, struct evhttp_request *req, const cJSON *body, session *s) {
     const char *id = header(req, "Mcp-Session-Id");
     if (!id) {
         refuse(req, HTTP_BADREQUEST, body, RPC_SERVER_ERROR, "Bad Request: Mcp-Session-Id header is required");
@@ -138,8 +127,7 @@ static bool load_session(device *dev, struct evhttp_request *req, const cJSON *b
 }
 
 /* Without the header the revision is the one the session agreed on. */
-static bool version_fits(struct evhttp_request *req, const cJSON *body)
-{
+static bool version_fits(struct evhttp_request *req, const cJSON *body) {
     const char *version = header(req, "MCP-Protocol-Version");
     if (!version || rpc_version_known(version)) return true;
     refuse(req, HTTP_BADREQUEST, body, RPC_SERVER_ERROR, "Bad Request: Unsupported protocol version");
@@ -148,8 +136,7 @@ static bool version_fits(struct evhttp_request *req, const cJSON *body)
 
 /* ---- POST ---- */
 
-static bool acceptable(struct evhttp_request *req)
-{
+static bool acceptable(struct evhttp_request *req) {
     const char *accept = header(req, "Accept");
     if (!lists(accept, "application/json") || !lists(accept, "text/event-stream")) {
         refuse(req, HTTP_NOT_ACCEPTABLE, NULL, RPC_SERVER_ERROR,
@@ -164,8 +151,7 @@ static bool acceptable(struct evhttp_request *req)
     return true;
 }
 
-static cJSON *parse_body(struct evhttp_request *req)
-{
+static cJSON *parse_body(struct evhttp_request *req) {
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     size_t len = evbuffer_get_length(in);
     const char *text = (const char *)evbuffer_pullup(in, -1);
@@ -180,14 +166,12 @@ static cJSON *parse_body(struct evhttp_request *req)
     return body;
 }
 
-static bool is_initialize(const cJSON *body)
-{
+static bool is_initialize(const cJSON *body) {
     return strcmp(rpc_method(body), "initialize") == 0 && rpc_kind(body) == RPC_REQUEST;
 }
 
 /* The revision a request of the stateless kind names, in its header or in its _meta; NULL for any other request. */
-static const char *stateless_version(struct evhttp_request *req, const cJSON *body)
-{
+static const char *stateless_version(struct evhttp_request *req, const cJSON *body) {
     const cJSON *params = cJSON_GetObjectItemCaseSensitive(body, "params");
     const cJSON *meta = cJSON_GetObjectItemCaseSensitive(params, "_meta");
     const cJSON *named = cJSON_GetObjectItemCaseSensitive(meta, META_VERSION);
@@ -198,8 +182,7 @@ static const char *stateless_version(struct evhttp_request *req, const cJSON *bo
 }
 
 /* From this answer a client of both kinds learns to begin with initialize. */
-static void refuse_stateless(struct evhttp_request *req, const cJSON *body, const char *version)
-{
+static void refuse_stateless(struct evhttp_request *req, const cJSON *body, const char *version) {
     cJSON *answer = rpc_error(id_of(body), RPC_UNSUPPORTED_VERSION, "Unsupported protocol version");
     cJSON *data = cJSON_AddObjectToObject(cJSON_GetObjectItemCaseSensitive(answer, "error"), "data");
     cJSON_AddItemToObject(data, "supported", rpc_versions());
@@ -207,8 +190,7 @@ static void refuse_stateless(struct evhttp_request *req, const cJSON *body, cons
     reply(req, HTTP_BADREQUEST, answer);
 }
 
-static void post_initialize(device *dev, struct evhttp_request *req, const cJSON *body)
-{
+static void post_initialize(device *dev, struct evhttp_request *req, const cJSON *body) {
     session s;
     const char *version = NULL;
     cJSON *result = rpc_initialize(dev, cJSON_GetObjectItemCaseSensitive(body, "params"), &version);
@@ -226,8 +208,7 @@ static void post_initialize(device *dev, struct evhttp_request *req, const cJSON
 }
 
 /* Answers all messages of a POST: as events if one of them is slow, else as JSON, else with 202. */
-static void post_messages(device *dev, struct evhttp_request *req, session *s, const cJSON *body)
-{
+static void post_messages(device *dev, struct evhttp_request *req, session *s, const cJSON *body) {
     stream *events = NULL;
     call c = {.dev = dev, .req = req, .session = s, .stream = &events};
     cJSON *replies = cJSON_CreateArray();
@@ -250,8 +231,7 @@ static void post_messages(device *dev, struct evhttp_request *req, session *s, c
 }
 
 /* Batches came and went with revision 2025-03-26. */
-static bool body_fits(struct evhttp_request *req, const session *s, const cJSON *body)
-{
+static bool body_fits(struct evhttp_request *req, const session *s, const cJSON *body) {
     const char *problem = NULL;
     if (!cJSON_IsArray(body)) {
         if (rpc_kind(body) == RPC_INVALID) problem = "Invalid Request";
@@ -264,8 +244,7 @@ static bool body_fits(struct evhttp_request *req, const session *s, const cJSON 
     return !problem;
 }
 
-static void post_body(device *dev, struct evhttp_request *req, const cJSON *body)
-{
+static void post_body(device *dev, struct evhttp_request *req, const cJSON *body) {
     session s;
     const char *stateless = stateless_version(req, body);
     if (stateless) {
@@ -277,8 +256,7 @@ static void post_body(device *dev, struct evhttp_request *req, const cJSON *body
     }
 }
 
-static void post(device *dev, struct evhttp_request *req)
-{
+static void post(device *dev, struct evhttp_request *req) {
     if (!acceptable(req)) return;
     cJSON *body = parse_body(req);
     if (body) {
@@ -291,8 +269,7 @@ static void post(device *dev, struct evhttp_request *req)
 
 /* ---- GET, DELETE, and the rest ---- */
 
-static void get(device *dev, struct evhttp_request *req)
-{
+static void get(device *dev, struct evhttp_request *req) {
     session s;
     if (!lists(header(req, "Accept"), "text/event-stream")) {
         refuse(req, HTTP_NOT_ACCEPTABLE, NULL, RPC_SERVER_ERROR, "Not Acceptable: Client must accept text/event-stream");
@@ -304,8 +281,7 @@ static void get(device *dev, struct evhttp_request *req)
     }
 }
 
-static void delete(device *dev, struct evhttp_request *req)
-{
+static void delete(device *dev, struct evhttp_request *req) {
     session s;
     if (!load_session(dev, req, NULL, &s) || !version_fits(req, NULL)) return;
     jobs_cancel(dev, s.id, NULL);
@@ -314,8 +290,7 @@ static void delete(device *dev, struct evhttp_request *req)
     reply(req, HTTP_NOCONTENT, NULL);
 }
 
-static void by_method(device *dev, struct evhttp_request *req)
-{
+static void by_method(device *dev, struct evhttp_request *req) {
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
     bool stateless = is_stateless(header(req, "MCP-Protocol-Version"));
     if (method == EVHTTP_REQ_POST) {
@@ -331,8 +306,7 @@ static void by_method(device *dev, struct evhttp_request *req)
     }
 }
 
-void http_request(struct evhttp_request *req, void *arg)
-{
+void http_request(struct evhttp_request *req, void *arg) {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
     if (!path || strcmp(path, "/mcp") != 0) {
         refuse(req, HTTP_NOTFOUND, NULL, RPC_SERVER_ERROR, "Not Found: the endpoint is /mcp");

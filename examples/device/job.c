@@ -21,8 +21,7 @@ struct job {
     char session[MCPSESS_ID_MAX + 1];
 };
 
-static void free_job(job *j)
-{
+static void free_job(job *j) {
     job **at = &j->dev->jobs;
     while (*at != j) at = &(*at)->next;
     *at = j->next;
@@ -34,8 +33,7 @@ static void free_job(job *j)
 }
 
 /* Ends a job with its answer, or with none. */
-static void end_job(job *j, cJSON *answer)
-{
+static void end_job(job *j, cJSON *answer) {
     stream *s = j->stream;
     if (answer) stream_send(s, answer);
     cJSON_Delete(answer);
@@ -43,8 +41,7 @@ static void end_job(job *j, cJSON *answer)
     stream_release(s);
 }
 
-static void report(job *j)
-{
+static void report(job *j) {
     char text[32];
     cJSON *params = cJSON_CreateObject();
     if (!j->token) {
@@ -62,8 +59,7 @@ static void report(job *j)
 }
 
 /* The session may have expired while the job ran, and then there is nothing left to write to. */
-static cJSON *finish(job *j)
-{
+static cJSON *finish(job *j) {
     session s;
     if (session_load(&j->dev->sessions, &s, j->session) != MCPSESS_OK) {
         return rpc_error(j->id, RPC_NO_SESSION, "Session not found");
@@ -78,15 +74,13 @@ static cJSON *finish(job *j)
     return rpc_result(j->id, tool_result(&s, values));
 }
 
-static void arm(job *j)
-{
+static void arm(job *j) {
     long ms = (long)(j->seconds * 1000 / STEPS);
     struct timeval in = {ms / 1000, ms % 1000 * 1000};
     event_add(j->timer, &in);
 }
 
-static void on_step(evutil_socket_t fd, short what, void *arg)
-{
+static void on_step(evutil_socket_t fd, short what, void *arg) {
     job *j = arg;
     (void)fd;
     (void)what;
@@ -99,8 +93,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static job *new_job(call *c, double seconds)
-{
+static job *new_job(call *c, double seconds) {
     const cJSON *meta = cJSON_GetObjectItemCaseSensitive(c->params, "_meta");
     const cJSON *token = cJSON_GetObjectItemCaseSensitive(meta, "progressToken");
     job *j = calloc(1, sizeof *j);
@@ -117,8 +110,7 @@ static job *new_job(call *c, double seconds)
     return j;
 }
 
-cJSON *job_begin(call *c, double seconds)
-{
+cJSON *job_begin(call *c, double seconds) {
     if (c->dev->job_count >= JOBS_MAX) return tool_problem("too many calibrations are under way; try again later");
     if (!*c->stream) *c->stream = stream_open(c->dev, c->req, c->session->id);
     job *j = *c->stream ? new_job(c, seconds) : NULL;
@@ -130,8 +122,7 @@ cJSON *job_begin(call *c, double seconds)
     return NULL;
 }
 
-void jobs_cancel(device *dev, const char *session_id, const cJSON *id)
-{
+void jobs_cancel(device *dev, const char *session_id, const cJSON *id) {
     job *next;
     for (job *j = dev->jobs; j; j = next) {
         next = j->next;
@@ -140,7 +131,6 @@ void jobs_cancel(device *dev, const char *session_id, const cJSON *id)
     }
 }
 
-void jobs_abort(device *dev)
-{
+void jobs_abort(device *dev) {
     while (dev->jobs) end_job(dev->jobs, rpc_error(dev->jobs->id, RPC_INTERNAL, "the device is stopping"));
 }

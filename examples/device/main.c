@@ -24,8 +24,7 @@ typedef struct options {
     unsigned ttl;
 } options;
 
-uint64_t now_ms(void)
-{
+uint64_t now_ms(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
@@ -33,16 +32,14 @@ uint64_t now_ms(void)
 
 /* ---- arguments ---- */
 
-static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out)
-{
+static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out) {
     uint64_t n;
     if (mcpsess_u64_decode(mcpsess_str_z(text), max, &n) != MCPSESS_OK || n < min) return false;
     *out = (unsigned)n;
     return true;
 }
 
-static bool parse_listen(const char *text, options *o)
-{
+static bool parse_listen(const char *text, options *o) {
     const char *colon = strrchr(text, ':');
     size_t n = colon ? (size_t)(colon - text) : 0;
     if (n == 0 || n >= sizeof o->host) return false;
@@ -51,8 +48,7 @@ static bool parse_listen(const char *text, options *o)
     return parse_number(colon + 1, 0, 65535, &o->port);
 }
 
-static bool parse_option(const char *name, const char *value, options *o)
-{
+static bool parse_option(const char *name, const char *value, options *o) {
     if (strcmp(name, "--listen") == 0) return parse_listen(value, o);
     if (strcmp(name, "--sessions") == 0) return parse_number(value, 1, 65534, &o->sessions);
     if (strcmp(name, "--ttl") == 0) return parse_number(value, 1, 365u * 24 * 3600, &o->ttl);
@@ -61,8 +57,7 @@ static bool parse_option(const char *name, const char *value, options *o)
     return true;
 }
 
-static bool parse_options(int argc, char **argv, options *o)
-{
+static bool parse_options(int argc, char **argv, options *o) {
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc || !parse_option(argv[i], argv[i + 1], o)) return false;
     }
@@ -72,16 +67,14 @@ static bool parse_options(int argc, char **argv, options *o)
 /* ---- start ---- */
 
 /* A connection may not buffer more than its largest request: while a stream is open, nothing else reads from it. */
-static struct bufferevent *new_connection(struct event_base *base, void *arg)
-{
+static struct bufferevent *new_connection(struct event_base *base, void *arg) {
     struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
     (void)arg;
     if (bev) bufferevent_setwatermark(bev, EV_READ, 0, HEADERS_MAX + BODY_MAX);
     return bev;
 }
 
-static struct evhttp *new_server(device *dev)
-{
+static struct evhttp *new_server(device *dev) {
     struct evhttp *http = evhttp_new(dev->base);
     if (!http) return NULL;
     evhttp_set_max_headers_size(http, HEADERS_MAX);
@@ -94,8 +87,7 @@ static struct evhttp *new_server(device *dev)
     return http;
 }
 
-static unsigned bound_port(evutil_socket_t fd)
-{
+static unsigned bound_port(evutil_socket_t fd) {
     struct sockaddr_storage at;
     socklen_t len = sizeof at;
     struct sockaddr_in v4;
@@ -104,8 +96,7 @@ static unsigned bound_port(evutil_socket_t fd)
     return ntohs(v4.sin_port);
 }
 
-static bool listen_on(device *dev, const options *o)
-{
+static bool listen_on(device *dev, const options *o) {
     const int yes = 1;
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(dev->http, o->host, (ev_uint16_t)o->port);
     if (!bound) return false;
@@ -118,16 +109,14 @@ static bool listen_on(device *dev, const options *o)
 
 /* ---- stop ---- */
 
-static void leave(evutil_socket_t fd, short what, void *arg)
-{
+static void leave(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     event_base_loopbreak(arg);
 }
 
 /* Calls under way get an error, streams their end, and the last bytes a moment to leave. */
-static void on_signal(evutil_socket_t fd, short what, void *arg)
-{
+static void on_signal(evutil_socket_t fd, short what, void *arg) {
     device *dev = arg;
     const struct timeval moment = {0, 100 * 1000};
     (void)fd;
@@ -137,8 +126,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
     event_base_once(dev->base, -1, EV_TIMEOUT, leave, dev->base, &moment);
 }
 
-static void run(device *dev)
-{
+static void run(device *dev) {
     struct event *on_term = evsignal_new(dev->base, SIGTERM, on_signal, dev);
     struct event *on_int = evsignal_new(dev->base, SIGINT, on_signal, dev);
     event_add(on_term, NULL);
@@ -150,8 +138,7 @@ static void run(device *dev)
     event_free(on_int);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static device dev;
     options o = {.sessions = 64, .ttl = 30 * 60};
     int status = EXIT_FAILURE;

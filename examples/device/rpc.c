@@ -10,32 +10,27 @@ enum { VERSIONS = sizeof versions / sizeof versions[0] };
 /* ---- messages ---- */
 
 /* MCP ids are strings or integers. Beyond 2^53 a double could not give the number back as it came. */
-static bool id_valid(const cJSON *id)
-{
+static bool id_valid(const cJSON *id) {
     const double exact = 9007199254740992.0;
     if (cJSON_IsString(id)) return true;
     if (!cJSON_IsNumber(id) || id->valuedouble > exact || id->valuedouble < -exact) return false;
     return id->valuedouble == (double)(int64_t)id->valuedouble;
 }
 
-const char *rpc_method(const cJSON *message)
-{
+const char *rpc_method(const cJSON *message) {
     const cJSON *method = cJSON_GetObjectItemCaseSensitive(message, "method");
     return cJSON_IsString(method) ? method->valuestring : "";
 }
 
-static bool has(const cJSON *object, const char *key)
-{
+static bool has(const cJSON *object, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(object, key) != NULL; /* cJSON_HasObjectItem does not mind case */
 }
 
-static bool params_valid(const cJSON *params)
-{
+static bool params_valid(const cJSON *params) {
     return !params || cJSON_IsObject(params);
 }
 
-int rpc_kind(const cJSON *message)
-{
+int rpc_kind(const cJSON *message) {
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(message, "jsonrpc");
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(message, "id");
     if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0") != 0) return RPC_INVALID;
@@ -50,23 +45,20 @@ int rpc_kind(const cJSON *message)
 }
 
 /* An id that is absent or null is left out: the schema of MCP has no null id. */
-static cJSON *envelope(const cJSON *id)
-{
+static cJSON *envelope(const cJSON *id) {
     cJSON *m = cJSON_CreateObject();
     cJSON_AddStringToObject(m, "jsonrpc", "2.0");
     if (id && id_valid(id)) cJSON_AddItemToObject(m, "id", cJSON_Duplicate(id, true));
     return m;
 }
 
-cJSON *rpc_result(const cJSON *id, cJSON *result)
-{
+cJSON *rpc_result(const cJSON *id, cJSON *result) {
     cJSON *m = envelope(id);
     cJSON_AddItemToObject(m, "result", result);
     return m;
 }
 
-cJSON *rpc_error(const cJSON *id, int code, const char *text)
-{
+cJSON *rpc_error(const cJSON *id, int code, const char *text) {
     cJSON *m = envelope(id);
     cJSON *error = cJSON_AddObjectToObject(m, "error");
     cJSON_AddNumberToObject(error, "code", code);
@@ -74,16 +66,14 @@ cJSON *rpc_error(const cJSON *id, int code, const char *text)
     return m;
 }
 
-cJSON *rpc_notification(const char *method, cJSON *params)
-{
+cJSON *rpc_notification(const char *method, cJSON *params) {
     cJSON *m = envelope(NULL);
     cJSON_AddStringToObject(m, "method", method);
     cJSON_AddItemToObject(m, "params", params);
     return m;
 }
 
-cJSON *rpc_fail(call *c, int code, const char *text)
-{
+cJSON *rpc_fail(call *c, int code, const char *text) {
     c->code = code;
     c->text = text;
     return NULL;
@@ -91,21 +81,18 @@ cJSON *rpc_fail(call *c, int code, const char *text)
 
 /* ---- initialize ---- */
 
-bool rpc_version_known(const char *version)
-{
+bool rpc_version_known(const char *version) {
     for (int i = 0; i < VERSIONS; i++) {
         if (strcmp(versions[i], version) == 0) return true;
     }
     return false;
 }
 
-cJSON *rpc_versions(void)
-{
+cJSON *rpc_versions(void) {
     return cJSON_CreateStringArray(versions, VERSIONS);
 }
 
-cJSON *rpc_initialize(const device *dev, const cJSON *params, const char **version)
-{
+cJSON *rpc_initialize(const device *dev, const cJSON *params, const char **version) {
     const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(params, "protocolVersion");
     if (!cJSON_IsString(wanted)) return NULL;
     if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(params, "capabilities"))) return NULL;
@@ -125,8 +112,7 @@ cJSON *rpc_initialize(const device *dev, const cJSON *params, const char **versi
 
 /* ---- the other methods ---- */
 
-static cJSON *ping(call *c)
-{
+static cJSON *ping(call *c) {
     (void)c;
     return cJSON_CreateObject();
 }
@@ -135,8 +121,7 @@ static const char *const levels[] = {"debug", "info",     "notice", "warning",
                                      "error", "critical", "alert",  "emergency"};
 enum { LEVELS = sizeof levels / sizeof levels[0], LEVEL_INFO = 1 };
 
-static cJSON *set_level(call *c)
-{
+static cJSON *set_level(call *c) {
     const cJSON *level = cJSON_GetObjectItemCaseSensitive(c->params, "level");
     int i = 0;
     if (!cJSON_IsString(level)) return rpc_fail(c, RPC_INVALID_PARAMS, "level must be a string");
@@ -149,8 +134,7 @@ static cJSON *set_level(call *c)
     return cJSON_CreateObject();
 }
 
-void log_message(device *dev, const session *s, const char *logger, const char *text)
-{
+void log_message(device *dev, const session *s, const char *logger, const char *text) {
     char level[16];
     session_text(s, "level", level, sizeof level);
     for (int i = LEVEL_INFO + 1; i < LEVELS; i++) {
@@ -165,8 +149,7 @@ void log_message(device *dev, const session *s, const char *logger, const char *
     cJSON_Delete(message);
 }
 
-static void notified(call *c, const char *method)
-{
+static void notified(call *c, const char *method) {
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(c->params, "requestId");
     if (strcmp(method, "notifications/cancelled") == 0 && id) jobs_cancel(c->dev, c->session->id, id);
 }
@@ -181,16 +164,14 @@ static const struct {
     {"logging/setLevel", set_level},
 };
 
-static cJSON *request(call *c, const char *method)
-{
+static cJSON *request(call *c, const char *method) {
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (strcmp(methods[i].name, method) == 0) return methods[i].answer(c);
     }
     return rpc_fail(c, RPC_NO_METHOD, "Method not found");
 }
 
-cJSON *rpc_answer(call *c, const cJSON *message)
-{
+cJSON *rpc_answer(call *c, const cJSON *message) {
     const char *method = rpc_method(message);
     c->id = cJSON_GetObjectItemCaseSensitive(message, "id");
     c->params = cJSON_GetObjectItemCaseSensitive(message, "params");

@@ -11,22 +11,19 @@
 
 static const mcpsess_principal nobody; /* the device knows no users */
 
-static int random_bytes(void *user, void *dst, size_t len)
-{
+static int random_bytes(void *user, void *dst, size_t len) {
     (void)user;
     evutil_secure_rng_get_bytes(dst, len);
     return 0;
 }
 
-static uint64_t wall_ms(void)
-{
+static uint64_t wall_ms(void) {
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
-static int init_store(sessions *t, unsigned capacity)
-{
+static int init_store(sessions *t, unsigned capacity) {
     mcpsess_memstore_desc d = mcpsess_memstore_desc_default();
     d.records = (uint16_t)capacity;
     d.value_max = RECORD_MAX;
@@ -36,8 +33,7 @@ static int init_store(sessions *t, unsigned capacity)
     return mcpsess_memstore_init(&t->store, &d, t->store_bytes, mcpsess_memstore_bytes(&d));
 }
 
-static int init_table(sessions *t)
-{
+static int init_table(sessions *t) {
     mcpsess_session_desc d = mcpsess_session_desc_default();
     d.store = mcpsess_memstore_store(&t->store);
     d.capacity = 0;
@@ -51,29 +47,25 @@ static int init_table(sessions *t)
     return mcpsess_session_init(&t->table, &d, t->table_bytes, mcpsess_session_bytes(&d));
 }
 
-int sessions_init(sessions *t, unsigned capacity, unsigned ttl_seconds)
-{
+int sessions_init(sessions *t, unsigned capacity, unsigned ttl_seconds) {
     memset(t, 0, sizeof *t);
     t->ttl_ms = (uint64_t)ttl_seconds * 1000u;
     int rc = init_store(t, capacity);
     return rc == MCPSESS_OK ? init_table(t) : rc;
 }
 
-void sessions_close(sessions *t)
-{
+void sessions_close(sessions *t) {
     mcpsess_session_close(&t->table);
     free(t->table_bytes);
     free(t->store_bytes);
 }
 
-static void set_id(session *s, mcpsess_str id)
-{
+static void set_id(session *s, mcpsess_str id) {
     memcpy(s->id, id.ptr, id.len);
     s->id[id.len] = '\0';
 }
 
-static int new_id(session *s)
-{
+static int new_id(session *s) {
     mcpsess_buf out;
     mcpsess_buf_init(&out, s->id, sizeof s->id - 1);
     int rc = mcpsess_session_id_new(&out, MCPSESS_ID_BASE64URL, random_bytes, NULL);
@@ -81,8 +73,7 @@ static int new_id(session *s)
     return rc;
 }
 
-int session_create(sessions *t, session *s, const char *version)
-{
+int session_create(sessions *t, session *s, const char *version) {
     mcpsess_record r;
     mcpsess_op op;
     int rc = new_id(s);
@@ -99,8 +90,7 @@ int session_create(sessions *t, session *s, const char *version)
     return mcpsess_session_create(&t->table, &op, mcpsess_buf_str(&s->buf), now_ms());
 }
 
-int session_load(sessions *t, session *s, const char *id)
-{
+int session_load(sessions *t, session *s, const char *id) {
     mcpsess_op op;
     mcpsess_str key = mcpsess_str_z(id);
     if (mcpsess_session_id_check(key) != MCPSESS_OK) return MCPSESS_MISS; /* nothing we ever minted */
@@ -110,35 +100,30 @@ int session_load(sessions *t, session *s, const char *id)
     return mcpsess_session_load(&t->table, &op, key, &nobody, &s->buf, now_ms());
 }
 
-int session_save(sessions *t, session *s)
-{
+int session_save(sessions *t, session *s) {
     mcpsess_op op;
     mcpsess_op_init(&op, 0);
     return mcpsess_session_update(&t->table, &op, mcpsess_buf_str(&s->buf), now_ms());
 }
 
-int session_touch(sessions *t, const char *id)
-{
+int session_touch(sessions *t, const char *id) {
     mcpsess_op op;
     mcpsess_op_init(&op, 0);
     return mcpsess_session_touch(&t->table, &op, mcpsess_str_z(id), &nobody, now_ms());
 }
 
-int session_delete(sessions *t, const char *id)
-{
+int session_delete(sessions *t, const char *id) {
     mcpsess_op op;
     mcpsess_op_init(&op, 0);
     return mcpsess_session_del(&t->table, &op, mcpsess_str_z(id), &nobody, now_ms());
 }
 
 /* All pairs together are far below RECORD_MAX, so a put has no reason to fail. */
-void session_set(session *s, const char *key, const char *value)
-{
+void session_set(session *s, const char *key, const char *value) {
     mcpsess_record_put(&s->buf, mcpsess_str_z(key), mcpsess_str_z(value));
 }
 
-static mcpsess_str pair(const session *s, const char *key)
-{
+static mcpsess_str pair(const session *s, const char *key) {
     mcpsess_record r;
     mcpsess_str value = {NULL, 0};
     if (mcpsess_record_decode(mcpsess_buf_str(&s->buf), &r) == MCPSESS_OK) {
@@ -147,21 +132,18 @@ static mcpsess_str pair(const session *s, const char *key)
     return value;
 }
 
-bool session_is(const session *s, const char *key, const char *value)
-{
+bool session_is(const session *s, const char *key, const char *value) {
     return mcpsess_str_eq(pair(s, key), mcpsess_str_z(value));
 }
 
-void session_text(const session *s, const char *key, char *text, size_t size)
-{
+void session_text(const session *s, const char *key, char *text, size_t size) {
     mcpsess_str v = pair(s, key);
     size_t n = v.len < size ? v.len : size - 1;
     if (n > 0) memcpy(text, v.ptr, n);
     text[n] = '\0';
 }
 
-unsigned session_number(const session *s, const char *key)
-{
+unsigned session_number(const session *s, const char *key) {
     uint64_t n = 0;
     mcpsess_str v = pair(s, key);
     return mcpsess_u64_decode(v, UINT32_MAX, &n) == MCPSESS_OK ? (unsigned)n : 0;

@@ -10,8 +10,7 @@ enum { CHANNELS = 4, CALIBRATE_MAX = 10 };
 /* ---- results ---- */
 
 /* The values as text, and since revision 2025-06-18 as structured content too. */
-cJSON *tool_result(const session *s, cJSON *values)
-{
+cJSON *tool_result(const session *s, cJSON *values) {
     char *text = cJSON_PrintUnformatted(values);
     cJSON *result = cJSON_CreateObject();
     cJSON *block = cJSON_CreateObject();
@@ -27,8 +26,7 @@ cJSON *tool_result(const session *s, cJSON *values)
     return result;
 }
 
-cJSON *tool_problem(const char *text)
-{
+cJSON *tool_problem(const char *text) {
     cJSON *result = cJSON_CreateObject();
     cJSON *block = cJSON_CreateObject();
     cJSON_AddStringToObject(block, "type", "text");
@@ -40,8 +38,7 @@ cJSON *tool_problem(const char *text)
 
 /* ---- the tools ---- */
 
-static cJSON *read_sensor(call *c, const cJSON *args)
-{
+static cJSON *read_sensor(call *c, const cJSON *args) {
     const cJSON *channel = cJSON_GetObjectItemCaseSensitive(args, "channel");
     cJSON *values = NULL;
     if (!cJSON_IsNumber(channel) || channel->valuedouble != channel->valueint || channel->valueint < 0 ||
@@ -56,8 +53,7 @@ static cJSON *read_sensor(call *c, const cJSON *args)
     return tool_result(c->session, values);
 }
 
-static cJSON *set_led(call *c, const cJSON *args)
-{
+static cJSON *set_led(call *c, const cJSON *args) {
     const cJSON *on = cJSON_GetObjectItemCaseSensitive(args, "on");
     if (!cJSON_IsBool(on)) return tool_problem("on must be true or false");
     const char *state = cJSON_IsTrue(on) ? "on" : "off";
@@ -72,8 +68,7 @@ static cJSON *set_led(call *c, const cJSON *args)
     return tool_result(c->session, values);
 }
 
-static cJSON *whoami(call *c, const cJSON *args)
-{
+static cJSON *whoami(call *c, const cJSON *args) {
     (void)args;
     cJSON *values = cJSON_CreateObject();
     cJSON_AddStringToObject(values, "device", c->dev->name);
@@ -82,8 +77,7 @@ static cJSON *whoami(call *c, const cJSON *args)
     return tool_result(c->session, values);
 }
 
-static cJSON *calibrate(call *c, const cJSON *args)
-{
+static cJSON *calibrate(call *c, const cJSON *args) {
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(args, "seconds");
     if (!cJSON_IsNumber(seconds) || !(seconds->valuedouble >= 0 && seconds->valuedouble <= CALIBRATE_MAX)) {
         return tool_problem("seconds must be a number from 0 to 10");
@@ -119,8 +113,7 @@ enum { TOOLS = sizeof tools / sizeof tools[0] };
 
 /* ---- the methods ---- */
 
-cJSON *tools_list(call *c)
-{
+cJSON *tools_list(call *c) {
     if (cJSON_GetObjectItemCaseSensitive(c->params, "cursor")) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown cursor");
     bool structured = !session_is(c->session, "version", "2025-03-26");
     cJSON *result = cJSON_CreateObject();
@@ -136,16 +129,14 @@ cJSON *tools_list(call *c)
     return result;
 }
 
-static bool count_call(call *c)
-{
+static bool count_call(call *c) {
     char text[12];
     snprintf(text, sizeof text, "%u", session_number(c->session, "calls") + 1);
     session_set(c->session, "calls", text);
     return session_save(&c->dev->sessions, c->session) == MCPSESS_OK;
 }
 
-cJSON *tools_call(call *c)
-{
+cJSON *tools_call(call *c) {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(c->params, "name");
     const cJSON *args = cJSON_GetObjectItemCaseSensitive(c->params, "arguments");
     int i = 0;
