@@ -272,7 +272,8 @@ static void post(device *dev, struct evhttp_request *req) {
 static void get(device *dev, struct evhttp_request *req) {
     session s;
     if (!lists(header(req, "Accept"), "text/event-stream")) {
-        refuse(req, HTTP_NOT_ACCEPTABLE, NULL, RPC_SERVER_ERROR, "Not Acceptable: Client must accept text/event-stream");
+        refuse(req, HTTP_NOT_ACCEPTABLE, NULL, RPC_SERVER_ERROR,
+               "Not Acceptable: Client must accept text/event-stream");
         return;
     }
     if (!load_session(dev, req, NULL, &s) || !version_fits(req, NULL)) return;

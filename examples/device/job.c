@@ -1,5 +1,5 @@
-/* The slow tool: calibration, in steps, each told to the client as it happens. A job belongs to its session and outlives
-   its stream: a lost connection does not cancel it, notifications/cancelled and the end of the session do. */
+/* The slow tool: calibration, in steps, each told to the client as it happens. A job belongs to its session and
+   outlives its stream: a lost connection does not cancel it, notifications/cancelled and the end of the session do. */
 
 #include "device.h"
 

@@ -1,5 +1,5 @@
-/* Server-sent events. A stream carries no event ids and no priming event: they promise that a client may resume, and the
-   device keeps no log of its events. A client that is gone is found by libevent, and its stream let go. */
+/* Server-sent events. A stream carries no event ids and no priming event: they promise that a client may resume, and
+   the device keeps no log of its events. A client that is gone is found by libevent, and its stream let go. */
 
 #include "device.h"
 

@@ -97,7 +97,8 @@ static const struct {
 } tools[] = {
     {"read_sensor", read_sensor, "Reads a temperature channel.",
      OBJECT("\"channel\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":3}", "\"channel\""),
-     OBJECT("\"channel\":{\"type\":\"integer\"},\"celsius\":{\"type\":\"number\"},\"calibrated\":{\"type\":\"boolean\"}",
+     OBJECT("\"channel\":{\"type\":\"integer\"},\"celsius\":{\"type\":\"number\"},"
+            "\"calibrated\":{\"type\":\"boolean\"}",
             "\"channel\",\"celsius\",\"calibrated\"")},
     {"set_led", set_led, "Switches the LED of this session, and says so on the session's GET stream.",
      OBJECT("\"on\":{\"type\":\"boolean\"}", "\"on\""), OBJECT("\"led\":{\"type\":\"string\"}", "\"led\"")},
