@@ -1,6 +1,7 @@
-/*   c++ -std=c++11 -I.. cpp.cpp -o cpp
+/* From C++: the descs have default functions, because C++11 has no designated initialisers; all else is as in C.
 
-   From C++: the descs have default functions, because C++11 has no designated initialisers; everything else is the same. */
+     c++ -std=c++11 -I.. cpp.cpp -o cpp
+*/
 
 #define MCPSESS_IMPLEMENTATION
 #include "mcpsess.h"

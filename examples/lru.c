@@ -1,6 +1,7 @@
-/*   cc -std=c99 -I.. lru.c -o lru
+/* A table of two entries in static memory: put, get, eviction and expiry; and an event id, written and read back.
 
-   A table of two entries in static memory: put, get, eviction and expiry; and an event id, written and read back. */
+     cc -std=c99 -I.. lru.c -o lru
+*/
 
 /* snippet:begin */
 #define MCPSESS_IMPLEMENTATION

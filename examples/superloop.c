@@ -1,8 +1,9 @@
-/*   cc -std=c99 -I.. superloop.c -o superloop
+/* A microcontroller's main loop with sessions in a slow store. The store here is made up: an EEPROM that takes three
+   turns to answer. The loop never waits for it: each turn it does its other work, then gives the operation one bounded
+   step. Time is a 32-bit tick that wraps while the example runs.
 
-   A microcontroller's main loop with sessions in a slow store. The store here is made up: an EEPROM that takes three turns
-   to answer. The loop never waits for it. Each turn it does its other work, then gives the operation one bounded step.
-   Time is a 32-bit tick that wraps while the example runs. */
+     cc -std=c99 -I.. superloop.c -o superloop
+*/
 
 #define MCPSESS_IMPLEMENTATION
 #include "mcpsess.h"
@@ -171,7 +172,8 @@ int main(void) {
     create(&table, &op, "pump-3");
     load(&table, &op, "pump-1", "load, only in the store");
     load(&table, &op, "pump-4", "load, nowhere");
-    printf("%u blinks in %u ms, and the tick reads %u\n", blinks, (unsigned)(now_ms() - begin), (unsigned)tick_register);
+    printf("%u blinks in %u ms, and the tick reads %u\n", blinks, (unsigned)(now_ms() - begin),
+           (unsigned)tick_register);
     return 0;
 }
 

@@ -1,7 +1,8 @@
-/*   cc -std=c99 -I.. -pthread threads.c -o threads
+/* One session table, two threads. With the lock hooks set, every function of the table may be called from any thread;
+   an operation still belongs to the thread that began it.
 
-   One session table, two threads. With the lock hooks set, every function of the table may be called from any thread; an
-   operation still belongs to the thread that began it. */
+     cc -std=c99 -I.. -pthread threads.c -o threads
+*/
 
 #define _POSIX_C_SOURCE 200809L
 #define MCPSESS_IMPLEMENTATION
