@@ -1,0 +1,4 @@
+/* The one file that holds the implementation under test. */
+
+#define MCPSESS_IMPLEMENTATION
+#include "mcpsess.h"
