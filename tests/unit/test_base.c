@@ -253,6 +253,7 @@ TEST(decimal_is_read_strictly) {
     CHECK_EQ(mcpsess_u64_decode(MCPSESS_STR("\0"), UINT64_MAX, &v), MCPSESS_E_FORMAT);
     CHECK_EQ(mcpsess_u64_decode(mcpsess_str_of(NULL, 0), UINT64_MAX, &v), MCPSESS_E_FORMAT);
     CHECK_EQ(mcpsess_u64_decode(MCPSESS_STR("1"), UINT64_MAX, NULL), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_u64_decode(str_broken(), UINT64_MAX, &v), MCPSESS_E_ARG);
 }
 
 TEST(decimal_is_read_up_to_the_bound) {
@@ -430,7 +431,7 @@ TEST(b64_appends_and_respects_the_room) {
 TEST(b64_null) {
     mcpsess_buf b = empty_buf(4);
     CHECK_EQ(mcpsess_b64_decode(mcpsess_str_of(NULL, 0), &b), MCPSESS_OK);
-    CHECK_EQ(mcpsess_b64_decode(mcpsess_str_of(NULL, 4), &b), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_b64_decode(str_broken(), &b), MCPSESS_E_ARG);
     CHECK_EQ(mcpsess_b64_decode(MCPSESS_STR("Zg=="), NULL), MCPSESS_E_ARG);
 }
 

@@ -37,6 +37,13 @@ mcpsess_str str_fill(void *dst, char c, size_t n) {
     return mcpsess_str_of(dst, n);
 }
 
+mcpsess_str str_broken(void) {
+    mcpsess_str s;
+    s.ptr = NULL;
+    s.len = 3;
+    return s;
+}
+
 mcpsess_str str_head(mcpsess_str s, size_t n) {
     return mcpsess_str_of(s.ptr, n);
 }

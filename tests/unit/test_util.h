@@ -19,15 +19,27 @@
 #define ARENA_MAX 4194304uL
 #endif
 
+/* what the storage of every object must be aligned to */
+struct test_alignment {
+    char c;
+    union {
+        uint64_t u64;
+        void *ptr;
+    } u;
+};
+#define ALIGNMENT offsetof(struct test_alignment, u)
+
 /* Exactly n bytes, aligned for anything, between guard bytes; what an earlier call gave is gone. */
 void *arena(uint64_t n);
 /* Are the guard bytes of the last arena() as they were? */
 bool arena_intact(void);
 
-/* Bytes of an int: mcpsess_str_of(&b, 1) without a variable. Lives until the same byte is asked for again: for ever. */
+/* One byte. Lives for ever. */
 mcpsess_str str_byte(unsigned b);
 /* n times c, written to dst. */
 mcpsess_str str_fill(void *dst, char c, size_t n);
+/* A slice that no caller may make: no bytes, but a length. */
+mcpsess_str str_broken(void);
 /* The first n bytes of s. */
 mcpsess_str str_head(mcpsess_str s, size_t n);
 /* `prefix` and a decimal number, written to dst (24 bytes are enough for a prefix of one letter). */
