@@ -2,26 +2,38 @@
 
 #define GUARD 8u
 #define GUARD_BYTE 0xA5u
+#define BLOCKS 4u
 
 static union {
     uint64_t align_u64;
     void *align_ptr;
-    unsigned char bytes[ARENA_MAX + 2u * GUARD];
+    unsigned char bytes[ARENA_MAX];
 } ground;
 
-static size_t arena_len;
+static size_t block_ends[BLOCKS]; /* where the guard behind each block begins */
+static size_t blocks;
 
 void *arena(uint64_t n) {
-    tap_check(n <= ARENA_MAX, __FILE__, __LINE__, "the arena is large enough");
-    arena_len = n <= ARENA_MAX ? (size_t)n : 0;
-    memset(ground.bytes, (int)GUARD_BYTE, arena_len + 2u * GUARD);
-    return ground.bytes + GUARD;
+    blocks = 0;
+    return arena_more(n);
+}
+
+void *arena_more(uint64_t n) {
+    size_t start = blocks == 0 ? GUARD : (block_ends[blocks - 1u] + 2u * GUARD - 1u) / GUARD * GUARD;
+    bool fits = blocks < BLOCKS && n <= ARENA_MAX - GUARD - start;
+    if (!tap_check(fits, __FILE__, __LINE__, "the arena is large enough")) port_exit(1);
+    memset(ground.bytes + start - GUARD, (int)GUARD_BYTE, (size_t)n + 2u * GUARD);
+    block_ends[blocks++] = start + (size_t)n;
+    return ground.bytes + start;
 }
 
 bool arena_intact(void) {
-    size_t i;
+    size_t i, b;
     for (i = 0; i < GUARD; i++) {
-        if (ground.bytes[i] != GUARD_BYTE || ground.bytes[GUARD + arena_len + i] != GUARD_BYTE) return false;
+        if (ground.bytes[i] != GUARD_BYTE) return false;
+        for (b = 0; b < blocks; b++) {
+            if (ground.bytes[block_ends[b] + i] != GUARD_BYTE) return false;
+        }
     }
     return true;
 }

@@ -29,9 +29,11 @@ struct test_alignment {
 };
 #define ALIGNMENT offsetof(struct test_alignment, u)
 
-/* Exactly n bytes, aligned for anything, between guard bytes; what an earlier call gave is gone. */
+/* Exactly n bytes, aligned for anything, between guard bytes; what earlier calls gave is gone. */
 void *arena(uint64_t n);
-/* Are the guard bytes of the last arena() as they were? */
+/* The same, beside what earlier calls gave; up to three times. */
+void *arena_more(uint64_t n);
+/* Are the guard bytes around all that was given as they were? */
 bool arena_intact(void);
 
 /* One byte. Lives for ever. */
