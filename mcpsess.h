@@ -955,32 +955,29 @@ MCPSESS_API void mcpsess_buf_put_char(mcpsess_buf *b, char c) {
     if (at != NULL) *at = c;
 }
 
-/* v / 10000 by long division in 16-bit limbs, so that no 64-bit division is called where there is none in hardware. */
-static uint64_t mcpsess_i_div10000(uint64_t v, uint32_t *rest) {
-    uint64_t quotient = 0;
-    unsigned shift = 64;
-    uint32_t r = 0;
-    while (shift != 0) {
-        shift -= 16;
-        r = r << 16 | (uint32_t)(v >> shift & 0xFFFFu);
-        quotient |= (uint64_t)(r / 10000u) << shift;
-        r %= 10000u;
+/* Divides a number in 16-bit limbs, highest first: 64 bits without the 64-bit division that small targets lack.
+   -> remainder */
+static uint32_t mcpsess_i_limbs_div10000(uint16_t limbs[4]) {
+    uint32_t rest = 0;
+    unsigned n;
+    for (n = 0; n < 4; n++) {
+        rest = rest << 16 | limbs[n];
+        limbs[n] = (uint16_t)(rest / 10000u);
+        rest %= 10000u;
     }
-    *rest = r;
-    return quotient;
+    return rest;
 }
 
 MCPSESS_API void mcpsess_buf_put_u64(mcpsess_buf *b, uint64_t v) {
+    uint16_t limbs[4];
     char digits[20];
     unsigned at = 20, n;
-    uint32_t low;
-    while (v > UINT32_MAX) {
-        v = mcpsess_i_div10000(v, &low);
-        for (n = 0; n < 4; n++, low /= 10u) digits[--at] = (char)('0' + low % 10u);
-    }
-    low = (uint32_t)v;
-    do digits[--at] = (char)('0' + low % 10u);
-    while ((low /= 10u) != 0);
+    for (n = 4; n-- > 0; v >>= 16) limbs[n] = (uint16_t)(v & 0xFFFFu);
+    do {
+        uint32_t four = mcpsess_i_limbs_div10000(limbs);
+        for (n = 0; n < 4; n++, four /= 10u) digits[--at] = (char)('0' + four % 10u);
+    } while ((limbs[0] | limbs[1] | limbs[2] | limbs[3]) != 0);
+    while (at < 19 && digits[at] == '0') at++;
     mcpsess_buf_put(b, mcpsess_str_of(digits + at, 20 - at));
 }
 
