@@ -1,0 +1,132 @@
+/* backend.c - the backends: parsing their URLs, choosing one, and finding out when one that was down is back. */
+
+#include "gateway.h"
+
+#include <event2/bufferevent.h>
+#include <event2/dns.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define BACKOFF_MIN_MS 100u
+#define BACKOFF_MAX_MS 10000u
+#define PROBE_TIMEOUT_S 2
+
+/* ---- choosing */
+
+int backend_find(const struct gateway *g, mcpsess_str url) {
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        if (mcpsess_str_eq(url, mcpsess_str_z(g->backends[i].url))) return (int)i;
+    }
+    return -1;
+}
+
+static bool better(const struct backend *a, const struct backend *b, bool by_sessions) {
+    if (by_sessions && a->sessions != b->sessions) return a->sessions < b->sessions;
+    return a->in_flight < b->in_flight;
+}
+
+int backend_pick(const struct gateway *g, uint32_t tried, bool by_sessions) {
+    int best = -1;
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        const struct backend *b = &g->backends[i];
+        if (!b->up || (tried >> i & 1u) != 0) continue;
+        if (best < 0 || better(b, &g->backends[best], by_sessions)) best = (int)i;
+    }
+    return best;
+}
+
+/* ---- up and down */
+
+static void probe_later(struct backend *b) {
+    struct timeval tv = {(time_t)(b->backoff_ms / 1000), (suseconds_t)(b->backoff_ms % 1000) * 1000};
+    evtimer_add(b->probe_timer, &tv);
+    b->backoff_ms = b->backoff_ms * 2 < BACKOFF_MAX_MS ? b->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+static void probe_done(struct bufferevent *bev, short what, void *user) {
+    struct backend *b = user;
+    bufferevent_free(bev);
+    b->probe = NULL;
+    b->up = (what & BEV_EVENT_CONNECTED) != 0;
+    if (b->up) {
+        say(b->g, "backend %s is back", b->url);
+    } else {
+        probe_later(b);
+    }
+}
+
+static void probe(evutil_socket_t fd, short what, void *user) {
+    struct backend *b = user;
+    struct timeval tv = {PROBE_TIMEOUT_S, 0};
+    (void)fd;
+    (void)what;
+    b->probe = bufferevent_socket_new(b->g->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    if (b->probe == NULL) {
+        probe_later(b);
+        return;
+    }
+    bufferevent_setcb(b->probe, NULL, NULL, probe_done, b);
+    bufferevent_set_timeouts(b->probe, &tv, &tv);
+    bufferevent_enable(b->probe, EV_WRITE);
+    if (bufferevent_socket_connect_hostname(b->probe, b->g->dns, AF_UNSPEC, b->host, b->port) == 0) return;
+    bufferevent_free(b->probe);
+    b->probe = NULL;
+    probe_later(b);
+}
+
+void backend_down(struct backend *b) {
+    if (!b->up) return;
+    say(b->g, "backend %s is down", b->url);
+    b->up = false;
+    b->backoff_ms = BACKOFF_MIN_MS;
+    probe_later(b);
+}
+
+/* ---- opening */
+
+static bool copy(char *to, const char *from) {
+    return (size_t)snprintf(to, URL_MAX + 1, "%s", from) <= URL_MAX;
+}
+
+static bool split_url(struct backend *b, const struct evhttp_uri *uri) {
+    const char *host = evhttp_uri_get_host(uri), *path = evhttp_uri_get_path(uri);
+    int port = evhttp_uri_get_port(uri);
+    if (evhttp_uri_get_scheme(uri) == NULL || strcasecmp(evhttp_uri_get_scheme(uri), "http") != 0) return false;
+    if (host == NULL || host[0] == '\0' || port == 0 || port > 65535) return false;
+    if (evhttp_uri_get_userinfo(uri) != NULL || evhttp_uri_get_fragment(uri) != NULL) return false;
+    b->port = port < 0 ? 80 : (uint16_t)port;
+    if (!copy(b->host, host) || !copy(b->path, path != NULL && path[0] == '/' ? path : "/")) return false;
+    int n = port < 0 ? snprintf(b->authority, sizeof b->authority, "%s", host)
+                     : snprintf(b->authority, sizeof b->authority, "%s:%d", host, port);
+    return n > 0 && (size_t)n < sizeof b->authority;
+}
+
+static int backend_open(struct gateway *g, struct backend *b, const char *url) {
+    struct evhttp_uri *uri = evhttp_uri_parse(url);
+    bool ok = uri != NULL && copy(b->url, url) && split_url(b, uri);
+    if (uri != NULL) evhttp_uri_free(uri);
+    b->g = g;
+    b->up = true; /* until shown otherwise */
+    TAILQ_INIT(&b->idle);
+    b->probe_timer = evtimer_new(g->base, probe, b);
+    if (!ok) fprintf(stderr, "gateway: not an http:// URL: %s\n", url);
+    return ok && b->probe_timer != NULL ? 0 : -1;
+}
+
+int backends_open(struct gateway *g) {
+    g->dns = evdns_base_new(g->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        if (backend_open(g, &g->backends[i], g->config.backends[i]) != 0) return -1;
+    }
+    return 0;
+}
+
+void backends_close(struct gateway *g) {
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        struct backend *b = &g->backends[i];
+        if (b->probe != NULL) bufferevent_free(b->probe);
+        if (b->probe_timer != NULL) event_free(b->probe_timer);
+    }
+    if (g->dns != NULL) evdns_base_free(g->dns, 1);
+}

@@ -1,0 +1,333 @@
+/* gateway.h - an MCP gateway for Streamable HTTP on mcpsess sessions.
+
+   One process, one thread, one event loop. A request goes from left to right, its answer streams back:
+
+     client ── front.c ───── route.c ────── leg.c ────── backend
+               HTTP in,      whose is it?   HTTP out,    an MCP server
+               limits        where to?      connections
+                 │             │  └─ revive.c   a backend lost the session: initialise again, replay once
+                 │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
+                 │             └──── backend.c  which backends there are, which are up, who has the fewest sessions
+                 ├─ conns.c    who is connected, and who is too slow
+                 ├─ exchange.c one client request and its reply
+                 └─ metrics.c  counters in the Prometheus text format
+     rpc.c: reading JSON-RPC, writing its errors. main.c: options, signals, the loop.
+
+   Every client has a session id of ours; the record behind it says which backend has the session and under which id. */
+
+#ifndef GATEWAY_H
+#define GATEWAY_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* every file includes this one first */
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <sys/queue.h>
+
+#include "mcpsess.h"
+
+#define BACKENDS_MAX 32u
+#define ORIGINS_MAX 16u
+#define URL_MAX 255u         /* bytes of a backend's URL */
+#define BACKEND_SID_MAX 255u /* bytes of a session id that a backend gave */
+#define INIT_BODY_MAX 4096u  /* an initialize longer than this is not kept: such a session cannot be revived */
+#define RECORD_MAX \
+    (MCPSESS_RECORD_BYTES(MCPSESS_PRINCIPAL_MAX, MCPSESS_ID_MAX, URL_MAX) + 64 + BACKEND_SID_MAX + INIT_BODY_MAX)
+#define EXCHANGES_MAX 1024u        /* requests in flight */
+#define HEADERS_MAX (32u * 1024u)  /* bytes of a request's or a response's head */
+#define BACKLOG_MAX (256u * 1024u) /* bytes a slow client may be behind before its backend is paused */
+#define HELD_MAX (64u * 1024u)     /* bytes of an answer that is read before it is passed on */
+#define ERRANDS_MAX 64u            /* farewells to backends under way */
+
+/* ---- main.c */
+
+struct config {
+    const char *host; /* address to listen on */
+    uint16_t port;    /* 0: any */
+    const char *backends[BACKENDS_MAX];
+    size_t backend_count;
+    const char *origins[ORIGINS_MAX]; /* allowed besides loopback */
+    size_t origin_count;
+    const char *principal_header; /* set by an authenticating proxy in front; NULL: sessions belong to nobody */
+    uint64_t ttl_ms;
+    uint32_t timeout_ms; /* for a client to bring a request, for a backend to begin its answer */
+    uint32_t grace_ms;   /* for what is under way at SIGTERM */
+    uint32_t max_connections;
+    uint32_t max_body;
+    uint16_t sessions;
+    bool evict;  /* sessions full: drop the least recently used one instead of refusing a new one */
+    bool modern; /* 2026-07-28 requests: forward (or refuse) */
+    bool verbose;
+};
+
+struct gateway;
+struct exchange;
+struct leg;
+
+uint64_t now_ms(void);                                                                            /* monotonic */
+uint64_t wall_ms(void);                                                                           /* Unix time */
+void say(const struct gateway *g, const char *format, ...) __attribute__((format(printf, 2, 3))); /* with --verbose */
+
+/* ---- rpc.c: JSON-RPC */
+
+enum {
+    RPC_PARSE_ERROR = -32700,
+    RPC_INVALID_REQUEST = -32600,
+    RPC_INTERNAL = -32603,
+    RPC_BAD_REQUEST = -32000, /* the legacy revisions' code for whatever HTTP status says more exactly */
+    RPC_NO_SESSION = -32001,
+    RPC_HEADER_MISMATCH = -32020,
+    RPC_UNSUPPORTED_VERSION = -32022
+};
+
+struct rpc {
+    mcpsess_str id;   /* raw JSON, points into the body; empty if absent or null */
+    char method[128]; /* "": a response, or a batch */
+    char version[32]; /* params._meta["io.modelcontextprotocol/protocolVersion"], or "" */
+    bool batch;
+};
+
+int rpc_read(struct rpc *m, mcpsess_str body); /* 0, RPC_PARSE_ERROR, RPC_INVALID_REQUEST */
+void rpc_error(struct evbuffer *out, int code, const char *message, mcpsess_str id);
+void rpc_unsupported(struct evbuffer *out, const char *requested, mcpsess_str id, bool modern);
+/* result.protocolVersion of an answer to initialize, JSON or SSE. -> false: it is not a success */
+bool rpc_initialized(mcpsess_str body, char *version, size_t size);
+bool rpc_names_session(mcpsess_str body); /* an error whose message is about the session */
+
+/* ---- table.c: sessions */
+
+/* A store operation and what comes after it. */
+struct task {
+    mcpsess_op op;
+    void (*then)(void *user, int rc);
+    void *user;
+    TAILQ_ENTRY(task) link;
+    bool waiting;
+};
+
+int table_open(struct gateway *g);
+void table_close(struct gateway *g);
+/* Goes on with then(user, rc): now if the operation is done, later if it is PENDING. */
+void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, int), void *user);
+void table_forget(struct gateway *g, struct task *t);
+void table_sweep(struct gateway *g);
+int table_new_id(struct gateway *g, mcpsess_buf *out);
+/* The book: this gateway's own list of which session is where, to count them per backend. */
+void book_bind(struct gateway *g, mcpsess_str id, unsigned backend);
+void book_touch(struct gateway *g, mcpsess_str id);
+void book_unbind(struct gateway *g, mcpsess_str id);
+
+/* ---- backend.c */
+
+struct conn; /* a connection to a backend, leg.c */
+TAILQ_HEAD(conn_list, conn);
+
+struct backend {
+    struct gateway *g;
+    char url[URL_MAX + 1]; /* as configured: what records are bound to */
+    char host[URL_MAX + 1];
+    char authority[URL_MAX + 1];
+    char path[URL_MAX + 1];
+    uint16_t port;
+    bool up;
+    unsigned sessions;
+    unsigned in_flight;
+    unsigned backoff_ms;
+    struct event *probe_timer;
+    struct bufferevent *probe;
+    struct conn_list idle;
+    unsigned idle_count;
+};
+
+int backends_open(struct gateway *g);
+void backends_close(struct gateway *g);
+int backend_find(const struct gateway *g, mcpsess_str url); /* index, -1: not one of ours */
+/* The live backend with the fewest sessions, or with the fewest requests; `tried` is a set of indices. -1: none */
+int backend_pick(const struct gateway *g, uint32_t tried, bool by_sessions);
+void backend_down(struct backend *b); /* no connection: probe it, later and later, until it is back */
+
+/* ---- leg.c: one request to a backend */
+
+enum leg_end {
+    LEG_DONE,    /* the answer is complete */
+    LEG_REFUSED, /* no connection: nothing was sent */
+    LEG_BROKEN,  /* something may have been sent, and the answer is not complete */
+    LEG_LATE     /* connected, but no answer in time */
+};
+
+struct leg_events {
+    /* The head of the answer. -> false: not interested in the rest; ends with LEG_DONE */
+    bool (*head)(void *user, int status, struct evkeyvalq *headers);
+    void (*data)(void *user, struct evbuffer *data);
+    void (*end)(void *user, enum leg_end how); /* never called from within leg_send */
+};
+
+struct leg *leg_new(struct backend *b, const struct leg_events *events, void *user);
+struct evkeyvalq *leg_headers(struct leg *l);
+/* The body must live as long as the leg. Call once. */
+void leg_send(struct leg *l, enum evhttp_cmd_type method, mcpsess_str body);
+void leg_cancel(struct leg *l);
+void leg_limit(struct leg *l, uint32_t ms); /* a new deadline, for all of the answer */
+void leg_pause(struct leg *l, bool pause);
+void legs_tick(struct gateway *g);
+void legs_close(struct gateway *g);
+void errand(struct backend *b, enum evhttp_cmd_type method, const char *sid); /* sends, and forgets the answer */
+
+/* ---- exchange.c: one client request */
+
+enum kind { KIND_INITIALIZE, KIND_SESSION, KIND_MODERN, KIND_REFUSED, KIND_HEALTH, KIND_METRICS, KINDS };
+
+struct exchange {
+    struct gateway *g;
+    TAILQ_ENTRY(exchange) link;
+    struct evhttp_request *req;
+    int fd;
+    enum evhttp_cmd_type method;
+    enum kind kind;
+    struct evbuffer *body_bytes;
+    mcpsess_str body;
+    struct rpc rpc;
+    bool modern_header; /* MCP-Protocol-Version: 2026-07-28 */
+
+    char sid[MCPSESS_ID_MAX + 1]; /* our session id; "" none, or not one that could be ours */
+    bool has_sid;                 /* the client sent one */
+    mcpsess_principal who;
+    char who_bytes[MCPSESS_PRINCIPAL_MAX];
+
+    struct task task;
+    mcpsess_buf record;
+    char record_bytes[RECORD_MAX];
+    char update_bytes[RECORD_MAX];
+    int backend; /* index, -1: none of ours */
+    char backend_sid[BACKEND_SID_MAX + 1];
+    uint32_t tried; /* backends that refused the connection */
+
+    struct leg *leg;
+    bool gone;     /* the client went away */
+    bool lost;     /* the backend does not know the session */
+    bool reviving; /* initialises the session again; others of this session wait */
+    bool waiting;  /* for another exchange that does */
+    bool replayed; /* was sent to a backend a second time */
+
+    int status;            /* of the backend's answer */
+    struct evbuffer *held; /* its body, while it is kept back */
+    bool hold;             /* something is to be decided before it may be passed on */
+    bool open;             /* the head of our reply was sent */
+    bool paused;           /* the backend is not read: the client is behind */
+    bool in_head;          /* within the leg's head callback, which must not end the leg */
+    int refusal;           /* why no session was made */
+    bool ended;            /* the leg has, this way: */
+    enum leg_end how;
+};
+
+struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req);
+/* Every one of these ends the exchange: x is gone when they return. */
+void exchange_drop(struct exchange *x); /* the client went away */
+void exchange_cut(struct exchange *x);  /* the gateway goes away */
+void reply_error(struct exchange *x, int status, int code, const char *message);
+void reply_empty(struct exchange *x, int status);
+void reply_buffer(struct exchange *x, int status, struct evbuffer *body);
+void reply_close(struct exchange *x, bool complete);
+/* These do not. */
+void reply_header(struct exchange *x, const char *name, const char *value);
+void reply_take(struct exchange *x, int status, struct evkeyvalq *headers); /* keeps a backend's head for reply_open */
+void reply_open(struct exchange *x);
+void reply_data(struct exchange *x, struct evbuffer *data); /* held back until reply_open */
+void reply_drop(struct exchange *x);                        /* forgets what was taken and held */
+
+/* ---- headers.c */
+
+const char *header(struct evhttp_request *req, const char *name); /* NULL: absent */
+unsigned header_count(struct evhttp_request *req, const char *name);
+/* All but hop-by-hop headers, malformed ones, and those named in the NULL-terminated list. */
+void headers_copy(struct evkeyvalq *to, struct evkeyvalq *from, const char *const *but);
+
+/* ---- route.c: where a request goes */
+
+#define PAIR_BACKEND_SID "backend_sid" /* of the session's record: its id at the backend */
+#define PAIR_INIT_BODY "init_body"     /* the initialize that began it */
+
+void route(struct exchange *x);
+void route_stop(struct exchange *x); /* the gateway stops: ends x if it would not end by itself */
+void route_client_gone(struct exchange *x);
+
+/* for revive.c */
+void route_forward(struct exchange *x); /* to x->backend, as x->backend_sid */
+void route_reload(struct exchange *x);  /* reads the session's record, then forwards */
+void route_load(struct exchange *x, void (*then)(void *user, int rc));
+void route_read_record(struct exchange *x, mcpsess_record *r);
+bool route_take_sid(struct exchange *x, struct evkeyvalq *headers);
+/* With the client's headers; `own`: for a request of the gateway's own on the client's behalf. NULL: out of memory */
+struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool own);
+
+/* ---- revive.c: a backend lost a session */
+
+void revive(struct exchange *x);
+
+/* ---- front.c */
+
+int front_open(struct gateway *g);
+void front_stop(struct gateway *g); /* takes no more connections */
+void front_close(struct gateway *g);
+
+/* ---- conns.c: client connections */
+
+int conns_open(struct gateway *g);
+void conns_close(struct gateway *g);
+bool conns_busy(struct gateway *g, int fd); /* a request came in. -> false: one connection too many */
+void conns_idle(struct gateway *g, int fd);
+void conns_accepted(struct gateway *g);
+void conns_sweep(struct gateway *g);
+
+/* ---- metrics.c */
+
+struct metrics {
+    uint64_t requests[KINDS][600];
+    uint64_t revived, revive_failed, replayed, refused_connections, slow_connections;
+};
+void metrics_write(struct gateway *g, struct evbuffer *out);
+
+/* ---- the gateway */
+
+struct gateway {
+    struct config config;
+    struct event_base *base;
+    struct evdns_base *dns;
+    struct evhttp *http;
+    struct evhttp_bound_socket *socket;
+    uint16_t port; /* where it listens */
+
+    struct backend backends[BACKENDS_MAX];
+    unsigned errands;
+
+    TAILQ_HEAD(, leg) legs;
+    TAILQ_HEAD(, exchange) exchanges;
+    unsigned in_flight;
+
+    void *store_memory, *tier_memory, *book_memory;
+    mcpsess_memstore memstore;
+    mcpsess_sessions sessions;
+    mcpsess_lru book;
+    TAILQ_HEAD(, task) tasks;
+    struct task sweep;
+    struct event *pump;
+
+    struct seen *seen; /* conns.c */
+    size_t seen_size;
+    unsigned connections, accepted;
+
+    struct event *tick, *sigterm, *sigint;
+    unsigned ticks;
+    bool stopping;
+    uint64_t stop_by_ms;
+    struct metrics metrics;
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* metrics.c - what /metrics says, in the Prometheus text format 0.0.4. */
+
+#include "gateway.h"
+
+#include <inttypes.h>
+
+static void family(struct evbuffer *out, const char *name, const char *type, const char *help) {
+    evbuffer_add_printf(out, "# HELP mcp_gateway_%s %s\n# TYPE mcp_gateway_%s %s\n", name, help, name, type);
+}
+
+static void one(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value) {
+    family(out, name, type, help);
+    evbuffer_add_printf(out, "mcp_gateway_%s %" PRIu64 "\n", name, value);
+}
+
+static void requests(struct gateway *g, struct evbuffer *out) {
+    static const char *const kinds[KINDS] = {"initialize", "session", "modern", "refused", "health", "metrics"};
+    family(out, "requests_total", "counter", "Requests answered, by kind and HTTP status (499: the client left).");
+    for (unsigned k = 0; k < KINDS; k++) {
+        for (unsigned s = 0; s < 600; s++) {
+            uint64_t n = g->metrics.requests[k][s];
+            if (n == 0) continue;
+            evbuffer_add_printf(out, "mcp_gateway_requests_total{kind=\"%s\",status=\"%u\"} %" PRIu64 "\n", kinds[k], s,
+                                n);
+        }
+    }
+    one(out, "requests_in_flight", "gauge", "Requests under way, streams included.", g->in_flight);
+    one(out, "connections", "gauge", "Client connections, as of the last second.", g->connections);
+    one(out, "connections_refused_total", "counter", "Connections over the limit.", g->metrics.refused_connections);
+    one(out, "connections_slow_total", "counter", "Connections closed because no request came in time.",
+        g->metrics.slow_connections);
+}
+
+static void sessions(struct gateway *g, struct evbuffer *out) {
+    const mcpsess_session_stats *s = &g->sessions.stats;
+    const mcpsess_memstore_stats *m = &g->memstore.stats;
+    one(out, "sessions", "gauge", "Sessions this gateway knows the backend of.", mcpsess_lru_len(&g->book));
+    one(out, "session_local_hits_total", "counter", "Loads served without asking the store.", s->local_hits);
+    one(out, "session_store_requests_total", "counter", "Requests to the session store.", s->requests);
+    one(out, "session_store_failures_total", "counter", "Requests to the session store that failed.", s->failures);
+    one(out, "session_foreign_total", "counter", "Sessions asked for by another principal.", m->foreign);
+    one(out, "session_evictions_total", "counter", "Sessions dropped to make room.", m->evicted);
+    one(out, "session_expirations_total", "counter", "Sessions nobody used until their TTL.", m->expired);
+    one(out, "sessions_refused_total", "counter", "Sessions refused because the store was full.", m->refused);
+    one(out, "reinitialisations_total", "counter", "Sessions initialised again at a backend.", g->metrics.revived);
+    one(out, "reinitialisations_failed_total", "counter", "Sessions that could not be.", g->metrics.revive_failed);
+    one(out, "replays_total", "counter", "Requests sent again after that.", g->metrics.replayed);
+}
+
+static void backends(struct gateway *g, struct evbuffer *out) {
+    family(out, "backend_up", "gauge", "1 if the backend accepts connections.");
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        evbuffer_add_printf(out, "mcp_gateway_backend_up{backend=\"%s\"} %d\n", g->backends[i].url, g->backends[i].up);
+    }
+    family(out, "backend_sessions", "gauge", "Sessions bound to the backend.");
+    for (size_t i = 0; i < g->config.backend_count; i++) {
+        evbuffer_add_printf(out, "mcp_gateway_backend_sessions{backend=\"%s\"} %u\n", g->backends[i].url,
+                            g->backends[i].sessions);
+    }
+}
+
+void metrics_write(struct gateway *g, struct evbuffer *out) {
+    requests(g, out);
+    sessions(g, out);
+    backends(g, out);
+}
