@@ -1,4 +1,4 @@
-/* What the fuzz targets share: memory of exactly the size asked for, so that ASan sees one byte too many, and a check. */
+/* What the fuzz targets share: memory of exactly the size asked for, so that ASan sees one byte too many; a check. */
 
 #ifndef FUZZ_H
 #define FUZZ_H

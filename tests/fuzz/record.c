@@ -1,4 +1,4 @@
-/* Records: whatever decodes is canonical, put and del keep it so, and one that was damaged is refused or canonical too. */
+/* Records: whatever decodes is canonical, put and del keep it so; a damaged one is refused, or canonical too. */
 
 #include "fuzz.h"
 

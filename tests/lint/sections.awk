@@ -2,9 +2,12 @@
 #   awk -f tests/lint/sections.awk mcpsess.h mcpsess.h
 #
 #   section NAME LINES          a section, "/* ==== NAME ==== */", and how long it is
+#   part NAME session           it is a part of session: the API has no section of its name
 #   uses NAME OTHER...          its second line, "/* uses: OTHER, ... */"; "missing" where there is none
 #   function NAME IDENTIFIER    a function or constant table that it defines
-#   calls NAME OTHER IDENTIFIER it names something that section OTHER defines
+#   calls NAME OTHER IDENTIFIER it names something that section OTHER defines, or a type that OTHER's API declares
+#
+# The API has sections as well, "/* ---- NAME: ... >>NAME".
 
 # Takes comments and string literals out of a line; a comment may go on from line to line.
 function code_of(line,    out, at) {
@@ -28,8 +31,28 @@ function code_of(line,    out, at) {
 # The name that a line at the left margin defines: the first mcpsess_ word before a "(" or "[".
 function defined_by(code,    name) {
     if (code !~ /^(MCPSESS_API|static) / || (code ~ /;[ \t]*$/ && code !~ /=/)) return ""
-    if (!match(code, /mcpsess_[a-z0-9_]+[(\[]/)) return ""
-    return substr(code, RSTART, RLENGTH - 1)
+    if (!match(code, /mcpsess_[a-z0-9_]+([(\[]| = )/)) return ""
+    code = substr(code, RSTART, RLENGTH)
+    sub(/[^a-z0-9_].*/, "", code)
+    return code
+}
+
+# The type that a line of the API declares, at its end or with its first line.
+function type_of(code) {
+    if (match(code, /^typedef .*\(\*mcpsess_[a-z0-9_]+\)/)) sub(/.*\(\*/, "", code)
+    else if (!sub(/^(typedef )?struct /, "", code) && !sub(/^} /, "", code)) return ""
+    return match(code, /^mcpsess_[a-z0-9_]+/) ? substr(code, 1, RLENGTH) : ""
+}
+
+# Types of session's API may be used in its parts.
+function own_type(word) {
+    return word in declared && (declared[word] == section || (declared[word] == "session" && !(section in api)))
+}
+
+# The section that a word belongs to; "" where that is this one, or none.
+function other(word) {
+    if (word in home) return home[word] == section ? "" : home[word]
+    return word in declared && !own_type(word) ? declared[word] : ""
 }
 
 function end_section() {
@@ -38,10 +61,21 @@ function end_section() {
 
 FNR == 1 { section = ""; in_comment = 0; pass++ }
 
+/^\/\* ---- [a-z]+: / {
+    face = $3
+    sub(/:/, "", face)
+    api[face] = 1
+}
+section == "" && pass == 1 && face != "" {
+    name = type_of($0)
+    if (name != "" && !(name in declared)) declared[name] = face
+}
+
 /^\/\* ==== [a-z]+ ==== \*\/$/ {
     if (pass == 2) end_section()
     section = $3
     first = FNR
+    if (pass == 2 && !(section in api)) print "part", section, "session"
     next
 }
 /mcpsess is available under either of two licences/ || /^#endif.*MCPSESS_IMPLEMENTATION/ {
@@ -69,9 +103,9 @@ pass == 1 {
     while (match(code, /[A-Za-z_][A-Za-z0-9_]*/)) {
         word = substr(code, RSTART, RLENGTH)
         code = substr(code, RSTART + RLENGTH)
-        if (word in home && home[word] != section && !((section, word) in seen)) {
+        if (other(word) != "" && !((section, word) in seen)) {
             seen[section, word] = 1
-            print "calls", section, home[word], word
+            print "calls", section, other(word), word
         }
     }
 }

@@ -2,7 +2,9 @@
 
 #include "mcpsess.h"
 
-#define SIZE_OF(type) extern char size_of_##type[sizeof(type)]; char size_of_##type[sizeof(type)]
+#define SIZE_OF(type)                         \
+    extern char size_of_##type[sizeof(type)]; \
+    char size_of_##type[sizeof(type)]
 
 SIZE_OF(mcpsess_lru);
 SIZE_OF(mcpsess_eventid);

@@ -1,9 +1,9 @@
 # The deepest stack of each module: the frames on the deepest chain of calls from any of its functions.
 #   awk -f tests/size/stack.awk FACTS INDIRECT GRAPH
 #
-# FACTS: lint/sections.awk's output. GRAPH: "frame FUNCTION BYTES KIND" and "call FUNCTION OTHER", where OTHER is * for a
-# call through a pointer. INDIRECT says where those can lead, by the module they are in. What is not ours (memcpy, the
-# helpers of the compiler, hooks of the user) counts as 0. Prints "stack MODULE BYTES FUNCTION", or "error ...".
+# FACTS: the output of lint/sections.awk. GRAPH: "frame FUNCTION BYTES KIND" and "call FUNCTION OTHER", where OTHER is *
+# for a call through a pointer. INDIRECT says where those can lead, by the module they are in. What is not ours (memcpy,
+# the helpers of the compiler, hooks of the user) counts as 0. Prints "stack MODULE BYTES FUNCTION", or "error ...".
 
 function plain(name) { # without the suffixes of the compiler's clones
     sub(/\.(constprop|part|isra|cold|lto_priv).*/, "", name)
@@ -29,27 +29,27 @@ function depth(f,    n, i, names, deepest, d) {
 }
 
 # The functions that a call through a pointer, made in this module, may reach.
-function targets_of(module,    n, i, words, list, f) {
+function targets_of(module,    n, i, words, list) {
     if (!(module in indirect)) {
         print "error " module " calls through a pointer, and tests/size/indirect does not say where that leads"
         return ""
     }
     n = split(indirect[module], words, " ")
     for (i = 1; i <= n; i++) {
-        if (words[i] !~ /^@/) list = list " " words[i]
-        else for (f in home) if (home[f] == substr(words[i], 2)) list = list " " f
+        if (!(words[i] in home)) print "error tests/size/indirect names " words[i] ", which is not there"
+        list = list " " words[i]
     }
     return list
 }
 
 FILENAME == ARGV[1] { if ($1 == "function") home[$3] = $2; next }
 FILENAME == ARGV[2] {
-    if ($0 ~ /^[a-z]/) { module = $1; $1 = ""; indirect[module] = $0 " " }
+    if ($0 ~ /^[a-z]/) { module = $1; $1 = ""; indirect[module] = indirect[module] " " $0 }
     next
 }
 $1 == "frame" {
     f = plain($2)
-    if ($4 ~ /dynamic/) print "error the frame of " f " has no fixed size"
+    if ($4 == "dynamic") print "error the frame of " f " has no fixed size"
     if (!(f in frame) || $3 > frame[f]) frame[f] = $3
 }
 $1 == "call" {

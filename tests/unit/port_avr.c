@@ -4,7 +4,8 @@
 
 #include "tap.h"
 
-void port_init(void) {}
+void port_init(void) {
+}
 
 void port_putchar(char c) {
     GPIOR1 = (uint8_t)c;
@@ -12,5 +13,6 @@ void port_putchar(char c) {
 
 void port_exit(int status) {
     GPIOR0 = (uint8_t)(status | 0x80); /* never 0, so that any write is an exit */
-    for (;;) {}
+    for (;;) {
+    }
 }
