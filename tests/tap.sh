@@ -34,7 +34,7 @@ check() {
         ok "$name"
     else
         not_ok "$name"
-        printf 'exit status %d: %s\n%s\n' "$status" "$*" "$output" | note
+        printf 'exit status %d: %s\n%s\n' "$status" "$*" "$output" | sed '60q' | note
     fi
 }
 

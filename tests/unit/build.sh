@@ -5,8 +5,9 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 unit_suites=(base lru eventid record memstore session)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.
+# Files that are no suite, and no port, are shared by the suites.
 build_unit() {
-    local output=$1 port=$2 chosen=" $3 " suite sources=()
+    local output=$1 port=$2 chosen=" $3 " suite file sources=()
     shift 3
     echo '#include "tap.h"' >"$output.absent.c"
     for suite in "${unit_suites[@]}"; do
@@ -15,7 +16,12 @@ build_unit() {
         *) echo "void test_$suite(void) {}" >>"$output.absent.c" ;;
         esac
     done
-    "$@" -c -DMCPSESS_IMPLEMENTATION -x c mcpsess.h -o "$output.o"
-    "$@" -I. -Itests/unit -o "$output" "${sources[@]}" "$output.absent.c" tests/unit/tap.c tests/unit/main.c \
-        "tests/unit/port_$port.c" "$output.o"
+    for file in tests/unit/*.c; do
+        suite=${file#tests/unit/test_}
+        case " ${unit_suites[*]} " in
+        *" ${suite%.c} "*) ;;
+        *) [[ $file == */port_* ]] || sources+=("$file") ;;
+        esac
+    done
+    "$@" -I. -Itests/unit -o "$output" "${sources[@]}" "$output.absent.c" "tests/unit/port_$port.c"
 }
