@@ -199,7 +199,8 @@ MCPSESS_API size_t mcpsess_b64_bytes(size_t n);
 /* Strict decoding, RFC 4648 section 4: standard alphabet, padded, unused bits zero, no white space. Appends to out.
    -> OK, E_FORMAT, E_TOOBIG, E_ARG; on an error out is as it was (overflow not set) */
 MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out);
-/* Canonical decimal 0..max: digits only, no leading zero, no sign, no space.  -> OK, E_FORMAT, E_ARG */
+/* Canonical decimal 0..max: digits only, no leading zero, no sign, no space. max is at most 2^63-1, as sequences, Redis
+   integers and .NET ticks are.  -> OK, E_FORMAT, E_ARG */
 MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out);
 
 /* A keyed hash for keys that strangers choose. Replaceable in every desc that has one. */
@@ -214,10 +215,12 @@ MCPSESS_API uint64_t mcpsess_time_add(uint64_t now_ms, uint64_t ms);
 /* Milliseconds until due, 0 if it has passed, MCPSESS_NEVER if due is MCPSESS_NEVER. */
 MCPSESS_API uint64_t mcpsess_time_left(uint64_t now_ms, uint64_t due_ms);
 
-/* A 32-bit millisecond tick that wraps every 49.7 days, widened. Zero-initialise; call at least once in 24 days. A tick
-   that reads earlier than the last one (an interrupt raced) leaves the time where it was. */
+/* A 32-bit millisecond tick that wraps every 49.7 days, widened. Zero-initialise; time begins with the first tick seen.
+   Call at least once in 24 days. A tick that reads earlier than the last one (an interrupt raced) leaves the time where
+   it was. */
 typedef struct mcpsess_tick {
     uint64_t now_ms;
+    bool begun;
 } mcpsess_tick;
 MCPSESS_API uint64_t mcpsess_tick_now(mcpsess_tick *t, uint32_t tick_ms);
 
@@ -279,7 +282,7 @@ MCPSESS_API const char *mcpsess_item_text(int item);
    A full table makes room for a put by dropping the entry used least recently. get and put make an entry the most
    recent; peek and mark do not. Nothing moves in memory but what put copies.
    Cost: every call but next-to-the-end walks and clear is O(1), expected over the secret seed.
-   Memory: MCPSESS_LRU_BYTES = entries x (26 + key_max + value_max); the 26 are all bookkeeping, expiry included. */
+   Memory: MCPSESS_LRU_BYTES = entries x (28 + key_max + value_max); the 28 are all bookkeeping, expiry included. */
 
 #define MCPSESS_LRU_MAX 65534u
 
@@ -323,7 +326,7 @@ typedef struct mcpsess_lru {
     mcpsess_lru_stats stats; /* read it, or zero it, at any time */
     struct {
         mcpsess_i_lru_node *nodes;
-        uint16_t *heads; /* one bucket per entry */
+        uint16_t *heads; /* two buckets per entry: most chains hold one entry or none */
         char *bytes;     /* slots of key_max + value_max */
         mcpsess_hash_fn hash;
         uint8_t seed[16];
@@ -333,7 +336,7 @@ typedef struct mcpsess_lru {
 } mcpsess_lru;
 
 #define MCPSESS_LRU_BYTES(capacity, key_max, value_max) \
-    ((uint64_t)(capacity) * (24u + 2u + (uint64_t)(key_max) + (uint64_t)(value_max)))
+    ((uint64_t)(capacity) * (24u + 4u + (uint64_t)(key_max) + (uint64_t)(value_max)))
 #define MCPSESS_LRU_STORAGE(name, capacity, key_max, value_max) \
     MCPSESS_I_STORAGE(name, MCPSESS_LRU_BYTES(capacity, key_max, value_max))
 
@@ -371,18 +374,18 @@ MCPSESS_API int mcpsess_lru_check(const mcpsess_lru *l);
 
    base64(session) ":" base64(stream) ":" sequence              the form of the MCP C# SDK's event store, byte for byte
    base64(session) ":" base64(stream) ":" epoch ":" sequence    ours, where a log has an identity (epoch > 0)
-   Standard base64 with padding; canonical decimal; sequence 0..2^63-1. Session and stream may be empty. */
+   Standard base64 with padding; canonical decimal; numbers up to 2^63-1. Session and stream may be empty. */
 
 #define MCPSESS_SEQUENCE_MAX INT64_MAX
 
 typedef struct mcpsess_eventid {
     mcpsess_str session;
     mcpsess_str stream;
-    uint64_t epoch;    /* 0: the form without an epoch */
+    uint64_t epoch;    /* 1..2^63-1; 0: the form without an epoch */
     uint64_t sequence; /* 0..2^63-1 */
 } mcpsess_eventid;
 
-/* Appends the text.  -> OK, E_TOOBIG, E_ARG: also for a sequence over 2^63-1; on an error out is as it was */
+/* Appends the text.  -> OK, E_TOOBIG, E_ARG: also for a number over 2^63-1; on an error out is as it was */
 MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *out);
 /* Strict: whatever encode would not write is refused. The decoded session and stream are appended to mem, and the
    slices of *id point there. Cost: one pass.
@@ -898,10 +901,11 @@ MCPSESS_API int mcpsess_str_order(mcpsess_str a, mcpsess_str b) {
 }
 
 MCPSESS_API bool mcpsess_str_eq_ct(mcpsess_str a, mcpsess_str b) {
-    volatile unsigned char differ = 0; /* volatile: the compiler must not leave early */
+    const volatile char *left = a.ptr; /* volatile: every byte is read, the compiler must not leave early */
+    int differ = 0;
     size_t n;
     if (a.len != b.len) return false;
-    for (n = 0; n < a.len; n++) differ = (unsigned char)(differ | (unsigned char)(a.ptr[n] ^ b.ptr[n]));
+    for (n = 0; n < a.len; n++) differ |= left[n] ^ b.ptr[n];
     return differ == 0;
 }
 
@@ -1069,14 +1073,23 @@ static size_t mcpsess_i_b64_raw(mcpsess_str text) {
     return text.len / 4 * 3 - padding;
 }
 
-/* Four characters that stand for `bytes` (1..3) bytes. -> false unless encode would have written just these. */
-static bool mcpsess_i_b64_ungroup(const char *from, char *to, size_t bytes) {
+/* Four characters as 24 bits. Whatever is not in the alphabet sets bit 6 of *bad. */
+static uint32_t mcpsess_i_b64_bits(const char *from, uint32_t *bad) {
     uint32_t a = mcpsess_i_b64_value(from[0]), b = mcpsess_i_b64_value(from[1]);
-    uint32_t c = bytes > 1 ? mcpsess_i_b64_value(from[2]) : 0;
-    uint32_t d = bytes > 2 ? mcpsess_i_b64_value(from[3]) : 0;
-    uint32_t bits = a << 18 | b << 12 | c << 6 | d;
-    if (((a | b | c | d) & 64u) != 0) return false;
-    if ((bits & (0xFFFFFFu >> 8 * bytes)) != 0) return false; /* bits that no byte uses */
+    uint32_t c = mcpsess_i_b64_value(from[2]), d = mcpsess_i_b64_value(from[3]);
+    *bad |= a | b | c | d;
+    return a << 18 | b << 12 | c << 6 | d;
+}
+
+/* The last group, which stands for `bytes` (1..3) bytes. -> false unless encode would have written just these. */
+static bool mcpsess_i_b64_last(const char *from, char *to, size_t bytes) {
+    char group[4];
+    uint32_t bad = 0, bits;
+    memcpy(group, from, sizeof group);
+    if (bytes < 3) group[3] = 'A';
+    if (bytes < 2) group[2] = 'A';
+    bits = mcpsess_i_b64_bits(group, &bad);
+    if ((bad & 64u) != 0 || (bits & (0xFFFFFFu >> 8 * bytes)) != 0) return false; /* bits that no byte uses */
     to[0] = (char)(unsigned char)(bits >> 16);
     if (bytes > 1) to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
     if (bytes > 2) to[2] = (char)(unsigned char)(bits & 0xFFu);
@@ -1085,6 +1098,7 @@ static bool mcpsess_i_b64_ungroup(const char *from, char *to, size_t bytes) {
 
 MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out) {
     size_t bytes, left;
+    uint32_t bad = 0;
     char *to;
     if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
     if (text.len % 4 != 0) return MCPSESS_E_FORMAT;
@@ -1093,9 +1107,12 @@ MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out) {
     if (bytes == 0) return MCPSESS_OK;
     to = out->ptr + out->len;
     for (left = bytes; left > 3; left -= 3, text.ptr += 4, to += 3) {
-        if (!mcpsess_i_b64_ungroup(text.ptr, to, 3)) return MCPSESS_E_FORMAT;
+        uint32_t bits = mcpsess_i_b64_bits(text.ptr, &bad);
+        to[0] = (char)(unsigned char)(bits >> 16 & 0xFFu);
+        to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
+        to[2] = (char)(unsigned char)(bits & 0xFFu);
     }
-    if (!mcpsess_i_b64_ungroup(text.ptr, to, left)) return MCPSESS_E_FORMAT;
+    if ((bad & 64u) != 0 || !mcpsess_i_b64_last(text.ptr, to, left)) return MCPSESS_E_FORMAT;
     out->len += bytes;
     return MCPSESS_OK;
 }
@@ -1104,14 +1121,12 @@ MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out
     uint64_t v = 0;
     size_t n;
     if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
-    if (text.len == 0 || text.len > 20) return MCPSESS_E_FORMAT;
+    if (text.len == 0 || text.len > 19) return MCPSESS_E_FORMAT; /* 19 digits cannot overflow */
     if (text.ptr[0] == '0' && text.len > 1) return MCPSESS_E_FORMAT;
     for (n = 0; n < text.len; n++) {
         unsigned digit = (unsigned)(unsigned char)text.ptr[n] - (unsigned)'0';
-        if (digit > 9 || v > UINT64_MAX / 10) return MCPSESS_E_FORMAT;
-        v *= 10;
-        if (digit > UINT64_MAX - v) return MCPSESS_E_FORMAT;
-        v += digit;
+        if (digit > 9) return MCPSESS_E_FORMAT;
+        v = v * 10 + digit;
     }
     if (v > max) return MCPSESS_E_FORMAT;
     *out = v;
@@ -1159,14 +1174,13 @@ MCPSESS_API uint32_t mcpsess_hash(const uint8_t seed[16], mcpsess_str s) {
     const char *tail = s.len < word ? s.ptr : s.ptr + s.len / word * word; /* no arithmetic on NULL */
     unsigned n;
     for (n = 0; n < s.len % word; n++) block |= (mcpsess_i_word)(unsigned char)tail[n] << 8 * n;
-    for (; s.ptr != tail; s.ptr += word) {
-        v3 ^= MCPSESS_I_SIP_READ(s.ptr);
+    for (;; s.ptr += word) { /* the words of s, then the block of its tail and its length */
+        mcpsess_i_word m = s.ptr != tail ? MCPSESS_I_SIP_READ(s.ptr) : block;
+        v3 ^= m;
         MCPSESS_I_SIP_ROUND;
-        v0 ^= MCPSESS_I_SIP_READ(s.ptr);
+        v0 ^= m;
+        if (s.ptr == tail) break;
     }
-    v3 ^= block;
-    MCPSESS_I_SIP_ROUND;
-    v0 ^= block;
     v2 ^= 0xFFu;
     for (n = 0; n < 3; n++) {
         MCPSESS_I_SIP_ROUND;
@@ -1189,7 +1203,8 @@ MCPSESS_API uint64_t mcpsess_tick_now(mcpsess_tick *t, uint32_t tick_ms) {
     uint32_t passed;
     if (t == NULL) return tick_ms;
     passed = tick_ms - (uint32_t)(t->now_ms & UINT32_MAX);
-    if (passed < UINT32_C(0x80000000)) t->now_ms += passed;
+    if (!t->begun || passed < UINT32_C(0x80000000)) t->now_ms += passed;
+    t->begun = true;
     return t->now_ms;
 }
 
@@ -1260,7 +1275,7 @@ MCPSESS_API int mcpsess_lru_init(mcpsess_lru *l, const mcpsess_lru_desc *d, void
     if (rc != MCPSESS_OK) return rc;
     l->i.nodes = (mcpsess_i_lru_node *)mem;
     l->i.heads = (uint16_t *)(void *)(l->i.nodes + d->capacity);
-    l->i.bytes = (char *)(l->i.heads + d->capacity);
+    l->i.bytes = (char *)(l->i.heads + (size_t)d->capacity * 2);
     l->i.hash = d->hash != NULL ? d->hash : mcpsess_hash;
     memcpy(l->i.seed, d->seed, sizeof l->i.seed);
     l->i.capacity = d->capacity;
@@ -1293,21 +1308,22 @@ static mcpsess_str mcpsess_i_lru_value(const mcpsess_lru *l, uint16_t at) {
 
 /* The high half of the hash, scaled to the number of buckets: no division, any capacity. */
 static uint16_t *mcpsess_i_lru_bucket(const mcpsess_lru *l, uint32_t hash) {
-    return &l->i.heads[(hash >> 16) * l->i.capacity >> 16];
+    return &l->i.heads[(hash >> 16) * l->i.capacity >> 15];
 }
 
-static uint16_t mcpsess_i_lru_find(const mcpsess_lru *l, uint32_t hash, mcpsess_str key) {
-    uint16_t at = *mcpsess_i_lru_bucket(l, hash);
-    while (at != MCPSESS_I_NIL) {
-        const mcpsess_i_lru_node *node = &l->i.nodes[at];
-        if (node->hash == hash && mcpsess_str_eq(mcpsess_i_lru_key(l, at), key)) return at;
-        at = node->chain;
+/* The link to the entry of this key, or the one at the end of its chain, which is NIL. */
+static uint16_t *mcpsess_i_lru_find(const mcpsess_lru *l, uint32_t hash, mcpsess_str key) {
+    uint16_t *link = mcpsess_i_lru_bucket(l, hash);
+    while (*link != MCPSESS_I_NIL) {
+        mcpsess_i_lru_node *node = &l->i.nodes[*link];
+        if (node->hash == hash && mcpsess_str_eq(mcpsess_i_lru_key(l, *link), key)) break;
+        link = &node->chain;
     }
-    return MCPSESS_I_NIL;
+    return link;
 }
 
 static uint16_t mcpsess_i_lru_lookup(const mcpsess_lru *l, mcpsess_str key) {
-    return mcpsess_i_lru_find(l, l->i.hash(l->i.seed, key), key);
+    return *mcpsess_i_lru_find(l, l->i.hash(l->i.seed, key), key);
 }
 
 static void mcpsess_i_lru_unlink(mcpsess_lru *l, uint16_t at) {
@@ -1409,24 +1425,25 @@ MCPSESS_API int mcpsess_lru_peek(const mcpsess_lru *l, mcpsess_str key, uint64_t
 
 MCPSESS_API int mcpsess_lru_put(mcpsess_lru *l, mcpsess_str key, mcpsess_str value, uint64_t expires_ms) {
     mcpsess_i_lru_node *node;
-    uint16_t at, *head;
+    uint16_t at, *link;
     uint32_t hash;
     if (!mcpsess_i_lru_ready(l) || mcpsess_i_str_bad(key) || mcpsess_i_str_bad(value)) return MCPSESS_E_ARG;
     if (key.len == 0) return MCPSESS_E_ARG;
     if (key.len > l->i.key_max || value.len > l->i.value_max) return MCPSESS_E_TOOBIG;
     hash = l->i.hash(l->i.seed, key);
-    at = mcpsess_i_lru_find(l, hash, key);
+    link = mcpsess_i_lru_find(l, hash, key);
+    at = *link;
     if (at != MCPSESS_I_NIL) {
         node = &l->i.nodes[at];
         mcpsess_i_lru_refresh(l, at);
     } else {
         at = mcpsess_i_lru_take(l);
         node = &l->i.nodes[at];
-        head = mcpsess_i_lru_bucket(l, hash);
+        if (link == &node->chain) link = mcpsess_i_lru_find(l, hash, key); /* the end of the chain made room */
         node->hash = hash;
         node->key_len = (uint16_t)key.len;
-        node->chain = *head;
-        *head = at;
+        node->chain = MCPSESS_I_NIL; /* at the end: the least recent tends to be first, where remove finds it at once */
+        *link = at;
         mcpsess_i_lru_link_newest(l, at);
         memcpy(mcpsess_i_lru_slot(l, at), key.ptr, key.len);
     }
@@ -1479,7 +1496,7 @@ MCPSESS_API void mcpsess_lru_clear(mcpsess_lru *l) {
     if (!mcpsess_i_lru_ready(l)) return;
     l->i.free = MCPSESS_I_NIL;
     for (at = l->i.capacity; at-- > 0;) {
-        l->i.heads[at] = MCPSESS_I_NIL;
+        l->i.heads[(size_t)at * 2] = l->i.heads[(size_t)at * 2 + 1] = MCPSESS_I_NIL;
         l->i.nodes[at].key_len = 0;
         l->i.nodes[at].chain = l->i.free;
         l->i.free = at;
@@ -1523,9 +1540,9 @@ static bool mcpsess_i_lru_list_holds(const mcpsess_lru *l) {
 
 /* The buckets hold len entries in all, each in the bucket of its hash. */
 static bool mcpsess_i_lru_buckets_hold(const mcpsess_lru *l) {
-    uint32_t found = 0;
-    uint16_t bucket, at;
-    for (bucket = 0; bucket < l->i.capacity; bucket++) {
+    uint32_t found = 0, bucket;
+    uint16_t at;
+    for (bucket = 0; bucket < (uint32_t)l->i.capacity * 2; bucket++) {
         for (at = l->i.heads[bucket]; at != MCPSESS_I_NIL; at = l->i.nodes[at].chain) {
             if (at >= l->i.capacity || ++found > l->i.len || l->i.nodes[at].key_len == 0) return false;
             if (mcpsess_i_lru_bucket(l, l->i.nodes[at].hash) != &l->i.heads[bucket]) return false;
@@ -1557,7 +1574,7 @@ MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *o
     size_t mark;
     if (id == NULL || out == NULL || mcpsess_i_str_bad(id->session) || mcpsess_i_str_bad(id->stream))
         return MCPSESS_E_ARG;
-    if (id->sequence > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
+    if ((id->sequence | id->epoch) > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
     if (out->overflow) return MCPSESS_E_TOOBIG;
     mark = out->len;
     mcpsess_buf_put_b64(out, id->session);
@@ -1572,15 +1589,15 @@ MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *o
     return mcpsess_i_buf_settle(out, mark);
 }
 
-/* Cuts *text at its first colon. -> false if it has none */
-static bool mcpsess_i_eventid_part(mcpsess_str *text, mcpsess_str *part) {
+/* Cuts *text at the first colon that stands at a multiple of `step`. -> false if it has none */
+static bool mcpsess_i_eventid_part(mcpsess_str *text, size_t step, mcpsess_str *part) {
+    mcpsess_str rest = *text;
     size_t n;
-    for (n = 0; n < text->len; n++) {
-        if (text->ptr[n] == ':') {
-            *part = mcpsess_str_of(text->ptr, n);
-            *text = mcpsess_str_of(text->ptr + n + 1, text->len - n - 1);
-            return true;
-        }
+    for (n = 0; n < rest.len; n += step) {
+        if (rest.ptr[n] != ':') continue;
+        *part = mcpsess_str_of(rest.ptr, n);
+        *text = mcpsess_str_of(rest.ptr + n + 1, rest.len - n - 1);
+        return true;
     }
     return false;
 }
@@ -1593,19 +1610,24 @@ static int mcpsess_i_eventid_unpack(mcpsess_str text, mcpsess_buf *mem, mcpsess_
     return rc;
 }
 
+static int mcpsess_i_eventid_number(mcpsess_str text, uint64_t *number) {
+    return mcpsess_u64_decode(text, (uint64_t)MCPSESS_SEQUENCE_MAX, number);
+}
+
 static int mcpsess_i_eventid_numbers(mcpsess_str text, mcpsess_eventid *id) {
     mcpsess_str epoch;
-    if (mcpsess_i_eventid_part(&text, &epoch)) {
-        if (mcpsess_u64_decode(epoch, UINT64_MAX, &id->epoch) != MCPSESS_OK || id->epoch == 0) return MCPSESS_E_FORMAT;
+    if (mcpsess_i_eventid_part(&text, 1, &epoch)) {
+        if (mcpsess_i_eventid_number(epoch, &id->epoch) != MCPSESS_OK || id->epoch == 0) return MCPSESS_E_FORMAT;
     }
-    return mcpsess_u64_decode(text, (uint64_t)MCPSESS_SEQUENCE_MAX, &id->sequence);
+    return mcpsess_i_eventid_number(text, &id->sequence);
 }
 
 static int mcpsess_i_eventid_parse(mcpsess_str text, mcpsess_buf *mem, mcpsess_eventid *id) {
     mcpsess_str session, stream;
     int rc;
-    if (!mcpsess_i_eventid_part(&text, &session)) return MCPSESS_E_FORMAT;
-    if (!mcpsess_i_eventid_part(&text, &stream)) return MCPSESS_E_FORMAT;
+    /* base64 comes in fours, and refuses a colon that stands elsewhere */
+    if (!mcpsess_i_eventid_part(&text, 4, &session)) return MCPSESS_E_FORMAT;
+    if (!mcpsess_i_eventid_part(&text, 4, &stream)) return MCPSESS_E_FORMAT;
     rc = mcpsess_i_eventid_numbers(text, id);
     if (rc == MCPSESS_OK) rc = mcpsess_i_eventid_unpack(session, mem, &id->session);
     if (rc == MCPSESS_OK) rc = mcpsess_i_eventid_unpack(stream, mem, &id->stream);

@@ -212,6 +212,9 @@ TEST(eventid_sequence_over_the_maximum_is_not_written) {
     CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_E_ARG);
     id.sequence = UINT64_MAX;
     CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_E_ARG);
+    id.sequence = 1;
+    id.epoch = (uint64_t)INT64_MAX + 1u;
+    CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_E_ARG);
     CHECK_EQ(out.len, 0);
     CHECK(!out.overflow);
 }
