@@ -1,6 +1,6 @@
 /* client: an MCP client for Streamable HTTP that shows what it does.
 
-   client URL [--session ID] [--curl URL] [--timeout SECONDS] STEP...
+   client URL [--session ID] [--curl URL] [--variable NAME] [--timeout SECONDS] STEP...
 
      init              initialize, then notifications/initialized
      ping | list       ping, tools/list
@@ -9,7 +9,8 @@
      end               DELETE
 
    Each request is printed with an arrow, then as a curl line against the URL of --curl, then its answer. The session is
-   the one that init was given, or that of --session. Exit status: 0 every request was answered, with whatever status;
+   the one that init was given, or that of --session; a curl line has it in a shell variable, SID by default, or where
+   NAME is empty as it is. Exit status: 0 every request was answered, with whatever status;
    1 one was not; 2 wrong arguments.
 
      main.c      arguments and steps
@@ -37,6 +38,7 @@ typedef struct client {
     struct event_base *base;
     const char *url;
     const char *curl_url;
+    const char *variable;
     int timeout;                   /* seconds */
     char session[SESSION_MAX + 1]; /* "" before init */
     int next_id;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: client URL [--session ID] [--curl URL] [--timeout SECONDS] STEP...\n"
+    "usage: client URL [--session ID] [--curl URL] [--variable NAME] [--timeout SECONDS] STEP...\n"
     "steps: init | ping | list | call NAME JSON | listen MS | end\n";
 
 /* ---- messages ---- */
@@ -129,6 +129,8 @@ static bool parse_option(client *c, const char *name, const char *value) {
         strcpy(c->session, value);
     } else if (strcmp(name, "--curl") == 0) {
         c->curl_url = value;
+    } else if (strcmp(name, "--variable") == 0) {
+        c->variable = value;
     } else if (strcmp(name, "--timeout") == 0) {
         c->timeout = atoi(value);
     } else {
@@ -158,7 +160,7 @@ static bool run(client *c, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    client c = {.timeout = 15, .next_id = 1};
+    client c = {.variable = "SID", .timeout = 15, .next_id = 1};
     int first = parse(&c, argc, argv);
     if (first == 0) {
         fputs(usage, stderr);

@@ -35,24 +35,24 @@ static void print_quoted(const char *text) {
     putchar('\'');
 }
 
-static void print_headers(const request *r) {
+static void print_headers(const client *c, const request *r) {
     if (strcmp(r->method, "DELETE") != 0) printf(" -H 'Accept: %s'", r->body ? ACCEPT_POST : ACCEPT_GET);
     if (r->starts) return;
-    fputs(" -H \"Mcp-Session-Id: $SID\" -H 'MCP-Protocol-Version: " PROTOCOL_VERSION "'", stdout);
+    printf(" -H \"Mcp-Session-Id: %s%s\"", c->variable[0] ? "$" : c->session, c->variable);
+    fputs(" -H 'MCP-Protocol-Version: " PROTOCOL_VERSION "'", stdout);
 }
 
 static void print_curl(const client *c, const request *r) {
     char *body = r->body ? cJSON_PrintUnformatted(r->body) : NULL;
-    printf("    %scurl -sN", r->starts ? "SID=$(" : "");
-    if (r->starts) fputs(" -o /dev/null -w '%header{mcp-session-id}'", stdout);
+    printf(r->starts && c->variable[0] ? "    %s=$(curl -sN -o /dev/null -w '%%header{mcp-session-id}'" : "    curl -sN", c->variable);
     if (strcmp(r->method, "DELETE") == 0) fputs(" -X DELETE -w '%{http_code}\\n'", stdout);
     if (r->listen_ms > 0) printf(" -m %d", (r->listen_ms + 999) / 1000);
-    print_headers(r);
+    print_headers(c, r);
     if (body) {
         fputs(" --json ", stdout);
         print_quoted(body);
     }
-    printf(" %s%s\n", c->curl_url, r->starts ? ")" : "");
+    printf(" %s%s\n", c->curl_url, r->starts && c->variable[0] ? ")" : "");
     cJSON_free(body);
 }
 
