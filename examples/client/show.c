@@ -42,17 +42,26 @@ static void print_headers(const client *c, const request *r) {
     fputs(" -H 'MCP-Protocol-Version: " PROTOCOL_VERSION "'", stdout);
 }
 
+/* Answers have no line end of their own; that of DELETE has no body either. */
+static const char *curl_output(const request *r) {
+    if (r->starts) return " -o /dev/null -w '%header{mcp-session-id}'";
+    if (r->body) return " -w '\\n'";
+    return r->listen_ms > 0 ? "" : " -X DELETE -w '%{http_code}\\n'";
+}
+
 static void print_curl(const client *c, const request *r) {
+    bool assigns = r->starts && c->variable[0];
     char *body = r->body ? cJSON_PrintUnformatted(r->body) : NULL;
-    printf(r->starts && c->variable[0] ? "    %s=$(curl -sN -o /dev/null -w '%%header{mcp-session-id}'" : "    curl -sN", c->variable);
-    if (strcmp(r->method, "DELETE") == 0) fputs(" -X DELETE -w '%{http_code}\\n'", stdout);
+    fputs("    ", stdout);
+    if (assigns) printf("%s=$(", c->variable);
+    printf("curl -sN%s", curl_output(r));
     if (r->listen_ms > 0) printf(" -m %d", (r->listen_ms + 999) / 1000);
     print_headers(c, r);
     if (body) {
         fputs(" --json ", stdout);
         print_quoted(body);
     }
-    printf(" %s%s\n", c->curl_url, r->starts && c->variable[0] ? ")" : "");
+    printf(" %s%s\n", c->curl_url, assigns ? ")" : "");
     cJSON_free(body);
 }
 
