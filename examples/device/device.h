@@ -117,6 +117,7 @@ enum {
 };
 
 int rpc_kind(const cJSON *message);
+bool rpc_id_valid(const cJSON *id);
 const char *rpc_method(const cJSON *message); /* "" when there is none */
 cJSON *rpc_result(const cJSON *id, cJSON *result);
 cJSON *rpc_error(const cJSON *id, int code, const char *text);

@@ -101,7 +101,7 @@ static job *new_job(call *c, double seconds) {
     j->dev = c->dev;
     j->seconds = seconds;
     j->id = cJSON_Duplicate(c->id, true);
-    if (cJSON_IsString(token) || cJSON_IsNumber(token)) j->token = cJSON_Duplicate(token, true);
+    if (rpc_id_valid(token)) j->token = cJSON_Duplicate(token, true);
     memcpy(j->session, c->session->id, sizeof j->session);
     j->timer = event_new(c->dev->base, -1, 0, on_step, j);
     j->next = c->dev->jobs;

@@ -9,11 +9,11 @@ enum { VERSIONS = sizeof versions / sizeof versions[0] };
 
 /* ---- messages ---- */
 
-/* MCP ids are strings or integers. Beyond 2^53 a double could not give the number back as it came. */
-static bool id_valid(const cJSON *id) {
-    const double exact = 9007199254740992.0;
+/* Ids and progress tokens are strings or integers. cJSON prints 15 digits, so a longer number would not go back as it
+   came. */
+bool rpc_id_valid(const cJSON *id) {
     if (cJSON_IsString(id)) return true;
-    if (!cJSON_IsNumber(id) || id->valuedouble > exact || id->valuedouble < -exact) return false;
+    if (!cJSON_IsNumber(id) || id->valuedouble >= 1e15 || id->valuedouble <= -1e15) return false;
     return id->valuedouble == (double)(int64_t)id->valuedouble;
 }
 
@@ -34,7 +34,7 @@ int rpc_kind(const cJSON *message) {
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(message, "jsonrpc");
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(message, "id");
     if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0") != 0) return RPC_INVALID;
-    if (id && !id_valid(id)) return RPC_INVALID;
+    if (id && !rpc_id_valid(id)) return RPC_INVALID;
     if (has(message, "method")) {
         if (rpc_method(message)[0] == '\0') return RPC_INVALID;
         if (!params_valid(cJSON_GetObjectItemCaseSensitive(message, "params"))) return RPC_INVALID;
@@ -48,7 +48,7 @@ int rpc_kind(const cJSON *message) {
 static cJSON *envelope(const cJSON *id) {
     cJSON *m = cJSON_CreateObject();
     cJSON_AddStringToObject(m, "jsonrpc", "2.0");
-    if (id && id_valid(id)) cJSON_AddItemToObject(m, "id", cJSON_Duplicate(id, true));
+    if (id && rpc_id_valid(id)) cJSON_AddItemToObject(m, "id", cJSON_Duplicate(id, true));
     return m;
 }
 
