@@ -27,6 +27,12 @@ begin() { # STATUS PATTERN REVISION: outside any session
     ask "$1" "$2" -H "$json" -H "$accept" -d "$(initialize "$3")"
 }
 
+# await FILE PATTERN: for five seconds at most.
+await() {
+    local patience=100
+    until grep -qsE -- "$2" "$1" || [ $((patience -= 1)) = 0 ]; do sleep 0.05; done
+}
+
 session_of_answer() {
     tr -d '\r' <$out/answer | sed -n 's/^Mcp-Session-Id: //p'
 }
@@ -37,7 +43,7 @@ call() { # NAME ARGUMENTS [META]
 
 build/device --listen 127.0.0.1:0 --name solo --sessions 5 >$out/device &
 device=$!
-until grep -q listening $out/device; do sleep 0.1; done
+await $out/device listening
 device_url=$(sed -n 's/.*listening on //p' $out/device)
 ping='{"jsonrpc":"2.0","id":"p","method":"ping"}'
 
@@ -69,7 +75,8 @@ check "JSON and more: 400, -32700" post 400 '"code":-32700' "$ping x"
 check "no JSON-RPC: 400, -32600" post 400 '"code":-32600' '{"id":1,"method":"ping"}'
 check "members mind their case: 400, -32600" post 400 '"code":-32600' '{"jsonrpc":"2.0","id":1,"Method":"ping"}'
 check "an id that is null: 400, -32600" post 400 '"code":-32600' '{"jsonrpc":"2.0","id":null,"method":"ping"}'
-check "an id of 16 digits: 400, -32600" post 400 '"code":-32600' '{"jsonrpc":"2.0","id":1234567890123456,"method":"ping"}'
+check "an id of 16 digits: 400, -32600" post 400 '"code":-32600' \
+    '{"jsonrpc":"2.0","id":1234567890123456,"method":"ping"}'
 check "an id of 15 digits comes back" post 200 '"id":123456789012345,' \
     '{"jsonrpc":"2.0","id":123456789012345,"method":"ping"}'
 check "a batch, after 2025-03-26: 400, -32600" post 400 '"code":-32600' "[$ping]"
@@ -88,8 +95,8 @@ check "a body over 64 KiB: 413" post 413 '' "$(printf '%70000s' x)"
 check "2026-07-28 by header: 400, -32022, with the revisions there are" post 400 \
     '"code":-32022.*"supported":\["2025-11-25","2025-06-18","2025-03-26"\],"requested":"2026-07-28"' \
     "$ping" -H 'MCP-Protocol-Version: 2026-07-28'
-check "2026-07-28 by _meta" post 400 '"code":-32022' '{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":
-    {"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}'
+check "2026-07-28 by _meta" post 400 '"code":-32022' '{"jsonrpc":"2.0","id":1,"method":"server/discover",
+    "params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}'
 for method in GET DELETE; do
     check "2026-07-28 $method: 405 with Allow" ask 405 '^Allow: POST' -X $method -H "$accept" \
         -H "Mcp-Session-Id: $sid" -H 'MCP-Protocol-Version: 2026-07-28'
@@ -102,18 +109,18 @@ check "progress, on the POST's stream" post 200 '"progressToken":"t","progress":
 check "without a token, the result alone" post 200 '"steps":5' "$(call calibrate '{"seconds":0}')"
 check "no progress in it" bash -c "! grep -q progress $out/answer"
 
-curl -s -N -m 10 -H "$accept" -H "Mcp-Session-Id: $sid" "$device_url" >$out/stream &
+curl -s -N -m 10 -D $out/head -H "$accept" -H "Mcp-Session-Id: $sid" "$device_url" >$out/stream &
 listener=$!
-sleep 0.3
+await $out/head '^HTTP/1.1 200'
 check "a second GET stream: 409" ask 409 '' -H "$accept" -H "Mcp-Session-Id: $sid"
 check "the LED switches" post 200 '"led":"on"' "$(call set_led '{"on":true}')"
 check "and stays" post 200 '"led":"on"' "$(call set_led '{"on":true}')"
 check "the GET stream told it once" has stream '"the LED is on"' 1
 
 # A call whose client hangs up goes on; one that is cancelled does not, and its stream ends without an answer.
-curl -s -N -m 0.2 -H "$json" -H "$accept" -H "Mcp-Session-Id: $old" -d "$(call calibrate '{"seconds":0.5}')" \
+curl -s -N -m 1 -H "$json" -H "$accept" -H "Mcp-Session-Id: $old" -d "$(call calibrate '{"seconds":1.5}')" \
     "$device_url" >$out/answer || true
-sleep 0.5
+sleep 1
 sid_now=$sid sid=$old
 check "a call outlives its connection" post 200 'calibrated\\":true' "$(call read_sensor '{"channel":0}')"
 check "2025-03-26 has no structured content" bash -c "! grep -q structuredContent $out/answer"
@@ -136,10 +143,11 @@ check "and the session is gone: 404" post 404 '"code":-32001' "$ping"
 check "which makes room for another" begin 200 '^Mcp-Session-Id: ' 2025-11-25
 sid=$(session_of_answer)
 
-curl -s -N -m 5 -H "$json" -H "$accept" -H "Mcp-Session-Id: $sid" -d "$(call calibrate '{"seconds":9}')" \
-    "$device_url" >$out/stream &
+rm -f $out/head
+curl -s -N -m 5 -D $out/head -H "$json" -H "$accept" -H "Mcp-Session-Id: $sid" \
+    -d "$(call calibrate '{"seconds":9}')" "$device_url" >$out/stream &
 listener=$!
-sleep 0.3
+await $out/head '^HTTP/1.1 200'
 kill $device
 wait $device && status=0 || status=$?
 check "SIGTERM ends it with 0" test $status = 0
