@@ -81,14 +81,15 @@ static void look_at(struct gateway *g, int fd) {
 void conns_sweep(struct gateway *g) {
     for (size_t fd = 0; fd < g->seen_size; fd++) look_at(g, (int)fd);
     g->accepted = 0;
-    if (g->connections < g->config.max_connections && !g->stopping) {
-        evconnlistener_enable(evhttp_bound_socket_get_listener(g->socket));
-    }
+    if (!g->crowded || g->stopping) return;
+    g->crowded = false;
+    evconnlistener_enable(evhttp_bound_socket_get_listener(g->socket));
 }
 
 void conns_accepted(struct gateway *g) {
     g->accepted++;
     if (g->connections + g->accepted < g->config.max_connections + SLACK) return;
+    g->crowded = true;                                                   /* until the next sweep */
     evconnlistener_disable(evhttp_bound_socket_get_listener(g->socket)); /* the others wait in the kernel's queue */
 }
 

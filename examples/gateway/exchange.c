@@ -81,7 +81,7 @@ void reply_buffer(struct exchange *x, int status, struct evbuffer *body) {
     if (x->g->stopping) reply_header(x, "Connection", "close");
     let_go(x);
     count(x, status);
-    evhttp_send_reply(x->req, status, NULL, body);
+    evhttp_send_reply(x->req, status, NULL, x->method == EVHTTP_REQ_HEAD ? NULL : body);
     exchange_free(x);
 }
 

@@ -321,7 +321,8 @@ struct gateway {
 
     struct seen *seen; /* conns.c */
     size_t seen_size;
-    unsigned connections, accepted;
+    unsigned connections, accepted; /* as of the last sweep, and since */
+    bool crowded;                   /* too many to accept more */
 
     struct event *tick, *sigterm, *sigint;
     unsigned ticks;

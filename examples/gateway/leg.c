@@ -179,10 +179,19 @@ static void on_timer(evutil_socket_t fd, short what, void *user) {
 
 /* ---- libevent's callbacks */
 
+/* A length is passed on, so it must be one, and only one. libevent would look at it later, and only at the first. */
+static bool is_framed(struct evhttp_request *req) {
+    uint64_t n;
+    const char *length = header(req, "Content-Length");
+    return length == NULL || (header_count(req, "Content-Length") == 1 &&
+                              mcpsess_u64_decode(mcpsess_str_z(length), INT64_MAX, &n) == MCPSESS_OK);
+}
+
 static int on_head(struct evhttp_request *req, void *user) {
     struct leg *l = user;
     int status = evhttp_request_get_response_code(req);
     if (status < 200) return 0;
+    if (!is_framed(req)) return -1;
     event_del(l->timer);
     l->headed = true;
     l->declined = !l->events->head(l->user, status, evhttp_request_get_input_headers(req));

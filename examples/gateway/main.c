@@ -194,9 +194,9 @@ static void tick(evutil_socket_t fd, short what, void *user) {
         return;
     }
     legs_tick(g);
-    if (++g->ticks % (1000 / TICK_MS) != 0) return;
-    table_sweep(g);
-    conns_sweep(g);
+    bool second = ++g->ticks % (1000 / TICK_MS) == 0;
+    if (second) table_sweep(g);
+    if (second || g->crowded) conns_sweep(g);
 }
 
 static int watch_signals(struct gateway *g) {

@@ -64,6 +64,19 @@ static mcpsess_str raw_id(mcpsess_str body) {
     return mcpsess_str_of("", 0);
 }
 
+/* cJSON takes 01, 1. and raw control characters for JSON. What we send back must be JSON to everybody. */
+static bool is_strict(mcpsess_str id) {
+    size_t i = 0;
+    if (id.len > 0 && id.ptr[0] == '"') {
+        while (i < id.len && (unsigned char)id.ptr[i] >= 0x20) i++;
+        return i == id.len;
+    }
+    if (i < id.len && id.ptr[i] == '-') i++;
+    if (i + 1 < id.len && id.ptr[i] == '0' && isdigit((unsigned char)id.ptr[i + 1])) return false;
+    const char *dot = memchr(id.ptr, '.', id.len);
+    return dot == NULL || (dot + 1 < id.ptr + id.len && isdigit((unsigned char)dot[1]));
+}
+
 /* ---- reading */
 
 static cJSON *parse(mcpsess_str body) {
@@ -127,7 +140,9 @@ static int read_message(struct rpc *m, const cJSON *root, mcpsess_str body) {
     if (!is_message(root, &members)) return RPC_INVALID_REQUEST;
     const cJSON *meta = cJSON_GetObjectItemCaseSensitive(members.params, "_meta");
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(meta, META_VERSION);
-    if (members.id != NULL && !cJSON_IsNull(members.id)) m->id = raw_id(body);
+    mcpsess_str id = raw_id(body);
+    if (members.id != NULL && !cJSON_IsNull(members.id) && !is_strict(id)) return RPC_PARSE_ERROR;
+    if (members.id != NULL && !cJSON_IsNull(members.id)) m->id = id;
     if (!take_text(members.method, m->method, sizeof m->method)) return RPC_INVALID_REQUEST;
     if (!take_text(version, m->version, sizeof m->version)) return RPC_INVALID_REQUEST;
     return 0;

@@ -158,7 +158,9 @@ static int store_open(struct gateway *g, mcpsess_store *store) {
 static int tier_open(struct gateway *g, mcpsess_store store) {
     mcpsess_session_desc d = mcpsess_session_desc_default();
     d.store = store;
-    d.capacity = g->config.sessions < LOCAL_MAX ? g->config.sessions : LOCAL_MAX;
+    /* A local copy is served without the store's knowledge. It could outlive a record that the store drops to make
+       room, and would keep the store from seeing which records are in use. */
+    d.capacity = g->config.evict ? 0 : g->config.sessions < LOCAL_MAX ? g->config.sessions : LOCAL_MAX;
     d.slot_max = (uint16_t)RECORD_MAX;
     d.lanes = LANES;
     d.record_max = (uint16_t)RECORD_MAX;
