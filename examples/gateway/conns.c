@@ -81,7 +81,7 @@ static void look_at(struct gateway *g, int fd) {
 void conns_sweep(struct gateway *g) {
     for (size_t fd = 0; fd < g->seen_size; fd++) look_at(g, (int)fd);
     g->accepted = 0;
-    if (!g->crowded || g->stopping) return;
+    if (!g->crowded || g->socket == NULL) return;
     g->crowded = false;
     evconnlistener_enable(evhttp_bound_socket_get_listener(g->socket));
 }

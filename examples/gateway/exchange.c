@@ -8,11 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void set_paused(struct exchange *x, bool paused) {
+    if (x->leg == NULL || x->paused == paused) return;
+    x->paused = paused;
+    leg_pause(x->leg, paused);
+}
+
 static void client_gone(struct evhttp_connection *conn, void *user) {
     struct exchange *x = user;
     (void)conn;
     x->gone = true;
-    x->paused = false;
+    set_paused(x, false); /* what comes now is drained */
     route_client_gone(x);
 }
 
@@ -69,7 +75,9 @@ void exchange_drop(struct exchange *x) {
 /* ---- replies of our own */
 
 void reply_header(struct exchange *x, const char *name, const char *value) {
-    if (!x->gone) evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
+    if (x->gone) return;
+    evhttp_remove_header(evhttp_request_get_output_headers(x->req), name);
+    evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
 }
 
 void reply_buffer(struct exchange *x, int status, struct evbuffer *body) {
@@ -124,11 +132,8 @@ static struct bufferevent *client(const struct exchange *x) {
 }
 
 static void drained(struct evhttp_connection *conn, void *user) {
-    struct exchange *x = user;
     (void)conn;
-    if (!x->paused) return;
-    x->paused = false;
-    if (x->leg != NULL) leg_pause(x->leg, false);
+    set_paused(user, false);
 }
 
 static void send_on(struct exchange *x, struct evbuffer *data) {
@@ -137,9 +142,7 @@ static void send_on(struct exchange *x, struct evbuffer *data) {
         return;
     }
     evhttp_send_reply_chunk_with_cb(x->req, data, drained, x);
-    if (x->leg == NULL || x->paused || evbuffer_get_length(bufferevent_get_output(client(x))) <= BACKLOG_MAX) return;
-    x->paused = true;
-    leg_pause(x->leg, true);
+    if (evbuffer_get_length(bufferevent_get_output(client(x))) > BACKLOG_MAX) set_paused(x, true);
 }
 
 void reply_open(struct exchange *x) {

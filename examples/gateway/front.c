@@ -5,7 +5,6 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
-#include <event2/listener.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -233,7 +232,8 @@ int front_open(struct gateway *g) {
 }
 
 void front_stop(struct gateway *g) {
-    evconnlistener_disable(evhttp_bound_socket_get_listener(g->socket));
+    if (g->socket != NULL) evhttp_del_accept_socket(g->http, g->socket);
+    g->socket = NULL;
 }
 
 void front_close(struct gateway *g) {
