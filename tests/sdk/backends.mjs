@@ -2,6 +2,8 @@
 
 import { start } from './processes.mjs';
 
+const gateway = process.env.GATEWAY;
+const device = process.env.DEVICE;
 const here = new URL('.', import.meta.url).pathname;
 const node18 = Number(process.versions.node.split('.')[0]) < 20;
 
@@ -34,3 +36,34 @@ const everything = {
 };
 
 export const kinds = { everything };
+
+// No sessions and nothing of 2025: see eras.mjs.
+export const modernKind = {
+    title: 'a 2026-07-28 server',
+    start: (name, port = 0) => start(process.execPath, [`${here}modern-server.mjs`, name, String(port)])
+};
+
+// Two servers of a kind and a gateway before them, stopped at the end.
+export async function startBehind(kind, options = []) {
+    const [a, b] = await Promise.all([kind.start('a'), kind.start('b')]);
+    const backends = [a, b].flatMap(server => ['--backend', server.url]);
+    const proxy = await start(gateway, ['--listen', '127.0.0.1:0', ...backends, ...options]);
+    const servers = { a, b };
+    return {
+        title: `gateway to ${kind.title}`,
+        url: proxy.url,
+        kind,
+        servers,
+        proxy,
+        names: ['a', 'b'],
+        unknown: { status: 404, code: -32001 },
+        stop: () => Promise.all([proxy, ...Object.values(servers)].map(each => each.stop()))
+    };
+}
+
+export async function withBackends(t, kind, options, body) {
+    const target = await startBehind(kind, options);
+    t.after(() => target.stop());
+    t.explain(() => `gateway said:\n${target.proxy.output}`);
+    await body(target);
+}
