@@ -9,7 +9,7 @@ const node18 = Number(process.versions.node.split('.')[0]) < 20;
 
 const everything = {
     title: 'server-everything',
-    server: 'mcp-servers/everything',
+    server: /^mcp-servers.everything$/,
     tools: ['echo', 'get-sum', 'get-env', 'trigger-long-running-operation'],
     start(name, port = 0) {
         const flags = node18 ? ['--experimental-global-webcrypto'] : [];
@@ -27,15 +27,37 @@ const everything = {
     slowAnswer: /completed. Duration: 1.5 seconds/,
     long: { name: 'trigger-long-running-operation', arguments: { duration: 6, steps: 20 } },
     // subscribing makes this server send a log message that names the resource
-    async provoke(session, tag) {
-        await session.client.subscribeResource({ uri: `demo://resource/${tag}` }, { timeout: 5000 });
-        return n => n.method === 'notifications/message' && JSON.stringify(n.params).includes(`demo://resource/${tag} `);
+    async provoke(session, flag) {
+        const uri = `demo://resource/${flag}`;
+        await session.client.subscribeResource({ uri }, { timeout: 5000 });
+        return n => n.method === 'notifications/message' && n.params.data.includes(`${uri} `);
     },
     // to a session it does not know this server says 400, not 404
     unknown: { status: 400, code: -32000 }
 };
 
-export const kinds = { everything };
+const deviceKind = {
+    title: 'device',
+    server: /^[ab]$/,
+    tools: ['read_sensor', 'set_led', 'whoami', 'calibrate'],
+    start: (name, port = 0) => start(device, ['--listen', `127.0.0.1:${port}`, '--name', name]),
+    question: n => ({ name: 'read_sensor', arguments: { channel: n % 4 } }),
+    answer: n => JSON.stringify({ channel: n % 4, celsius: 20.5 + 1.25 * (n % 4), calibrated: false }),
+    where: async session => JSON.parse(await session.call({ name: 'whoami' })).device,
+    slow: { name: 'calibrate', arguments: { seconds: 1.5 } },
+    slowMs: 1500,
+    slowSteps: 5,
+    slowAnswer: /"seconds":1.5/,
+    long: { name: 'calibrate', arguments: { seconds: 6 } },
+    // switching the LED makes a device send a log message
+    async provoke(session, flag) {
+        await session.call({ name: 'set_led', arguments: { on: flag } });
+        return n => n.method === 'notifications/message' && n.params.data === `the LED is ${flag ? 'on' : 'off'}`;
+    },
+    unknown: { status: 404, code: -32001 }
+};
+
+export const kinds = { everything, device: deviceKind };
 
 // No sessions and nothing of 2025: see eras.mjs.
 export const modernKind = {

@@ -8,7 +8,7 @@ import { test } from './tap.mjs';
 async function initialises(t, generation, target) {
     const session = await connect(t, generation, target.url);
     assert.match(session.id, /^[\x21-\x7e]+$/);
-    assert.equal(session.client.getServerVersion().name, target.kind.server);
+    assert.match(session.client.getServerVersion().name, target.kind.server);
     assert.equal(session.sent('POST', 'initialize').length, 1);
     await session.ping();
     assert.equal(session.exchanges.at(-1).session, session.id);
@@ -62,8 +62,8 @@ async function progresses(t, generation, target) {
 async function notifies(t, generation, target) {
     const session = await connect(t, generation, target.url);
     await session.streaming();
-    for (const tag of ['first', 'second']) {
-        await session.notified(await target.kind.provoke(session, tag), `the ${tag} notification`);
+    for (const flag of [true, false]) {
+        await session.notified(await target.kind.provoke(session, flag), `the notification of ${flag}`);
     }
 }
 
@@ -96,8 +96,8 @@ async function separates(t, generation, target) {
     await Promise.all([one.streaming(), two.streaming()]);
     // both count their requests from the same number, so only the session keeps the answers apart
     await Promise.all([answersAll(one, kind, numbers(1, 30)), answersAll(two, kind, numbers(500, 30))]);
-    const mine = await kind.provoke(one, 'one');
-    const yours = await kind.provoke(two, 'two');
+    const mine = await kind.provoke(one, true);
+    const yours = await kind.provoke(two, false);
     await Promise.all([one.notified(mine, 'the notification to one'), two.notified(yours, 'the notification to two')]);
     assert.ok(!one.notifications.some(yours) && !two.notifications.some(mine), 'a notification went astray');
 }

@@ -57,7 +57,7 @@ async function outlives(t, generation, { url, servers }) {
     assertModern(session);
 }
 
-async function refusesVerbs(t, { url }) {
+async function refusesVerbs(t, generation, { url }) {
     for (const method of ['GET', 'DELETE']) {
         const headers = { accept: 'text/event-stream', 'mcp-protocol-version': modern };
         const response = await fetch(url, { method, headers });
@@ -102,7 +102,7 @@ export async function eras(v1, v2) {
         await each('forward', modernKind, generation, 'a killed backend goes unnoticed', outlives);
     }
     await each('forward', modernKind, v1, 'is told that there is no common revision', failsOld);
-    await each('forward', modernKind, v2.pinned, 'GET and DELETE are not allowed', (t, _, target) => refusesVerbs(t, target));
+    await each('forward', modernKind, v2.pinned, 'GET and DELETE are not allowed', refusesVerbs);
     for (const mode of ['forward', 'refuse']) {
         for (const kind of Object.values(kinds)) {
             await each(mode, kind, v2.auto, 'falls back to initialize', fallsBack);

@@ -10,7 +10,8 @@ const number = { type: 'number' };
 
 // Every request gets a server object of its own: whatever is to last lives outside.
 function makeServer() {
-    const server = new McpServer({ name: 'modern', version: '1.0.0' }, { capabilities: { tools: { listChanged: true } } });
+    const capabilities = { tools: { listChanged: true } };
+    const server = new McpServer({ name: 'modern', version: '1.0.0' }, { capabilities });
     server.registerTool('whoami', { description: 'The name of this server' }, () => answer(name));
     server.registerTool(
         'add',
@@ -21,7 +22,8 @@ function makeServer() {
         for (let progress = 1; progress <= 5; progress++) {
             await new Promise(resolve => setTimeout(resolve, 300));
             const { progressToken } = ctx.mcpReq._meta;
-            await ctx.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: 5 } });
+            const params = { progressToken, progress, total: 5 };
+            await ctx.mcpReq.notify({ method: 'notifications/progress', params });
         }
         return answer('counted');
     });

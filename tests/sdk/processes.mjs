@@ -10,7 +10,10 @@ export class Process {
         this.command = [command, ...args].join(' ');
         this.output = '';
         this.alive = true;
-        this.child = spawn(command, args, { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+        this.child = spawn(command, args, {
+            env: { PATH: process.env.PATH, ...env },
+            stdio: ['ignore', 'pipe', 'pipe']
+        });
         for (const stream of [this.child.stdout, this.child.stderr]) {
             stream.on('data', text => (this.output = (this.output + text).slice(-8000)));
         }

@@ -48,12 +48,12 @@ async function streamGoesOn(t, generation, target) {
     const session = await connect(t, generation, target.url);
     const { id } = session;
     await session.streaming();
-    await session.notified(await kind.provoke(session, 'before'), 'the notification before');
+    await session.notified(await kind.provoke(session, true), 'the notification before');
     const { server } = await home(session, target);
     await server.stop('SIGKILL');
     await session.ping();
     await session.streaming(1);
-    await session.notified(await kind.provoke(session, 'after'), 'the notification after');
+    await session.notified(await kind.provoke(session, false), 'the notification after');
     assertUntouched(session, id);
 }
 
@@ -86,8 +86,8 @@ async function comesBack(t, generation, target) {
     assert.equal(await session.call(kind.question(3)), kind.answer(3));
 }
 
-export async function recovery(generation, kind, title) {
-    const each = (what, body) => test(`${generation.name}, ${title}: ${what}`, async t => {
+export async function recovery(generation, kind) {
+    const each = (what, body) => test(`${generation.name}, gateway to ${kind.title}: ${what}`, async t => {
         await withBackends(t, kind, [], target => body(t, generation, target));
     }, 25);
     await each('a killed backend goes unnoticed', goesOn);
