@@ -26,6 +26,10 @@ const everything = {
     slowSteps: 5,
     slowAnswer: /completed. Duration: 1.5 seconds/,
     long: { name: 'trigger-long-running-operation', arguments: { duration: 6, steps: 20 } },
+    bulk: text => ({ name: 'echo', arguments: { message: text } }),
+    bulkAnswer: text => `Echo: ${text}`,
+    // keeps its events, so a call may be taken up again after its connection was lost
+    resumes: true,
     // subscribing makes this server send a log message that names the resource
     async provoke(session, flag) {
         const uri = `demo://resource/${flag}`;
@@ -49,6 +53,8 @@ const deviceKind = {
     slowSteps: 5,
     slowAnswer: /"seconds":1.5/,
     long: { name: 'calibrate', arguments: { seconds: 6 } },
+    // a calibration that was cancelled leaves the sensor as it was
+    unfinished: async session => (await session.call(deviceKind.question(0))) === deviceKind.answer(0),
     // switching the LED makes a device send a log message
     async provoke(session, flag) {
         await session.call({ name: 'set_led', arguments: { on: flag } });
@@ -65,26 +71,26 @@ export const modernKind = {
     start: (name, port = 0) => start(process.execPath, [`${here}modern-server.mjs`, name, String(port)])
 };
 
-// Two servers of a kind and a gateway before them, stopped at the end.
-export async function startBehind(kind, options = []) {
-    const [a, b] = await Promise.all([kind.start('a'), kind.start('b')]);
-    const backends = [a, b].flatMap(server => ['--backend', server.url]);
+// Servers of a kind and a gateway before them, to be stopped by the caller.
+export async function startBehind(kind, options = [], names = ['a', 'b']) {
+    const list = await Promise.all(names.map(name => kind.start(name)));
+    const backends = list.flatMap(server => ['--backend', server.url]);
     const proxy = await start(gateway, ['--listen', '127.0.0.1:0', ...backends, ...options]);
-    const servers = { a, b };
+    const servers = Object.fromEntries(names.map((name, i) => [name, list[i]]));
     return {
         title: `gateway to ${kind.title}`,
         url: proxy.url,
         kind,
         servers,
         proxy,
-        names: ['a', 'b'],
+        names,
         unknown: { status: 404, code: -32001 },
         stop: () => Promise.all([proxy, ...Object.values(servers)].map(each => each.stop()))
     };
 }
 
-export async function withBackends(t, kind, options, body) {
-    const target = await startBehind(kind, options);
+export async function withBackends(t, kind, options, body, names) {
+    const target = await startBehind(kind, options, names);
     t.after(() => target.stop());
     t.explain(() => `gateway said:\n${target.proxy.output}`);
     await body(target);

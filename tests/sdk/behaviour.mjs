@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { connect, modern, timed } from './clients.mjs';
-import { test } from './tap.mjs';
+import { sleep, test, until } from './tap.mjs';
 
 async function initialises(t, generation, target) {
     const session = await connect(t, generation, target.url);
@@ -128,6 +128,46 @@ async function refuses(t, generation, target) {
     await session.ping();
 }
 
+// Far more than one read or one packet, in characters of one to four bytes.
+async function carries(t, generation, target) {
+    const { kind } = target;
+    const session = await connect(t, generation, target.url);
+    const text = 'gateway, Übergang, ворота, 门户, 🚪 "{}"\r\n\u0000'.repeat(5000);
+    assert.equal(await session.call(kind.bulk(text)), kind.bulkAnswer(text));
+}
+
+// The client leaves in the middle of a call; another takes the session up and asks for what it missed.
+async function resumes(t, generation, target) {
+    const { kind } = target;
+    const session = await connect(t, generation, target.url);
+    const tokens = [];
+    const call = session.call({ ...kind.slow, onprogress() {}, onresumptiontoken: token => tokens.push(token) });
+    const left = assert.rejects(call);
+    await until(() => tokens.length > 1, 'the first progress');
+    await session.client.close();
+    await left;
+    const seen = tokens.length;
+    await sleep(kind.slowMs);
+    const heir = await connect(t, generation, target.url, session.id);
+    const steps = [];
+    const options = { resumptionToken: tokens.at(-1), onprogress: p => steps.push(p.progress) };
+    assert.match(await heir.call({ ...kind.slow, ...options }), kind.slowAnswer);
+    assert.ok(seen < kind.slowSteps + 1, 'nothing was missed');
+    assert.equal(heir.sent('GET').at(-1).lastEventId, tokens.at(-1));
+    assert.equal(heir.sent('POST', 'tools/call').length, 0, 'the call was made again');
+}
+
+async function cancels(t, generation, target) {
+    const { kind } = target;
+    const session = await connect(t, generation, target.url);
+    const control = new AbortController();
+    const call = session.call({ ...kind.slow, signal: control.signal, onprogress: () => control.abort() });
+    await assert.rejects(call, /abort/i);
+    await sleep(kind.slowMs);
+    assert.equal(session.sent('POST', 'notifications/cancelled').at(-1).status, 202);
+    assert.ok(await kind.unfinished(session), 'the call ran on');
+}
+
 export async function behaviour(generation, target) {
     const each = (what, body, seconds) =>
         test(`${generation.name}, ${target.title}: ${what}`, t => body(t, generation, target), seconds);
@@ -137,6 +177,9 @@ export async function behaviour(generation, target) {
     await each('progress arrives as it is made', progresses);
     await each('notifications arrive on the GET stream', notifies);
     await each('twenty calls beside a slow one, in one session', concurs);
+    if (target.kind.bulk) await each('a quarter of a megabyte there and back', carries);
+    if (target.kind.resumes) await each('a call is taken up again by its event id', resumes);
+    if (target.kind.unfinished) await each('a cancelled call stops', cancels);
     await each('two clients are kept apart', separates);
     await each('DELETE ends the session', ends);
     await each('an unknown session is refused', refuses);

@@ -87,9 +87,9 @@ export class Session {
     }
 
     // Calls a tool; the text of its answer.
-    async call({ name, arguments: args = {}, onprogress, timeout = 8000 }) {
-        const options = { timeout, onprogress };
-        const result = await this.generation.call(this.client, { name, arguments: args }, options);
+    async call({ name, arguments: args = {}, ...options }) {
+        const all = { timeout: 8000, ...options };
+        const result = await this.generation.call(this.client, { name, arguments: args }, all);
         if (result.isError) throw new Error(`${name}: ${JSON.stringify(result.content)}`);
         return result.content[0].text;
     }

@@ -20,7 +20,7 @@ function assertModern(session) {
 async function works(t, generation, { url }) {
     const session = await connect(t, generation, url);
     const { tools } = await session.client.listTools();
-    assert.deepEqual(tools.map(tool => tool.name), ['whoami', 'add', 'count', 'change']);
+    assert.deepEqual(tools.map(tool => tool.name), ['whoami', 'add', 'count', 'cancelled', 'change']);
     const numbers = Array.from({ length: 20 }, (_, i) => i);
     const sums = numbers.map(n => session.call({ name: 'add', arguments: { a: n, b: 1000 } }));
     assert.deepEqual(await Promise.all(sums), numbers.map(n => `${n + 1000}`));
@@ -37,15 +37,22 @@ async function progresses(t, generation, { url }) {
     assertModern(session);
 }
 
-// The stream stays with one backend and the changes may happen at the other: they are made until one is seen.
 async function listens(t, generation, { url }) {
     const session = await connect(t, generation, url);
     const subscription = await session.client.listen({ toolsListChanged: true });
-    await until(async () => {
-        await session.call({ name: 'change' });
-        return session.notifications.some(each => each.method === 'notifications/tools/list_changed');
-    }, 'a notification on the subscription');
+    await session.call({ name: 'change' });
+    await session.notified(n => n.method === 'notifications/tools/list_changed', 'the notification');
     await subscription.close();
+    assertModern(session);
+}
+
+// To close the stream is to cancel the call, and the gateway has to pass that on.
+async function cancels(t, generation, { url }) {
+    const session = await connect(t, generation, url);
+    const control = new AbortController();
+    const call = session.call({ name: 'count', signal: control.signal, onprogress: () => control.abort() });
+    await assert.rejects(call, /abort/i);
+    await until(async () => (await session.call({ name: 'cancelled' })) === '1', 'the backend noticing');
     assertModern(session);
 }
 
@@ -92,13 +99,14 @@ async function refused(t, generation, { url }) {
 }
 
 export async function eras(v1, v2) {
-    const each = (mode, kind, generation, what, body) =>
+    const each = (mode, kind, generation, what, body, names) =>
         test(`${generation.name}, gateway --modern ${mode} to ${kind.title}: ${what}`, t =>
-            withBackends(t, kind, ['--modern', mode], target => body(t, generation, target)));
+            withBackends(t, kind, ['--modern', mode], target => body(t, generation, target), names));
     for (const generation of [v2.auto, v2.pinned]) {
         await each('forward', modernKind, generation, 'works without a session', works);
         await each('forward', modernKind, generation, 'progress arrives as it is made', progresses);
-        await each('forward', modernKind, generation, 'subscriptions/listen', listens);
+        await each('forward', modernKind, generation, 'subscriptions/listen', listens, ['a']);
+        await each('forward', modernKind, generation, 'a cancelled call stops', cancels, ['a']);
         await each('forward', modernKind, generation, 'a killed backend goes unnoticed', outlives);
     }
     await each('forward', modernKind, v1, 'is told that there is no common revision', failsOld);

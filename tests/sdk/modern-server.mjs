@@ -5,6 +5,7 @@ import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, fromJsonSchema, McpServer } from '@modelcontextprotocol/server';
 
 const [name, port] = process.argv.slice(2);
+let cancelled = 0;
 const answer = text => ({ content: [{ type: 'text', text }] });
 const number = { type: 'number' };
 
@@ -21,12 +22,15 @@ function makeServer() {
     server.registerTool('count', { description: 'Counts to five in 1.5 seconds' }, async ctx => {
         for (let progress = 1; progress <= 5; progress++) {
             await new Promise(resolve => setTimeout(resolve, 300));
+            if (ctx.mcpReq.signal.aborted) cancelled++;
+            ctx.mcpReq.signal.throwIfAborted();
             const { progressToken } = ctx.mcpReq._meta;
             const params = { progressToken, progress, total: 5 };
             await ctx.mcpReq.notify({ method: 'notifications/progress', params });
         }
         return answer('counted');
     });
+    server.registerTool('cancelled', { description: 'How often it was stopped' }, () => answer(`${cancelled}`));
     server.registerTool('change', { description: 'Says that the tools have changed' }, () => {
         handler.notify.toolsChanged();
         return answer('changed');

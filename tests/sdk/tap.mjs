@@ -37,8 +37,8 @@ function report(passed, name) {
     console.log(`${passed ? 'ok' : 'not ok'} ${number} - ${name}`);
 }
 
-export function skip(name, reason) {
-    report(true, `${name} # SKIP ${reason}`);
+export function skip(name, what) {
+    report(true, `${name} # SKIP install ${what}`);
 }
 
 // Runs body(t). t.after(f): f runs at the end, newest first. t.explain(f): f() is printed if the test fails.
