@@ -15,6 +15,7 @@ typedef struct lru_work {
 typedef struct lru_candidate {
     const char *name;
     const char *alias; /* the word on the command line */
+    int unseeded;      /* measured only to tell what the seeded hash costs */
     void *(*make)(uint16_t capacity);
     uint64_t (*get_round)(void *table, const lru_work *w); /* -> sum of first bytes found: nobody may cheat */
     uint64_t (*put_round)(void *table, const lru_work *w);

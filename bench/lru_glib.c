@@ -7,6 +7,7 @@
 
 #define LRU_ID glib
 #define LRU_NAME "GLib GHashTable + GQueue"
+#define LRU_UNSEEDED 0
 
 typedef struct table {
     GHashTable *index;

@@ -9,6 +9,7 @@
 
 #define LRU_ID khash
 #define LRU_NAME "khash + utlist"
+#define LRU_UNSEEDED 0
 
 typedef struct entry {
     struct entry *prev, *next;

@@ -5,10 +5,12 @@
 #ifdef LRU_MULTIPLY
 #define LRU_ID mcpsess_multiply
 #define LRU_NAME "mcpsess, unseeded hash"
+#define LRU_UNSEEDED 1
 #define LRU_HASH lru_multiply_hash
 #else
 #define LRU_ID mcpsess
 #define LRU_NAME "mcpsess"
+#define LRU_UNSEEDED 0
 #define LRU_HASH mcpsess_hash
 #endif
 

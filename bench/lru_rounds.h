@@ -1,5 +1,5 @@
 /* The two measured loops, compiled into each candidate's own file, so that its calls may be inlined as its users' would be.
-   Before: LRU_ID, LRU_NAME, and the functions make, get (-> value or NULL) and put. The loops are named after LRU_ID so
+   Before: LRU_ID, LRU_NAME, LRU_UNSEEDED (0 or 1), and the functions make, get (-> value or NULL) and put. The loops are named after LRU_ID so
    that callgrind can be told to count only them. */
 #define LRU_JOIN(a, b) a##b
 #define LRU_NAMED(id, what) LRU_JOIN(id, what)
@@ -30,5 +30,5 @@ uint64_t LRU_NAMED(LRU_ID, _put_round)(void *table, const lru_work *w) {
     return w->count;
 }
 
-const lru_candidate LRU_NAMED(LRU_ID, _candidate) = {LRU_NAME, LRU_STRING(LRU_ID), make,
+const lru_candidate LRU_NAMED(LRU_ID, _candidate) = {LRU_NAME, LRU_STRING(LRU_ID), LRU_UNSEEDED, make,
                                                      LRU_NAMED(LRU_ID, _get_round), LRU_NAMED(LRU_ID, _put_round)};

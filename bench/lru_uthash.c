@@ -9,9 +9,11 @@
 #ifdef LRU_SHIPPED
 #define LRU_ID uthash_shipped
 #define LRU_NAME "uthash + utlist, unseeded hash"
+#define LRU_UNSEEDED 1
 #else
 #define LRU_ID uthash
 #define LRU_NAME "uthash + utlist"
+#define LRU_UNSEEDED 0
 #define HASH_FUNCTION(ptr, len, hash) ((hash) = lru_hash(ptr, len))
 #endif
 #include <uthash.h>
