@@ -1,0 +1,2 @@
+#define MCPSESS_IMPLEMENTATION
+#include "../mcpsess.h"
