@@ -165,7 +165,7 @@ static void prepare(void) {
         bench_uuid(events[i].session);
         bench_uuid(uuid);
         memcpy(events[i].stream, uuid, STREAM_LEN);
-        events[i].sequence = bench_random() >> (bench_random() % 63 + 1);
+        events[i].sequence = bench_random() % 1000000;
         texts[i].len = stdio_encode(&events[i], texts[i].text);
     }
 }
@@ -173,7 +173,7 @@ static void prepare(void) {
 int main(void) {
     static bench_series both[2] = {{"mcpsess_eventid", {0}}, {"stdio + table base64", {0}}};
     prepare();
-    measure("event id, encode: 36-byte session, 22-byte stream, sequences of 1 to 19 digits", ours_encode_round,
+    measure("event id, encode: 36-byte session, 22-byte stream, sequences below 1,000,000", ours_encode_round,
             stdio_encode_round, both);
     measure("event id, decode", ours_decode_round, stdio_decode_round, both);
     bench_title("event id, encode and decode", "ns", "/mcpsess");
