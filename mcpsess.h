@@ -2288,7 +2288,7 @@ static uint16_t mcpsess_i_tier_find(mcpsess_sessions *s, mcpsess_str id, const m
 
 static bool mcpsess_i_tier_fresh(const mcpsess_sessions *s, uint16_t at, uint64_t now_ms) {
     if (at == MCPSESS_I_NIL || mcpsess_i_lru_state(&s->i.tier, at) == MCPSESS_STALE) return false;
-    return now_ms < mcpsess_i_tier_head(s, at).fresh_until_ms;
+    return now_ms <= mcpsess_i_tier_head(s, at).fresh_until_ms;
 }
 
 /* Served without asking until max_age is over, or less than half of the TTL is left and it needs a refresh. */
@@ -2298,7 +2298,7 @@ static mcpsess_i_slot_head mcpsess_i_tier_confirm(const mcpsess_sessions *s, uin
     mcpsess_i_slot_head head;
     head.confirmed_ms = confirmed_ms;
     head.fresh_until_ms = mcpsess_time_add(confirmed_ms, s->i.desc.max_age_ms);
-    if (expires_ms != MCPSESS_NEVER && expires_ms - asked_ms < half) head.fresh_until_ms = asked_ms;
+    if (expires_ms != MCPSESS_NEVER && expires_ms - asked_ms < half) head.fresh_until_ms = 0;
     else if (expires_ms != MCPSESS_NEVER && expires_ms - half < head.fresh_until_ms)
         head.fresh_until_ms = expires_ms - half;
     return head;
@@ -2361,6 +2361,10 @@ static void mcpsess_i_op_done(mcpsess_op *op, int rc) {
     op->i.rc = rc;
 }
 
+static bool mcpsess_i_op_writes(const mcpsess_op *op) {
+    return op->i.kind == MCPSESS_I_STORE || op->i.kind == MCPSESS_I_CREATE || op->i.kind == MCPSESS_I_UPDATE;
+}
+
 static int mcpsess_i_op_hand(mcpsess_op *op, mcpsess_str record) {
     op->need = record.len;
     if (!mcpsess_i_buf_fits(op->i.out, record.len)) return MCPSESS_E_TOOBIG;
@@ -2386,18 +2390,20 @@ static int mcpsess_i_op_fallback(mcpsess_sessions *s, mcpsess_op *op, int rc, ui
     at = mcpsess_i_tier_find(s, op->i.id, &op->i.who, now_ms);
     if (at == MCPSESS_I_NIL) return rc;
     age_ms = mcpsess_time_left(mcpsess_i_tier_head(s, at).confirmed_ms, now_ms);
-    if (age_ms >= s->i.desc.stale_ms) return rc;
+    if (age_ms > s->i.desc.stale_ms) return rc;
     op->stale = true;
     s->stats.served_stale++;
     mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_SERVED_STALE, age_ms);
     return mcpsess_i_op_local(s, op, at, now_ms);
 }
 
-/* Takes a pending op out of the line, or from its lane. */
+/* Takes a pending op out of the line, or from its lane. A write that is under way may still take effect. */
 static void mcpsess_i_op_leave(mcpsess_sessions *s, mcpsess_op *op, int rc) {
-    mcpsess_op **link = op->i.lane == MCPSESS_I_NO_LANE ? &s->i.queue : &s->i.lanes[op->i.lane].waiters;
+    bool under_way = op->i.lane != MCPSESS_I_NO_LANE;
+    mcpsess_op **link = under_way ? &s->i.lanes[op->i.lane].waiters : &s->i.queue;
     while (*link != op) link = &(*link)->i.next;
     *link = op->i.next;
+    if (under_way && mcpsess_i_op_writes(op)) (void)mcpsess_lru_mark(&s->i.tier, op->i.id);
     mcpsess_i_op_done(op, rc);
 }
 
@@ -2465,11 +2471,13 @@ static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
     return false;
 }
 
-/* Something else was learned of this id: what is under way for it must not be kept, nor joined. */
-static void mcpsess_i_lane_overtake(mcpsess_sessions *s, mcpsess_str id, const mcpsess_i_lane *by) {
+/* A write of this session is done, or may be: what else is under way for it must not be kept, nor joined. */
+static void mcpsess_i_lane_overtake(mcpsess_sessions *s, const mcpsess_request *by) {
     uint16_t n;
     for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
-        if (&s->i.lanes[n] != by && mcpsess_i_lane_is(&s->i.lanes[n], id)) s->i.lanes[n].overtaken = true;
+        mcpsess_i_lane *lane = &s->i.lanes[n];
+        if (&lane->request == by || !mcpsess_i_lane_is(lane, by->key)) continue;
+        if (mcpsess_i_principal_eq(&lane->request.owner, &by->owner)) lane->overtaken = true;
     }
 }
 
@@ -2492,13 +2500,13 @@ static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64
 }
 
 static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
-    int rc = lane->request.rc;
-    if (rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, lane->request.value, s->i.desc.ttl_ms, note);
-    if (rc == MCPSESS_E_UNKNOWN || (rc == MCPSESS_OK && lane->overtaken))
-        (void)mcpsess_lru_mark(&s->i.tier, lane->request.key);
-    if (rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
-    if (rc == MCPSESS_OK || rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, lane->request.key, lane);
-    return rc;
+    const mcpsess_request *r = &lane->request;
+    if (r->rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, r->value, s->i.desc.ttl_ms, note);
+    if (r->rc == MCPSESS_OK && lane->overtaken) mcpsess_i_tier_drop(s, r, now_ms); /* which write came last? */
+    if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r, now_ms);
+    if (r->rc == MCPSESS_E_UNKNOWN) (void)mcpsess_lru_mark(&s->i.tier, r->key);
+    if (r->rc == MCPSESS_OK || r->rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, r);
+    return r->rc;
 }
 
 /* What an answer means for the local tier. -> what the ops are told */
@@ -2516,9 +2524,8 @@ static int mcpsess_i_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t no
         return rc;
     case MCPSESS_I_DEL:
         mcpsess_i_tier_drop(s, &lane->request, now_ms); /* a load may have brought it back meanwhile */
-        if (rc == MCPSESS_MISS) return MCPSESS_OK;
-        mcpsess_i_lane_overtake(s, lane->request.key, lane);
-        return rc;
+        mcpsess_i_lane_overtake(s, &lane->request);
+        return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
     default: return rc;
     }
 }
