@@ -2256,8 +2256,57 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m) {
     return holds ? MCPSESS_OK : MCPSESS_E_CORRUPT;
 }
 
+/* ==== sessionid ==== */
+/* uses: base record */
+
+MCPSESS_API int mcpsess_session_id_check(mcpsess_str id) {
+    return mcpsess_i_id_valid(id, MCPSESS_ID_MAX) ? MCPSESS_OK : MCPSESS_E_ID;
+}
+
+/* 16 bytes as 22 characters of base64url without padding, RFC 4648 section 5. */
+static void mcpsess_i_id_put_base64url(mcpsess_buf *out, mcpsess_str bytes) {
+    char text[24];
+    mcpsess_buf b;
+    unsigned n;
+    mcpsess_buf_init(&b, text, sizeof text);
+    mcpsess_buf_put_b64(&b, bytes);
+    for (n = 0; n < 22; n++) {
+        char c = text[n];
+        mcpsess_buf_put_char(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
+    }
+}
+
+static char mcpsess_i_hex(unsigned nibble) {
+    return (char)(nibble < 10 ? '0' + (int)nibble : 'a' + (int)nibble - 10);
+}
+
+/* Version 4, variant 10, RFC 9562 section 5.4. */
+static void mcpsess_i_id_put_uuid(mcpsess_buf *out, unsigned char bytes[16]) {
+    unsigned n;
+    bytes[6] = (unsigned char)((bytes[6] & 0x0Fu) | 0x40u);
+    bytes[8] = (unsigned char)((bytes[8] & 0x3Fu) | 0x80u);
+    for (n = 0; n < 16; n++) {
+        if (n == 4 || n == 6 || n == 8 || n == 10) mcpsess_buf_put_char(out, '-');
+        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] & 0x0Fu));
+    }
+}
+
+MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_random_fn random, void *user) {
+    unsigned char bytes[16];
+    size_t mark;
+    if (out == NULL || random == NULL || (form != MCPSESS_ID_BASE64URL && form != MCPSESS_ID_UUID))
+        return MCPSESS_E_ARG;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    if (random(user, bytes, sizeof bytes) != 0) return MCPSESS_E_RANDOM;
+    mark = out->len;
+    if (form == MCPSESS_ID_UUID) mcpsess_i_id_put_uuid(out, bytes);
+    else mcpsess_i_id_put_base64url(out, mcpsess_str_of(bytes, sizeof bytes));
+    return mcpsess_i_buf_settle(out, mark);
+}
+
 /* ==== tier ==== */
-/* uses: base lru record */
+/* uses: base lru record store */
 
 /* What the local tier keeps in front of a record. */
 typedef struct mcpsess_i_slot_head {
@@ -2554,7 +2603,7 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
 }
 
 /* ==== session ==== */
-/* uses: base lru record op store tier lane */
+/* uses: base lru record op store sessionid tier lane */
 
 #define MCPSESS_I_READY UINT32_C(0x6D637073)
 
@@ -2971,55 +3020,6 @@ MCPSESS_API int mcpsess_session_check(mcpsess_sessions *s) {
     holds = mcpsess_i_tier_holds(s) && mcpsess_i_lanes_hold(s);
     mcpsess_i_unlock(&s->i.desc.lock);
     return holds ? MCPSESS_OK : MCPSESS_E_CORRUPT;
-}
-
-/* ==== sessionid ==== */
-/* uses: base record */
-
-MCPSESS_API int mcpsess_session_id_check(mcpsess_str id) {
-    return mcpsess_i_id_valid(id, MCPSESS_ID_MAX) ? MCPSESS_OK : MCPSESS_E_ID;
-}
-
-/* 16 bytes as 22 characters of base64url without padding, RFC 4648 section 5. */
-static void mcpsess_i_id_put_base64url(mcpsess_buf *out, mcpsess_str bytes) {
-    char text[24];
-    mcpsess_buf b;
-    unsigned n;
-    mcpsess_buf_init(&b, text, sizeof text);
-    mcpsess_buf_put_b64(&b, bytes);
-    for (n = 0; n < 22; n++) {
-        char c = text[n];
-        mcpsess_buf_put_char(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
-    }
-}
-
-static char mcpsess_i_hex(unsigned nibble) {
-    return (char)(nibble < 10 ? '0' + (int)nibble : 'a' + (int)nibble - 10);
-}
-
-/* Version 4, variant 10, RFC 9562 section 5.4. */
-static void mcpsess_i_id_put_uuid(mcpsess_buf *out, unsigned char bytes[16]) {
-    unsigned n;
-    bytes[6] = (unsigned char)((bytes[6] & 0x0Fu) | 0x40u);
-    bytes[8] = (unsigned char)((bytes[8] & 0x3Fu) | 0x80u);
-    for (n = 0; n < 16; n++) {
-        if (n == 4 || n == 6 || n == 8 || n == 10) mcpsess_buf_put_char(out, '-');
-        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] >> 4));
-        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] & 0x0Fu));
-    }
-}
-
-MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_random_fn random, void *user) {
-    unsigned char bytes[16];
-    size_t mark;
-    if (out == NULL || random == NULL || (form != MCPSESS_ID_BASE64URL && form != MCPSESS_ID_UUID))
-        return MCPSESS_E_ARG;
-    if (out->overflow) return MCPSESS_E_TOOBIG;
-    if (random(user, bytes, sizeof bytes) != 0) return MCPSESS_E_RANDOM;
-    mark = out->len;
-    if (form == MCPSESS_ID_UUID) mcpsess_i_id_put_uuid(out, bytes);
-    else mcpsess_i_id_put_base64url(out, mcpsess_str_of(bytes, sizeof bytes));
-    return mcpsess_i_buf_settle(out, mark);
 }
 
 #ifdef __cplusplus
