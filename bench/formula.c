@@ -1,5 +1,5 @@
-/* Bytes per session in the gateway's tables, by the library's formulas: the store, the book of who is where, and the local
-   tier, which only the latest sessions are in. */
+/* Bytes per session in the gateway's tables, by the library's formulas: the store, the book of who is where, and the
+   local tier, which only the latest sessions are in. */
 #include "../examples/gateway/gateway.h"
 
 #include <stdio.h>

@@ -68,13 +68,13 @@ static server server_of(const char *url) {
 
 static void post(const server *s, client *c, const char *body) {
     char request[1024];
-    const int len = snprintf(request, sizeof request,
-                             "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                             "Accept: application/json, text/event-stream\r\n%s%s%s"
-                             "Content-Length: %u\r\n\r\n%s",
-                             s->path, c->session[0] != '\0' ? "Mcp-Session-Id: " : "", c->session,
-                             c->session[0] != '\0' ? "\r\nMCP-Protocol-Version: 2025-06-18\r\n" : "",
-                             (unsigned)strlen(body), body);
+    const int len =
+        snprintf(request, sizeof request,
+                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                 "Accept: application/json, text/event-stream\r\n%s%s%s"
+                 "Content-Length: %u\r\n\r\n%s",
+                 s->path, c->session[0] != '\0' ? "Mcp-Session-Id: " : "", c->session,
+                 c->session[0] != '\0' ? "\r\nMCP-Protocol-Version: 2025-06-18\r\n" : "", (unsigned)strlen(body), body);
     c->have = 0;
     c->sent_ns = wall_ns();
     if (write(c->fd, request, (size_t)len) != len) bench_stop("a request was not taken");
@@ -111,7 +111,8 @@ static int take(client *c) {
 
 static void exchange(const server *s, client *c, const char *body) {
     post(s, c, body);
-    while (!take(c)) {}
+    while (!take(c)) {
+    }
     if (strncmp(c->answer, "HTTP/1.1 20", 11) != 0) bench_stop(c->answer);
 }
 

@@ -20,10 +20,12 @@ extern const lru_candidate mcpsess_candidate, mcpsess_multiply_candidate;
 #define REF(id) &id##_candidate,
 LRU_ALTERNATIVES(EXTERN) /* from bench/run: those whose headers are installed */
 
-static const lru_candidate *const candidates[] = {&mcpsess_candidate, LRU_ALTERNATIVES(REF) &mcpsess_multiply_candidate};
+static const lru_candidate *const candidates[] = {&mcpsess_candidate,
+                                                  LRU_ALTERNATIVES(REF) & mcpsess_multiply_candidate};
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
 
-const uint8_t lru_seed[16] = {0x5a, 0x13, 0xc7, 0x88, 0x21, 0xe0, 0x4f, 0x96, 0x0b, 0xd4, 0x72, 0x3e, 0xa9, 0x65, 0xf1, 0x1c};
+const uint8_t lru_seed[16] = {0x5a, 0x13, 0xc7, 0x88, 0x21, 0xe0, 0x4f, 0x96,
+                              0x0b, 0xd4, 0x72, 0x3e, 0xa9, 0x65, 0xf1, 0x1c};
 
 static char value[VALUE_LEN];
 
@@ -191,8 +193,8 @@ static int run_one(const char *what, const char *name, uint16_t entries, size_t 
         w = work_of(keys, ops);
         known_keys(keys, ops, known, entries);
         if (strcmp(what, "put") == 0) new_keys(keys, ops);
-        (strcmp(what, "put") == 0 ? candidates[c]->put_round : candidates[c]->get_round)(
-            filled(candidates[c], entries, known), &w);
+        (strcmp(what, "put") == 0 ? candidates[c]->put_round
+                                  : candidates[c]->get_round)(filled(candidates[c], entries, known), &w);
         return 0;
     }
     fprintf(stderr, "lru: no candidate %s\n", name);

@@ -4,8 +4,8 @@
 
 #include "../mcpsess.h"
 
-/* Keys one after another, each used once, in this order: as they would arrive in requests. Lengths are not constants for
-   anybody's compiler: all candidates keep keys and values of any length up to these. */
+/* Keys one after another, each used once, in this order: as they would arrive in requests. Lengths are not constants
+   for anybody's compiler: all candidates keep keys and values of any length up to these. */
 typedef struct lru_work {
     const char *keys;
     size_t count, key_len;

@@ -22,7 +22,7 @@ typedef struct entry {
 KHASH_INIT(index, mcpsess_str, entry *, 1, KEY_HASH, KEY_EQUAL)
 
 typedef struct table {
-    khash_t(index) *index;
+    khash_t(index) * index;
     entry *newest;
     uint16_t capacity, len;
 } table;

@@ -1,5 +1,5 @@
-/* A session load that the local tier answers, its record copied out, beside the raw LRU get underneath it: same ids, same
-   slots, values of the same size. */
+/* A session load that the local tier answers, its record copied out, beside the raw LRU get underneath it: same ids,
+   same slots, values of the same size. */
 #include "../mcpsess.h"
 #include "bench.h"
 
@@ -116,7 +116,8 @@ static size_t load_round(const round *r) {
     for (size_t i = 0; i < OPS; i++) {
         mcpsess_buf out;
         mcpsess_buf_init(&out, bytes, sizeof bytes);
-        if (mcpsess_session_load(&r->sessions->table, &op, id_of(r->ids, i), &r->sessions->who, &out, NOW) == MCPSESS_OK)
+        if (mcpsess_session_load(&r->sessions->table, &op, id_of(r->ids, i), &r->sessions->who, &out, NOW) ==
+            MCPSESS_OK)
             found++;
     }
     return found;
