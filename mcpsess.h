@@ -900,13 +900,23 @@ MCPSESS_API int mcpsess_str_order(mcpsess_str a, mcpsess_str b) {
     return (a.len > b.len) - (a.len < b.len);
 }
 
+static uint32_t mcpsess_i_le16(const char *p) {
+    return (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8;
+}
+
+static uint32_t mcpsess_i_le32(const char *p) {
+    return mcpsess_i_le16(p) | mcpsess_i_le16(p + 2) << 16;
+}
+
 MCPSESS_API bool mcpsess_str_eq_ct(mcpsess_str a, mcpsess_str b) {
-    const volatile char *left = a.ptr; /* volatile: every byte is read, the compiler must not leave early */
-    int differ = 0;
-    size_t n;
+    volatile uint32_t verdict; /* or the compiler could see that one difference decides it */
+    uint32_t differ = 0;
+    size_t n = 0;
     if (a.len != b.len) return false;
-    for (n = 0; n < a.len; n++) differ |= left[n] ^ b.ptr[n];
-    return differ == 0;
+    for (; a.len - n >= 4; n += 4) differ |= mcpsess_i_le32(a.ptr + n) ^ mcpsess_i_le32(b.ptr + n);
+    for (; n < a.len; n++) differ |= (uint32_t)(unsigned char)(a.ptr[n] ^ b.ptr[n]);
+    verdict = differ;
+    return verdict == 0;
 }
 
 static bool mcpsess_i_has_nul(mcpsess_str s) {
@@ -1007,14 +1017,6 @@ static void mcpsess_i_put_le(mcpsess_buf *b, uint64_t v, unsigned bytes) {
     unsigned n;
     if (at == NULL) return;
     for (n = 0; n < bytes; n++, v >>= 8) at[n] = (char)(unsigned char)(v & 0xFFu);
-}
-
-static uint32_t mcpsess_i_le16(const char *p) {
-    return (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8;
-}
-
-static uint32_t mcpsess_i_le32(const char *p) {
-    return mcpsess_i_le16(p) | mcpsess_i_le16(p + 2) << 16;
 }
 
 /* -- base64 and decimal -- */
@@ -1749,7 +1751,8 @@ MCPSESS_API bool mcpsess_record_owned(mcpsess_str bytes, const mcpsess_principal
     if (who == NULL || bytes.ptr == NULL || bytes.len < 3 || bytes.ptr[0] != MCPSESS_RECORD_VERSION) return false;
     len = (size_t)mcpsess_i_le16(bytes.ptr + 1);
     if (len == 0) return who->issuer.len == 0 && who->subject.len == 0;
-    if (len != mcpsess_i_principal_len(who) || len > bytes.len - 3) return false;
+    if (who->issuer.len == 0 || who->issuer.len >= len || who->subject.len != len - who->issuer.len - 1) return false;
+    if (len > bytes.len - 3) return false;
     owner.issuer = mcpsess_str_of(bytes.ptr + 3, who->issuer.len);
     owner.subject = mcpsess_str_of(bytes.ptr + 3 + who->issuer.len + 1, who->subject.len);
     return bytes.ptr[3 + who->issuer.len] == '\0' && mcpsess_i_principal_eq(&owner, who);
