@@ -89,6 +89,14 @@ static bool copy(char *to, const char *from) {
     return (size_t)snprintf(to, URL_MAX + 1, "%s", from) <= URL_MAX;
 }
 
+/* without the brackets of IPv6 */
+static bool copy_host(char *to, const char *from) {
+    size_t len = strlen(from);
+    if (!copy(to, from[0] == '[' ? from + 1 : from)) return false;
+    if (from[0] == '[' && from[len - 1] == ']') to[len - 2] = '\0';
+    return true;
+}
+
 static bool split_url(struct backend *b, const struct evhttp_uri *uri) {
     const char *host = evhttp_uri_get_host(uri), *path = evhttp_uri_get_path(uri);
     int port = evhttp_uri_get_port(uri);
@@ -96,7 +104,7 @@ static bool split_url(struct backend *b, const struct evhttp_uri *uri) {
     if (host == NULL || host[0] == '\0' || port == 0 || port > 65535) return false;
     if (evhttp_uri_get_userinfo(uri) != NULL || evhttp_uri_get_fragment(uri) != NULL) return false;
     b->port = port < 0 ? 80 : (uint16_t)port;
-    if (!copy(b->host, host) || !copy(b->path, path != NULL && path[0] == '/' ? path : "/")) return false;
+    if (!copy_host(b->host, host) || !copy(b->path, path != NULL && path[0] == '/' ? path : "/")) return false;
     int n = port < 0 ? snprintf(b->authority, sizeof b->authority, "%s", host)
                      : snprintf(b->authority, sizeof b->authority, "%s:%d", host, port);
     return n > 0 && (size_t)n < sizeof b->authority;

@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define RESERVE (EXCHANGES_MAX + 256u) /* descriptors for backends and for ourselves */
-#define SLACK 64u                      /* connections over the limit that are let in, to be told so */
+#define RESERVE (EXCHANGES_MAX + 2048u) /* descriptors for backends and for ourselves */
+#define SLACK 64u                       /* connections over the limit that are let in, to be told so */
 
 struct seen {
     ino_t inode; /* 0: no client has this descriptor */
@@ -55,12 +55,15 @@ static void forget(struct gateway *g, struct seen *s) {
 }
 
 /* -> false: there are as many as there may be */
-static bool meet(struct gateway *g, struct seen *s, ino_t inode) {
+static bool meet(struct gateway *g, int fd, ino_t inode) {
+    struct seen *s = &g->seen[fd];
+    int on = 1;
     if (g->connections >= g->config.max_connections) return false;
     g->connections++;
     s->inode = inode;
     s->busy = false;
     s->since_ms = now_ms();
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* events are small and must not wait for each other */
     return true;
 }
 
@@ -69,7 +72,7 @@ static void look_at(struct gateway *g, int fd) {
     ino_t inode = socket_inode(fd);
     if (s->inode != inode) forget(g, s);
     if (inode == 0) return;
-    if (s->inode == 0 && is_client(g, fd) && !meet(g, s, inode)) {
+    if (s->inode == 0 && is_client(g, fd) && !meet(g, fd, inode)) {
         g->metrics.refused_connections++;
         shutdown(fd, SHUT_RD); /* it can still be told why */
     }
@@ -94,18 +97,22 @@ void conns_accepted(struct gateway *g) {
 }
 
 bool conns_busy(struct gateway *g, int fd) {
-    int on = 1;
     if (fd < 0 || (size_t)fd >= g->seen_size) return false;
     struct seen *s = &g->seen[fd];
     ino_t inode = socket_inode(fd);
     if (s->inode != inode) {
         forget(g, s);
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-                   sizeof on); /* events are small and must not wait for each other */
-        if (!meet(g, s, inode)) return false;
+        if (!meet(g, fd, inode)) return false;
     }
     s->busy = true;
     return true;
+}
+
+bool conns_any_busy(const struct gateway *g) {
+    for (size_t fd = 0; fd < g->seen_size; fd++) {
+        if (g->seen[fd].inode != 0 && g->seen[fd].busy) return true;
+    }
+    return false;
 }
 
 void conns_idle(struct gateway *g, int fd) {

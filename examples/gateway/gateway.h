@@ -282,7 +282,8 @@ void front_close(struct gateway *g);
 int conns_open(struct gateway *g);
 void conns_close(struct gateway *g);
 bool conns_busy(struct gateway *g, int fd); /* a request came in. -> false: one connection too many */
-void conns_idle(struct gateway *g, int fd);
+void conns_idle(struct gateway *g, int fd); /* and its reply has left */
+bool conns_any_busy(const struct gateway *g);
 void conns_accepted(struct gateway *g);
 void conns_sweep(struct gateway *g);
 

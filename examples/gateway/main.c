@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TICK_MS 250
+#define TICK_MS 100
 
 static uint64_t clock_ms(clockid_t clock) {
     struct timespec t;
@@ -84,6 +84,10 @@ static bool listen_at(struct config *c, char *text) {
     if (colon == NULL || !number(colon + 1, 0, 65535, &port)) return false;
     *colon = '\0';
     c->host = text;
+    if (text[0] == '[' && colon[-1] == ']') { /* IPv6 */
+        colon[-1] = '\0';
+        c->host = text + 1;
+    }
     c->port = (uint16_t)port;
     return true;
 }
@@ -187,16 +191,15 @@ static void stop(evutil_socket_t number, short what, void *user) {
 
 static void tick(evutil_socket_t fd, short what, void *user) {
     struct gateway *g = user;
+    bool second = ++g->ticks % (1000 / TICK_MS) == 0;
     (void)fd;
     (void)what;
-    if (g->stopping && (g->in_flight == 0 || now_ms() >= g->stop_by_ms)) {
-        event_base_loopexit(g->base, NULL); /* a tick after the last reply: it has left by now */
-        return;
-    }
     legs_tick(g);
-    bool second = ++g->ticks % (1000 / TICK_MS) == 0;
     if (second) table_sweep(g);
-    if (second || g->crowded) conns_sweep(g);
+    if (second || g->crowded || g->stopping) conns_sweep(g);
+    if (!g->stopping) return;
+    bool quiet = g->in_flight == 0 && !conns_any_busy(g);
+    if (quiet || now_ms() >= g->stop_by_ms) event_base_loopexit(g->base, NULL);
 }
 
 static int watch_signals(struct gateway *g) {
@@ -243,7 +246,9 @@ int main(int argc, char **argv) {
     }
     int rc = gateway_open(&g);
     if (rc == 0) {
-        printf("gateway: listening on http://%s:%u/mcp\n", g.config.host, (unsigned)g.port);
+        bool v6 = strchr(g.config.host, ':') != NULL;
+        printf("gateway: listening on http://%s%s%s:%u/mcp\n", v6 ? "[" : "", g.config.host, v6 ? "]" : "",
+               (unsigned)g.port);
         fflush(stdout);
         rc = event_base_dispatch(g.base);
     }

@@ -24,6 +24,12 @@ int table_new_id(struct gateway *g, mcpsess_buf *out) {
     return mcpsess_session_id_new(out, MCPSESS_ID_BASE64URL, random_bytes, NULL);
 }
 
+static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t number) {
+    (void)level;
+    (void)key; /* a session id is a secret */
+    say(user, "sessions: %s (%llu)", mcpsess_item_text(item), (unsigned long long)number);
+}
+
 /* ---- operations under way */
 
 static uint64_t task_due(struct task *t, uint64_t now) {
@@ -147,6 +153,8 @@ static int store_open(struct gateway *g, mcpsess_store *store) {
     d.records = g->config.sessions;
     d.value_max = (uint16_t)RECORD_MAX;
     d.evict = g->config.evict;
+    d.log.log = on_log;
+    d.log.user = g;
     size_t size = mcpsess_memstore_bytes(&d);
     g->store_memory = malloc(size);
     if (g->store_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;
@@ -165,6 +173,8 @@ static int tier_open(struct gateway *g, mcpsess_store store) {
     d.lanes = LANES;
     d.record_max = (uint16_t)RECORD_MAX;
     d.ttl_ms = g->config.ttl_ms;
+    d.log.log = on_log;
+    d.log.user = g;
     size_t size = mcpsess_session_bytes(&d);
     g->tier_memory = malloc(size);
     if (g->tier_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;

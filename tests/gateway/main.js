@@ -1,9 +1,28 @@
 'use strict';
-// node tests/gateway/main.js GATEWAY [PART OF A TEST'S NAME]
+// node tests/gateway/main.js BUILD [PART OF A TEST'S NAME]
 
-const { Gateway, run } = require('./kit.js');
+const { Gateway, run, tests } = require('./kit.js');
 
-Gateway.binary = process.argv[2];
-for (const part of ['session', 'revive', 'modern', 'stream', 'input', 'limits', 'life']) require(`./test_${part}.js`);
+const everything = ['session', 'revive', 'modern', 'stream', 'input', 'limits', 'life'];
+const slow = ['session', 'revive', 'store'];
+
+// The tests of a file, fresh ones each time.
+function load(part) {
+    const file = require.resolve(`./test_${part}.js`);
+    delete require.cache[file];
+    require(file);
+}
+
+async function main(build, only) {
+    everything.forEach(load);
+    Gateway.binary = `${build}/gateway`;
+    await run(only);
+    slow.forEach(load);
+    Gateway.binary = `${build}/gateway-slow`;
+    tests.forEach((t) => (t.name += ', slow store'));
+    await run(only);
+    return run.end();
+}
+
 process.on('unhandledRejection', (e) => console.log(`# left over from a failed test: ${e.message}`));
-run(process.argv[3]).then((failed) => process.exit(failed ? 1 : 0));
+main(process.argv[2], process.argv[3]).then((ok) => process.exit(ok ? 0 : 1));

@@ -1,0 +1,64 @@
+'use strict';
+// A store that takes its time, and fails: only in the gateway with the slow store.
+
+const { assert, initialize, scene, sleep, until } = require('./kit.js');
+
+const breakStore = async (g) => {
+    g.process.kill('SIGUSR1');
+    await sleep(50);
+};
+
+scene('a store that fails is 503, and no session is lost by it', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    await breakStore(g);
+    const unknown = await g.call('unknown');
+    assert.equal(unknown.status, 503);
+    assert.equal(unknown.headers['retry-after'], '1');
+    assert.equal(unknown.json.error.message, 'Session store unavailable');
+    assert.equal((await g.call(sid)).status, 200); // from the local tier
+    assert.equal((await g.initialize()).status, 503);
+    await until(() => a.sessions.size === 1, 'the backend to be told to forget the second');
+    assert.equal((await g.request('DELETE', { headers: { 'mcp-session-id': sid } })).status, 503);
+    await breakStore(g);
+    assert.equal((await g.call('unknown')).status, 404);
+    assert.equal((await g.initialize()).status, 200);
+    assert.ok((await g.metric('session_store_failures_total')) >= 3);
+});
+
+scene('a session cannot be revived while the store fails', 2, {}, async (g, a, b) => {
+    const sid = await g.session();
+    a.kill();
+    await breakStore(g);
+    assert.equal((await g.call(sid)).status, 503);
+    await until(() => b.sessions.size === 0, 'the new backend to be told');
+    await breakStore(g);
+    assert.equal((await g.call(sid)).json.result.backend, 'B');
+});
+
+scene('clients that leave while the store is asked', 2, {}, async (g, a, b) => {
+    const sid = await g.session();
+    const streams = [];
+    for (let i = 0; i < 20; i++) {
+        const method = ['GET', 'POST', 'DELETE'][i % 3];
+        const body = method === 'POST' ? JSON.stringify(i % 2 ? initialize : { jsonrpc: '2.0', id: 1, method: 'm' }) : '';
+        const id = i % 4 ? 'unknown' : sid;
+        const head = `${method} /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: ${id}\r\nContent-Length: ${body.length}\r\n\r\n`;
+        streams.push(g.raw(head + body, { silent: 5 + i }));
+    }
+    await Promise.all(streams);
+    await until(async () => (await g.metric('requests_in_flight')) === 1, 'all to end');
+    assert.equal(a.sessions.size + b.sessions.size, await g.metric('sessions'));
+});
+
+scene('a stop while the store is asked', 1, { 'grace-ms': 0 }, async (g) => {
+    const sid = await g.session();
+    for (let i = 0; i < 10; i++) {
+        g.initialize().catch(() => {});
+        g.call('unknown').catch(() => {});
+        g.request('DELETE', { headers: { 'mcp-session-id': sid } }).catch(() => {});
+    }
+    await sleep(3);
+    g.process.kill('SIGTERM');
+    await g.exited;
+    assert.equal(g.status, 0);
+});
