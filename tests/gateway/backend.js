@@ -78,7 +78,11 @@ class Backend {
         if (message?.method === 'initialize') return this.initialize(message, res);
         if (headers['mcp-protocol-version'] === '2026-07-28') return this.result(message, res);
         if (!this.sessions.has(sid)) {
-            return this.json(res, 404, { jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null });
+            return this.json(res, 404, {
+                jsonrpc: '2.0',
+                error: { code: -32001, message: 'Session not found' },
+                id: null,
+            });
         }
         if (method === 'DELETE') {
             this.sessions.delete(sid);
@@ -92,7 +96,11 @@ class Backend {
     initialize(message, res) {
         const sid = `${this.name}-session-${++this.count}`;
         this.sessions.add(sid);
-        const result = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: this.name, version: '1' } };
+        const result = {
+            protocolVersion: '2025-11-25',
+            capabilities: {},
+            serverInfo: { name: this.name, version: '1' },
+        };
         this.json(res, 200, { jsonrpc: '2.0', id: message.id, result }, { 'Mcp-Session-Id': sid });
     }
 
@@ -101,7 +109,11 @@ class Backend {
     }
 
     stream(res) {
-        res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
+        res.writeHead(200, {
+            'content-type': 'text/event-stream',
+            'cache-control': 'no-cache',
+            'x-accel-buffering': 'no',
+        });
         res.flushHeaders();
         this.streams.push(res);
     }

@@ -53,7 +53,8 @@ class Gateway {
             this.process.kill('SIGKILL');
             throw new Error('it does not stop');
         }
-        if (this.status !== 0 || /Sanitizer|runtime error/.test(this.err)) throw new Error(`status ${this.status}\n${this.err}`);
+        if (this.status !== 0 || /Sanitizer|runtime error/.test(this.err))
+            throw new Error(`status ${this.status}\n${this.err}`);
     }
 
     // One request; resolves when the reply has ended. reply.complete is false if it broke off.
@@ -150,7 +151,12 @@ class Gateway {
     async metric(name, labels = '') {
         const { text } = await this.request('GET', { path: '/metrics' });
         const line = `mcp_gateway_${name}${labels ? `{${labels}}` : ''} `;
-        return Number(text.split('\n').find((l) => l.startsWith(line))?.slice(line.length) ?? 0);
+        return Number(
+            text
+                .split('\n')
+                .find((l) => l.startsWith(line))
+                ?.slice(line.length) ?? 0,
+        );
     }
 }
 

@@ -10,16 +10,35 @@ const post = (body, headers = '') =>
 
 scene('what is not HTTP is refused or dropped', 1, { 'timeout-ms': 500 }, async (g, a) => {
     const cases = [
-        '\r\n\r\n', '\0\0\0\0', 'GET\r\n\r\n', 'GET /mcp\r\n\r\n', 'GET /mcp HTTP/9.9\r\n\r\n', 'GET /mcp HTTP/x\r\n\r\n',
-        'FOO /mcp HTTP/1.1\r\n\r\n', ' GET /mcp HTTP/1.1\r\n\r\n', 'GET  /mcp  HTTP/1.1\r\n\r\n', 'get /mcp HTTP/1.1\r\n\r\n',
-        'GET /mcp HTTP/1.1\r\nno colon\r\n\r\n', 'GET /mcp HTTP/1.1\r\n folded: first\r\n\r\n', 'GET /mcp HTTP/1.1\r\n: empty\r\n\r\n',
-        'GET /%zz HTTP/1.1\r\n\r\n', 'GET /\xff\xfe HTTP/1.1\r\n\r\n', 'GET http://[::1 HTTP/1.1\r\n\r\n', 'GET * HTTP/1.1\r\n\r\n',
-        'POST /mcp HTTP/1.1\r\nContent-Length: -1\r\n\r\n', 'POST /mcp HTTP/1.1\r\nContent-Length: 1x\r\n\r\n',
-        'POST /mcp HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n', 'POST /mcp HTTP/1.1\r\nContent-Length: \r\n\r\n',
-        'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n', 'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n',
-        'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n', 'POST /mcp HTTP/1.1\r\nExpect: nothing\r\nContent-Length: 5\r\n\r\n',
-        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
-        'CONNECT x:1 HTTP/1.1\r\n\r\n', 'TRACE /mcp HTTP/1.1\r\n\r\n',
+        '\r\n\r\n',
+        '\0\0\0\0',
+        'GET\r\n\r\n',
+        'GET /mcp\r\n\r\n',
+        'GET /mcp HTTP/9.9\r\n\r\n',
+        'GET /mcp HTTP/x\r\n\r\n',
+        'FOO /mcp HTTP/1.1\r\n\r\n',
+        ' GET /mcp HTTP/1.1\r\n\r\n',
+        'GET  /mcp  HTTP/1.1\r\n\r\n',
+        'get /mcp HTTP/1.1\r\n\r\n',
+        'GET /mcp HTTP/1.1\r\nno colon\r\n\r\n',
+        'GET /mcp HTTP/1.1\r\n folded: first\r\n\r\n',
+        'GET /mcp HTTP/1.1\r\n: empty\r\n\r\n',
+        'GET /%zz HTTP/1.1\r\n\r\n',
+        'GET /\xff\xfe HTTP/1.1\r\n\r\n',
+        'GET http://[::1 HTTP/1.1\r\n\r\n',
+        'GET * HTTP/1.1\r\n\r\n',
+        'POST /mcp HTTP/1.1\r\nContent-Length: -1\r\n\r\n',
+        'POST /mcp HTTP/1.1\r\nContent-Length: 1x\r\n\r\n',
+        'POST /mcp HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n',
+        'POST /mcp HTTP/1.1\r\nContent-Length: \r\n\r\n',
+        'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
+        'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n',
+        'POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n',
+        'POST /mcp HTTP/1.1\r\nExpect: nothing\r\nContent-Length: 5\r\n\r\n',
+        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+        '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
+        'CONNECT x:1 HTTP/1.1\r\n\r\n',
+        'TRACE /mcp HTTP/1.1\r\n\r\n',
     ];
     const replies = await Promise.all(cases.map((c) => g.raw(Buffer.from(c, 'latin1'), { silent: 1500 })));
     replies.forEach(({ status, closed }, i) => {
@@ -33,7 +52,11 @@ scene('what is not HTTP is refused or dropped', 1, { 'timeout-ms': 500 }, async 
 scene('requests cut off at every byte', 1, {}, async (g) => {
     const whole = post(JSON.stringify(initialize), 'Mcp-Session-Id: x\r\n');
     for (let i = 0; i < whole.length; i += 25) {
-        await Promise.all(Array.from({ length: 25 }, (_, k) => g.raw(whole.slice(0, Math.min(i + k, whole.length - 1)), { end: true })));
+        await Promise.all(
+            Array.from({ length: 25 }, (_, k) =>
+                g.raw(whole.slice(0, Math.min(i + k, whole.length - 1)), { end: true }),
+            ),
+        );
     }
     assert.equal(await g.metric('sessions'), 0);
     await healthy(g);
@@ -42,8 +65,11 @@ scene('requests cut off at every byte', 1, {}, async (g) => {
 scene('a length that is in doubt is refused', 1, {}, async (g, a) => {
     const body = JSON.stringify(initialize);
     const cases = [
-        post(body, 'Transfer-Encoding: chunked\r\n'), post(body, 'Transfer-Encoding: identity, chunked\r\n'),
-        post(body, 'Transfer-Encoding: xchunked\r\n'), post(body, `Content-Length: ${body.length}\r\n`), post(body, 'Content-Length: 1\r\n'),
+        post(body, 'Transfer-Encoding: chunked\r\n'),
+        post(body, 'Transfer-Encoding: identity, chunked\r\n'),
+        post(body, 'Transfer-Encoding: xchunked\r\n'),
+        post(body, `Content-Length: ${body.length}\r\n`),
+        post(body, 'Content-Length: 1\r\n'),
     ];
     for (const bytes of cases) {
         const { status, closed, text } = await g.raw(bytes);
@@ -67,7 +93,12 @@ scene('a header that decides may be there once', 1, {}, async (g, a) => {
 
 scene('a head over 32 KiB and a body over the limit are refused', 1, { 'max-body': 1000 }, async (g, a) => {
     const big = 'x'.repeat(40000);
-    for (const bytes of [`GET /${big} HTTP/1.1\r\n\r\n`, `GET /mcp HTTP/1.1\r\nX: ${big}\r\n\r\n`, big + big, `GET /mcp HTTP/1.1\r\n${'X: y\r\n'.repeat(10000)}\r\n`]) {
+    for (const bytes of [
+        `GET /${big} HTTP/1.1\r\n\r\n`,
+        `GET /mcp HTTP/1.1\r\nX: ${big}\r\n\r\n`,
+        big + big,
+        `GET /mcp HTTP/1.1\r\n${'X: y\r\n'.repeat(10000)}\r\n`,
+    ]) {
         const { status, closed } = await g.raw(bytes);
         assert.ok(status >= 400 || closed, String(status));
     }
@@ -86,22 +117,69 @@ scene('a head over 32 KiB and a body over the limit are refused', 1, { 'max-body
 
 scene('what is not JSON is a parse error', 1, {}, async (g, a) => {
     const deep = (n) => '['.repeat(n) + ']'.repeat(n);
-    const cases = ['', ' ', '{', '}', '{"jsonrpc"', '{"jsonrpc":"2.0","method":"m"} x', '{"jsonrpc":"2.0","method":"m"}{}', "{'a':1}", 'nul', '\0',
-        '{"jsonrpc":"2.0","method":"m"}\0', '"', '[', '[1,]', '{"a":1,}', '{"jsonrpc":"2.0","method":"m","id":01}', '{"jsonrpc":"2.0","method":"m","id":1.}', '{"jsonrpc":"2.0","method":"m","id":"\n"}', deep(100000), '{"a":'.repeat(50000), '\ufeff\ufeff{}', '{"a":"\\ud800"}', '{"a":"\\x"}'];
+    const cases = [
+        '',
+        ' ',
+        '{',
+        '}',
+        '{"jsonrpc"',
+        '{"jsonrpc":"2.0","method":"m"} x',
+        '{"jsonrpc":"2.0","method":"m"}{}',
+        "{'a':1}",
+        'nul',
+        '\0',
+        '{"jsonrpc":"2.0","method":"m"}\0',
+        '"',
+        '[',
+        '[1,]',
+        '{"a":1,}',
+        '{"jsonrpc":"2.0","method":"m","id":01}',
+        '{"jsonrpc":"2.0","method":"m","id":1.}',
+        '{"jsonrpc":"2.0","method":"m","id":"\n"}',
+        deep(100000),
+        '{"a":'.repeat(50000),
+        '\ufeff\ufeff{}',
+        '{"a":"\\ud800"}',
+        '{"a":"\\x"}',
+    ];
     for (const body of cases) {
         const reply = await g.post(body);
         assert.equal(reply.status, 400, body.slice(0, 40));
-        assert.equal(reply.text, '{"error":{"code":-32700,"message":"Parse error"},"jsonrpc":"2.0"}', body.slice(0, 40));
+        assert.equal(
+            reply.text,
+            '{"error":{"code":-32700,"message":"Parse error"},"jsonrpc":"2.0"}',
+            body.slice(0, 40),
+        );
     }
     assert.equal(a.seen.length, 0);
 });
 
 scene('what is not JSON-RPC is an invalid request', 1, {}, async (g, a) => {
-    const cases = ['null', '1', '"x"', 'true', '{}', '[]', '[1]', '[{}]', '{"jsonrpc":"1.0","method":"m"}', '{"jsonrpc":2.0,"method":"m"}', '{"method":"m","id":1}',
-        '{"jsonrpc":"2.0"}', '{"jsonrpc":"2.0","id":1}', '{"jsonrpc":"2.0","method":1}', '{"jsonrpc":"2.0","method":""}', '{"jsonrpc":"2.0","method":null}',
-        '{"jsonrpc":"2.0","method":"m","id":{}}', '{"jsonrpc":"2.0","method":"m","id":[1]}', '{"jsonrpc":"2.0","method":"m","id":true}',
-        '{"jsonrpc":"2.0","method":"m","method":"initialize"}', '{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}', `{"jsonrpc":"2.0","method":"${'m'.repeat(500)}"}`,
-        '{"JSONRPC":"2.0","METHOD":"m"}'];
+    const cases = [
+        'null',
+        '1',
+        '"x"',
+        'true',
+        '{}',
+        '[]',
+        '[1]',
+        '[{}]',
+        '{"jsonrpc":"1.0","method":"m"}',
+        '{"jsonrpc":2.0,"method":"m"}',
+        '{"method":"m","id":1}',
+        '{"jsonrpc":"2.0"}',
+        '{"jsonrpc":"2.0","id":1}',
+        '{"jsonrpc":"2.0","method":1}',
+        '{"jsonrpc":"2.0","method":""}',
+        '{"jsonrpc":"2.0","method":null}',
+        '{"jsonrpc":"2.0","method":"m","id":{}}',
+        '{"jsonrpc":"2.0","method":"m","id":[1]}',
+        '{"jsonrpc":"2.0","method":"m","id":true}',
+        '{"jsonrpc":"2.0","method":"m","method":"initialize"}',
+        '{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}',
+        `{"jsonrpc":"2.0","method":"${'m'.repeat(500)}"}`,
+        '{"JSONRPC":"2.0","METHOD":"m"}',
+    ];
     for (const body of cases) {
         const reply = await g.post(body);
         assert.equal(`${reply.status} ${reply.json.error.code}`, '400 -32600', body);
@@ -111,8 +189,14 @@ scene('what is not JSON-RPC is an invalid request', 1, {}, async (g, a) => {
 
 scene('unusual but valid messages pass', 1, {}, async (g, a) => {
     const sid = { 'mcp-session-id': await g.session() };
-    const cases = ['\r\n\t {"jsonrpc":"2.0","id":"\\u0000","method":"m"} \n', '{"id":3,"jsonrpc":"2.0","result":{}}', '{"id":null,"jsonrpc":"2.0","error":{}}',
-        '{"method":"\\u006d","params":{"deep":[[[[{"id":[{}]}]]]]},"jsonrpc":"2.0"}', '{"jsonrpc":"2.0","method":"m","params":[1,2]}', '{"jsonrpc":"2.0","method":"m","x":"\u65e5\u672c\ud83c\udf89"}'];
+    const cases = [
+        '\r\n\t {"jsonrpc":"2.0","id":"\\u0000","method":"m"} \n',
+        '{"id":3,"jsonrpc":"2.0","result":{}}',
+        '{"id":null,"jsonrpc":"2.0","error":{}}',
+        '{"method":"\\u006d","params":{"deep":[[[[{"id":[{}]}]]]]},"jsonrpc":"2.0"}',
+        '{"jsonrpc":"2.0","method":"m","params":[1,2]}',
+        '{"jsonrpc":"2.0","method":"m","x":"\u65e5\u672c\ud83c\udf89"}',
+    ];
     for (const body of cases) {
         assert.ok([200, 202].includes((await g.post(body, sid)).status), body);
         assert.equal(a.seen.at(-1).body, body);
@@ -121,7 +205,11 @@ scene('unusual but valid messages pass', 1, {}, async (g, a) => {
 
 scene('batches belong to 2025-03-26', 1, {}, async (g, a) => {
     const sid = { 'mcp-session-id': await g.session() };
-    const batch = [{ jsonrpc: '2.0', id: 1, method: 'a' }, { jsonrpc: '2.0', method: 'b' }, { jsonrpc: '2.0', id: 2, result: {} }];
+    const batch = [
+        { jsonrpc: '2.0', id: 1, method: 'a' },
+        { jsonrpc: '2.0', method: 'b' },
+        { jsonrpc: '2.0', id: 2, result: {} },
+    ];
     assert.equal((await g.post(batch, sid)).status, 200);
     assert.equal((await g.post(batch, { ...sid, 'mcp-protocol-version': '2025-03-26' })).status, 200);
     assert.equal(a.seen.length, 3);
@@ -135,18 +223,45 @@ scene('batches belong to 2025-03-26', 1, {}, async (g, a) => {
     assert.equal(a.seen.length, 3);
 });
 
-scene('an origin must be loopback or allowed', 1, { origin: ['https://app.example', 'https://two.example:8443'] }, async (g, a) => {
-    const good = ['http://localhost', 'http://localhost:3000', 'http://127.0.0.1:1', 'http://[::1]:6274', 'HTTP://LOCALHOST', 'https://app.example', 'https://two.example:8443'];
-    for (const origin of good) assert.equal((await g.initialize({ origin })).status, 200, origin);
-    const bad = ['http://evil.example', 'null', 'http://localhost.evil.example', 'http://localhost:80.evil.example', 'http://localhost@evil.example', 'https://localhost',
-        'http://127.0.0.1.evil.example', 'https://app.example.evil.example', 'https://app.example:444', 'file://', '', 'http://', 'http://localhost:', 'http://localhost:80x'];
-    for (const origin of bad) {
-        const reply = await g.initialize({ origin });
-        assert.equal(reply.status, 403, origin);
-        assert.equal(reply.json.error.code, -32000);
-    }
-    assert.equal(a.count, good.length);
-});
+scene(
+    'an origin must be loopback or allowed',
+    1,
+    { origin: ['https://app.example', 'https://two.example:8443'] },
+    async (g, a) => {
+        const good = [
+            'http://localhost',
+            'http://localhost:3000',
+            'http://127.0.0.1:1',
+            'http://[::1]:6274',
+            'HTTP://LOCALHOST',
+            'https://app.example',
+            'https://two.example:8443',
+        ];
+        for (const origin of good) assert.equal((await g.initialize({ origin })).status, 200, origin);
+        const bad = [
+            'http://evil.example',
+            'null',
+            'http://localhost.evil.example',
+            'http://localhost:80.evil.example',
+            'http://localhost@evil.example',
+            'https://localhost',
+            'http://127.0.0.1.evil.example',
+            'https://app.example.evil.example',
+            'https://app.example:444',
+            'file://',
+            '',
+            'http://',
+            'http://localhost:',
+            'http://localhost:80x',
+        ];
+        for (const origin of bad) {
+            const reply = await g.initialize({ origin });
+            assert.equal(reply.status, 403, origin);
+            assert.equal(reply.json.error.code, -32000);
+        }
+        assert.equal(a.count, good.length);
+    },
+);
 
 scene('other methods and other paths', 1, {}, async (g, a) => {
     for (const method of ['PUT', 'PATCH', 'OPTIONS', 'TRACE']) {
@@ -167,7 +282,10 @@ scene('requests sent ahead of their turn are answered in order', 1, {}, async (g
     a.hook = async () => (await sleep(30), false);
     const one = (id) => post(`{"jsonrpc":"2.0","id":${id},"method":"m"}`, `Mcp-Session-Id: ${sid}\r\n`);
     const { text } = await g.raw(one(1) + one(2) + one(3), { silent: 800 });
-    assert.deepEqual([...text.matchAll(/"id":(\d)/g)].map((m) => m[1]), ['1', '2', '3']);
+    assert.deepEqual(
+        [...text.matchAll(/"id":(\d)/g)].map((m) => m[1]),
+        ['1', '2', '3'],
+    );
 });
 
 scene('bytes that come while an answer is on its way do no harm', 1, {}, async (g, a) => {
@@ -186,7 +304,9 @@ scene('bytes that come while an answer is on its way do no harm', 1, {}, async (
 
 scene('a half-closed client does no harm', 1, {}, async (g, a) => {
     a.hook = async () => (await sleep(100), false);
-    const replies = await Promise.all(Array.from({ length: 20 }, () => g.raw(post(JSON.stringify(initialize)), { end: true, silent: 1000 })));
+    const replies = await Promise.all(
+        Array.from({ length: 20 }, () => g.raw(post(JSON.stringify(initialize)), { end: true, silent: 1000 })),
+    );
     for (const { closed } of replies) assert.ok(closed);
     await until(async () => (await g.metric('requests_in_flight')) === 1, 'all to end');
     await until(() => a.sessions.size === 0, 'the backend to be told that nobody will use them');
@@ -207,8 +327,15 @@ scene('HTTP/1.0 and clients that close are served', 1, {}, async (g) => {
 
 scene('a backend that speaks nonsense is a 502', 1, {}, async (g, a) => {
     const sid = await g.session();
-    const nonsense = ['hello\r\n\r\n', 'HTTP/1.1 2x0 OK\r\n\r\n', 'HTTP/1.1 200 OK\r\nno colon\r\n\r\n', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70000)}\r\n\r\n`,
-        'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n', '\0'.repeat(100), ''];
+    const nonsense = [
+        'hello\r\n\r\n',
+        'HTTP/1.1 2x0 OK\r\n\r\n',
+        'HTTP/1.1 200 OK\r\nno colon\r\n\r\n',
+        `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70000)}\r\n\r\n`,
+        'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n',
+        '\0'.repeat(100),
+        '',
+    ];
     for (const bytes of nonsense) {
         a.hook = (_, res) => (res.socket.end(bytes), true);
         const reply = await g.call(sid);
@@ -217,9 +344,15 @@ scene('a backend that speaks nonsense is a 502', 1, {}, async (g, a) => {
     }
     a.hook = (_, res) => (res.socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'), true);
     assert.equal((await g.call(sid)).complete, false);
-    a.hook = (_, res) => (res.socket.end('HTTP/1.1 200 OK\r\nX-Bad: a\x01b\r\nX-Good: 1\r\nX Y: 2\r\nContent-Length: 2\r\n\r\nok'), true);
+    a.hook = (_, res) => (
+        res.socket.end('HTTP/1.1 200 OK\r\nX-Bad: a\x01b\r\nX-Good: 1\r\nX Y: 2\r\nContent-Length: 2\r\n\r\nok'),
+        true
+    );
     const reply = await g.call(sid);
-    assert.deepEqual([reply.text, reply.headers['x-good'], reply.headers['x-bad'], reply.headers['x y']], ['ok', '1', undefined, undefined]);
+    assert.deepEqual(
+        [reply.text, reply.headers['x-good'], reply.headers['x-bad'], reply.headers['x y']],
+        ['ok', '1', undefined, undefined],
+    );
     a.hook = (_, res) => (res.socket.write('HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n'), res.end('late'), true);
     assert.ok([200, 502].includes((await g.call(sid)).status));
 });

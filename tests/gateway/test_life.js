@@ -82,10 +82,23 @@ scene('a stop with every kind of thing under way', 3, { 'grace-ms': 0 }, async (
 test('wrong options: usage, and status 2', async () => {
     const good = ['--listen', '127.0.0.1:0', '--backend', 'http://127.0.0.1:1/mcp'];
     const bad = [
-        [], good.slice(0, 2), good.slice(2), [...good, 'extra'], [...good, '--unknown'], ['--listen', '127.0.0.1', ...good.slice(2)],
-        ['--listen', '127.0.0.1:65536', ...good.slice(2)], [...good, '--ttl', '0'], [...good, '--ttl', '-1'], [...good, '--ttl', '1x'],
-        [...good, '--sessions', '65535'], [...good, '--sessions', '0'], [...good, '--full', 'maybe'], [...good, '--modern', 'no'],
-        [...good, '--max-body', '1'], [...good, '--timeout-ms', '99999999999'], [...good, '--ttl'],
+        [],
+        good.slice(0, 2),
+        good.slice(2),
+        [...good, 'extra'],
+        [...good, '--unknown'],
+        ['--listen', '127.0.0.1', ...good.slice(2)],
+        ['--listen', '127.0.0.1:65536', ...good.slice(2)],
+        [...good, '--ttl', '0'],
+        [...good, '--ttl', '-1'],
+        [...good, '--ttl', '1x'],
+        [...good, '--sessions', '65535'],
+        [...good, '--sessions', '0'],
+        [...good, '--full', 'maybe'],
+        [...good, '--modern', 'no'],
+        [...good, '--max-body', '1'],
+        [...good, '--timeout-ms', '99999999999'],
+        [...good, '--ttl'],
         [...good, ...Array.from({ length: 32 }, (_, i) => ['--backend', `http://127.0.0.1:${i + 1}/`]).flat()],
     ];
     for (const args of bad) {
@@ -96,10 +109,23 @@ test('wrong options: usage, and status 2', async () => {
 });
 
 test('a backend that is no http URL, an address that is taken: status 1', async () => {
-    const urls = ['', 'x', 'https://127.0.0.1/', 'http://', 'http:///mcp', 'http://127.0.0.1:0/', 'http://127.0.0.1:99999/', 'http://u:p@127.0.0.1/',
-        'http://127.0.0.1/#f', `http://127.0.0.1/${'x'.repeat(300)}`];
+    const urls = [
+        '',
+        'x',
+        'https://127.0.0.1/',
+        'http://',
+        'http:///mcp',
+        'http://127.0.0.1:0/',
+        'http://127.0.0.1:99999/',
+        'http://u:p@127.0.0.1/',
+        'http://127.0.0.1/#f',
+        `http://127.0.0.1/${'x'.repeat(300)}`,
+    ];
     for (const url of urls) {
-        const { status, stderr } = spawnSync(Gateway.binary, ['--listen', '127.0.0.1:0', '--backend', url], { encoding: 'utf8', timeout: 5000 });
+        const { status, stderr } = spawnSync(Gateway.binary, ['--listen', '127.0.0.1:0', '--backend', url], {
+            encoding: 'utf8',
+            timeout: 5000,
+        });
         assert.equal(status, 1, `${url}: ${stderr}`);
         assert.doesNotMatch(stderr, /Sanitizer/);
     }

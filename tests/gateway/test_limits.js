@@ -30,10 +30,15 @@ scene('a client that takes its time over a request is shut out', 1, { 'timeout-m
     const sid = await g.session();
     const head = `POST /mcp HTTP/1.1\r\nX: ${'x'.repeat(100)}`;
     const body = `POST /mcp HTTP/1.1\r\nContent-Length: 500\r\n\r\n${' '.repeat(100)}`;
-    const times = await Promise.all([drip(head), drip(head), drip(body), sleep(500).then(async () => {
-        assert.equal((await g.call(sid)).status, 200); // the others are served meanwhile
-        return 0;
-    })]);
+    const times = await Promise.all([
+        drip(head),
+        drip(head),
+        drip(body),
+        sleep(500).then(async () => {
+            assert.equal((await g.call(sid)).status, 200); // the others are served meanwhile
+            return 0;
+        }),
+    ]);
     for (const t of times) assert.ok(t < 3500, `${t} ms`);
     assert.ok((await g.metric('connections_slow_total')) >= 3);
 });

@@ -110,7 +110,10 @@ scene('2026-07-28 can be refused', 1, { modern: 'refuse' }, async (g, a) => {
     assert.equal(reply.status, 400);
     assert.equal(reply.json.error.code, -32022);
     assert.equal(reply.json.id, 5);
-    assert.deepEqual(reply.json.error.data, { requested: '2026-07-28', supported: ['2025-11-25', '2025-06-18', '2025-03-26'] });
+    assert.deepEqual(reply.json.error.data, {
+        requested: '2026-07-28',
+        supported: ['2025-11-25', '2025-06-18', '2025-03-26'],
+    });
     assert.equal(a.seen.length, 0);
     assert.equal((await g.call(await g.session())).status, 200);
 });
@@ -122,7 +125,9 @@ scene('a revision nobody knows is refused', 1, {}, async (g, a) => {
     assert.equal(future.json.error.data.requested, '2031-"01');
     assert.ok(future.json.error.data.supported.includes('2026-07-28'));
     const sid = await g.session();
-    for (const version of ['2031-01-01', 'x', '2025-11-25 ', '2025-11-2', '1.0.0'].filter((v) => v.trim() !== '2025-11-25')) {
+    for (const version of ['2031-01-01', 'x', '2025-11-25 ', '2025-11-2', '1.0.0'].filter(
+        (v) => v.trim() !== '2025-11-25',
+    )) {
         const reply = await g.call(sid, 'm', 1, { 'mcp-protocol-version': version });
         assert.equal(reply.status, 400, version);
         assert.equal(reply.json.error.code, -32000);

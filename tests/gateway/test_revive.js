@@ -24,9 +24,19 @@ scene('a backend that died: initialise elsewhere, go on under the same id', 2, {
 scene('the client headers go along when a session is initialised again', 2, {}, async (g, a, b) => {
     const sid = await g.session();
     a.kill();
-    await g.call(sid, 'm', 1, { authorization: 'Bearer t', 'last-event-id': '5', 'mcp-protocol-version': '2025-11-25' });
-    assert.deepEqual(b.seen.map((r) => r.headers.authorization), ['Bearer t', 'Bearer t', 'Bearer t']);
-    assert.deepEqual(b.seen.map((r) => r.headers['last-event-id']), [undefined, undefined, '5']);
+    await g.call(sid, 'm', 1, {
+        authorization: 'Bearer t',
+        'last-event-id': '5',
+        'mcp-protocol-version': '2025-11-25',
+    });
+    assert.deepEqual(
+        b.seen.map((r) => r.headers.authorization),
+        ['Bearer t', 'Bearer t', 'Bearer t'],
+    );
+    assert.deepEqual(
+        b.seen.map((r) => r.headers['last-event-id']),
+        [undefined, undefined, '5'],
+    );
     assert.equal(b.seen[0].headers['mcp-protocol-version'], undefined);
 });
 
@@ -45,14 +55,23 @@ scene('a backend that answers 404 for its session gets it initialised again', 1,
     const sid = await g.session();
     a.sessions.clear();
     assert.equal((await g.call(sid)).json.result.sid, 'A-session-2');
-    assert.deepEqual(a.methods(), ['initialize', 'tools/list', 'initialize', 'notifications/initialized', 'tools/list']);
+    assert.deepEqual(a.methods(), [
+        'initialize',
+        'tools/list',
+        'initialize',
+        'notifications/initialized',
+        'tools/list',
+    ]);
 });
 
 scene('so does one that says it with a 400', 1, {}, async (g, a) => {
     const sid = await g.session();
     a.hook = ({ message, headers }, res) => {
         if (message.method === 'initialize' || a.sessions.has(headers['mcp-session-id'])) return false;
-        a.json(res, 400, { jsonrpc: '2.0', error: { code: -32000, message: 'Bad Request: No valid session ID provided' } });
+        a.json(res, 400, {
+            jsonrpc: '2.0',
+            error: { code: -32000, message: 'Bad Request: No valid session ID provided' },
+        });
         return true;
     };
     a.sessions.clear();
@@ -61,7 +80,12 @@ scene('so does one that says it with a 400', 1, {}, async (g, a) => {
 
 scene('any other 400 is passed on as it is', 1, {}, async (g, a) => {
     const sid = await g.session();
-    for (const text of ['{"jsonrpc":"2.0","error":{"code":-32602,"message":"bad params"},"id":7}', 'not json', '', 'x'.repeat(100000)]) {
+    for (const text of [
+        '{"jsonrpc":"2.0","error":{"code":-32602,"message":"bad params"},"id":7}',
+        'not json',
+        '',
+        'x'.repeat(100000),
+    ]) {
         a.hook = (_, res) => (res.writeHead(400, { 'x-mine': '1' }).end(text), true);
         const reply = await g.call(sid);
         assert.equal(reply.status, 400);
@@ -136,7 +160,9 @@ scene('many requests of a lost session initialise it once', 2, {}, async (g, a, 
         return false;
     };
     const replies = await Promise.all(Array.from({ length: 20 }, (_, i) => g.call(sid, 'm', i)));
-    replies.forEach((r, i) => assert.deepEqual(r.json, { jsonrpc: '2.0', id: i, result: { backend: 'B', sid: 'B-session-1' } }));
+    replies.forEach((r, i) =>
+        assert.deepEqual(r.json, { jsonrpc: '2.0', id: i, result: { backend: 'B', sid: 'B-session-1' } }),
+    );
     assert.equal(b.count, 1);
     assert.equal(b.seen.length, 22);
     assert.equal(await g.metric('reinitialisations_total'), 1);
@@ -151,8 +177,14 @@ scene('those who wait share the failure too', 2, {}, async (g, a, b) => {
         return true;
     };
     const replies = await Promise.all(Array.from({ length: 5 }, (_, i) => g.call(sid, 'm', i)));
-    assert.deepEqual(replies.map((r) => r.status), [404, 404, 404, 404, 404]);
-    assert.deepEqual(replies.map((r) => r.json.id), [0, 1, 2, 3, 4]);
+    assert.deepEqual(
+        replies.map((r) => r.status),
+        [404, 404, 404, 404, 404],
+    );
+    assert.deepEqual(
+        replies.map((r) => r.json.id),
+        [0, 1, 2, 3, 4],
+    );
     assert.equal(b.seen.length, 1);
 });
 

@@ -33,13 +33,19 @@ scene('a session id that comes with initialize is dropped', 1, {}, async (g, a) 
 scene('a new session goes to the backend with the fewest', 3, {}, async (g, ...backends) => {
     const ids = [];
     for (let i = 0; i < 9; i++) ids.push(await g.session());
-    assert.deepEqual(backends.map((b) => b.count), [3, 3, 3]);
+    assert.deepEqual(
+        backends.map((b) => b.count),
+        [3, 3, 3],
+    );
     for (const sid of ids) {
         const { json } = await g.call(sid);
         if (json.result.backend === 'B') await g.request('DELETE', { headers: { 'mcp-session-id': sid } });
     }
     for (let i = 0; i < 3; i++) await g.session();
-    assert.deepEqual(backends.map((b) => b.count), [3, 6, 3]);
+    assert.deepEqual(
+        backends.map((b) => b.count),
+        [3, 6, 3],
+    );
     assert.equal(await g.metric('backend_sessions', `backend="${backends[1].url}"`), 3);
     assert.equal(await g.metric('sessions'), 9);
 });
@@ -90,14 +96,43 @@ scene('an unknown session is 404, with the id of the request as it was written',
 });
 
 scene('a session id with any byte, of any length, is unknown and no more', 1, {}, async (g, a) => {
-    const ids = ['', ' ', 'a b', 'a:b', '{tag}', '{', '}', '"', "'", '\\', 'a,b', 'a;b=c', '../..', '%00', '%0d%0a', '*', '$x',
-        'x'.repeat(64), 'x'.repeat(65), 'x'.repeat(255), 'x'.repeat(4096), '\u00e9', '\t', 'a\tb', '\x7f'];
+    const ids = [
+        '',
+        ' ',
+        'a b',
+        'a:b',
+        '{tag}',
+        '{',
+        '}',
+        '"',
+        "'",
+        '\\',
+        'a,b',
+        'a;b=c',
+        '../..',
+        '%00',
+        '%0d%0a',
+        '*',
+        '$x',
+        'x'.repeat(64),
+        'x'.repeat(65),
+        'x'.repeat(255),
+        'x'.repeat(4096),
+        '\u00e9',
+        '\t',
+        'a\tb',
+        '\x7f',
+    ];
     await g.session();
     for (const id of ids) {
-        const reply = await g.raw(Buffer.from(`GET /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: ${id}\r\nConnection: close\r\n\r\n`, 'latin1'));
+        const reply = await g.raw(
+            Buffer.from(`GET /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: ${id}\r\nConnection: close\r\n\r\n`, 'latin1'),
+        );
         assert.equal(reply.status, 404, JSON.stringify(id));
     }
-    const injected = await g.raw('GET /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: a\r\nX-Injected: b\rc\r\nConnection: close\r\n\r\n');
+    const injected = await g.raw(
+        'GET /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: a\r\nX-Injected: b\rc\r\nConnection: close\r\n\r\n',
+    );
     assert.ok([400, 404].includes(injected.status));
     assert.equal(a.seen.length, 1);
 });
@@ -111,7 +146,13 @@ scene('no session id is 400', 1, {}, async (g, a) => {
 });
 
 scene('DELETE ends a session when the backend says 2xx or 404, and not when it says 405', 1, {}, async (g, a) => {
-    for (const [status, later] of [[200, 404], [204, 404], [404, 404], [405, 200], [500, 200]]) {
+    for (const [status, later] of [
+        [200, 404],
+        [204, 404],
+        [404, 404],
+        [405, 200],
+        [500, 200],
+    ]) {
         const sid = await g.session();
         a.hook = ({ method }, res) => method === 'DELETE' && (res.writeHead(status).end(), true);
         assert.equal((await g.request('DELETE', { headers: { 'mcp-session-id': sid } })).status, status);
@@ -123,7 +164,8 @@ scene('DELETE ends a session when the backend says 2xx or 404, and not when it s
 
 scene('a backend without session ids is served too', 1, {}, async (g, a) => {
     a.hook = ({ method, message }, res) => {
-        if (method === 'POST') a.json(res, message.method === 'lost' ? 404 : 200, { jsonrpc: '2.0', id: message.id, result: {} });
+        if (method === 'POST')
+            a.json(res, message.method === 'lost' ? 404 : 200, { jsonrpc: '2.0', id: message.id, result: {} });
         return true;
     };
     const sid = await g.session();
@@ -178,15 +220,23 @@ scene('a full table refuses a new session, and the backend does not keep it', 1,
     assert.equal(await g.metric('sessions_refused_total'), 1);
 });
 
-scene('a full table drops the least recently used session, if told to', 1, { sessions: 2, full: 'evict' }, async (g) => {
-    const first = await g.session();
-    const second = await g.session();
-    assert.equal((await g.call(first)).status, 200);
-    const third = await g.session();
-    assert.deepEqual([(await g.call(first)).status, (await g.call(second)).status, (await g.call(third)).status], [200, 404, 200]);
-    assert.equal(await g.metric('session_evictions_total'), 1);
-    assert.equal(await g.metric('sessions'), 2);
-});
+scene(
+    'a full table drops the least recently used session, if told to',
+    1,
+    { sessions: 2, full: 'evict' },
+    async (g) => {
+        const first = await g.session();
+        const second = await g.session();
+        assert.equal((await g.call(first)).status, 200);
+        const third = await g.session();
+        assert.deepEqual(
+            [(await g.call(first)).status, (await g.call(second)).status, (await g.call(third)).status],
+            [200, 404, 200],
+        );
+        assert.equal(await g.metric('session_evictions_total'), 1);
+        assert.equal(await g.metric('sessions'), 2);
+    },
+);
 
 const who = { 'principal-header': 'X-User' };
 

@@ -10,7 +10,10 @@ scene('an event is seen before the next one is sent', 1, {}, async (g, a) => {
     const get = await g.stream({ 'mcp-session-id': sid, accept: 'text/event-stream' });
     a.hook = (_, res) => (a.stream(res), true);
     const post = await g.stream({ 'mcp-session-id': sid }, { method: 'POST', body: JSON.stringify(message) });
-    for (const [stream, backend] of [[get, a.streams[0]], [post, a.streams[1]]]) {
+    for (const [stream, backend] of [
+        [get, a.streams[0]],
+        [post, a.streams[1]],
+    ]) {
         for (let i = 1; i <= 5; i++) {
             const event = `id: ${i}\ndata: {"n":${i}}\n\n`;
             const sent = Date.now();
@@ -46,7 +49,13 @@ scene('headers pass, hop-by-hop ones do not', 1, {}, async (g, a) => {
         res.end('data: 1\n\n');
         return true;
     };
-    const reply = await g.call(sid, 'm', 1, { connection: 'X-Secret', 'x-secret': '1', te: 'trailers', 'x-own': '1', expect: '100-continue' });
+    const reply = await g.call(sid, 'm', 1, {
+        connection: 'X-Secret',
+        'x-secret': '1',
+        te: 'trailers',
+        'x-own': '1',
+        expect: '100-continue',
+    });
     assert.equal(reply.headers['content-type'], 'text/event-stream');
     assert.equal(reply.headers['cache-control'], 'no-cache');
     assert.equal(reply.headers['x-accel-buffering'], 'no');
