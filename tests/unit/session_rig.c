@@ -13,7 +13,8 @@ static void release(void *user) {
 
 static void log_hook(void *user, int level, int item, mcpsess_str key, uint64_t number) {
     if (user != &rig || rig.lock_depth != 0) rig.lock_misuse = true;
-    if (level < MCPSESS_LOG_ERROR || level > MCPSESS_LOG_INFO || (key.ptr == NULL && key.len != 0)) rig.lock_misuse = true;
+    if (level < MCPSESS_LOG_ERROR || level > MCPSESS_LOG_INFO || (key.ptr == NULL && key.len != 0))
+        rig.lock_misuse = true;
     if (item > 0 && item < 16) rig.logged[item]++;
     rig.logged_number = number;
 }

@@ -26,7 +26,7 @@ struct session_rig {
     /* the hooks */
     int lock_depth;
     unsigned locks;
-    bool lock_misuse; /* not taken and released in turn, or held during a callback */
+    bool lock_misuse;    /* not taken and released in turn, or held during a callback */
     unsigned logged[16]; /* by item */
     uint64_t logged_number;
 };

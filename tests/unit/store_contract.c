@@ -60,7 +60,8 @@ static int put(uint8_t mode, const char *key, const mcpsess_principal *owner, mc
     return submit();
 }
 
-static int cas(const char *key, const mcpsess_principal *owner, mcpsess_str expect, mcpsess_str value, unsigned ttl_units) {
+static int cas(const char *key, const mcpsess_principal *owner, mcpsess_str expect, mcpsess_str value,
+               unsigned ttl_units) {
     request(MCPSESS_PUT, key, owner);
     q.mode = MCPSESS_PUT_CAS;
     q.value = value;
@@ -147,12 +148,12 @@ TEST(store_get_appends_what_was_put) {
 }
 
 TEST(store_values_and_keys_are_raw_bytes) {
-    static const mcpsess_str keys[] = { LIT("a"), LIT("A"), LIT("a\0"), LIT("{a}"), LIT("a b\r\n"), LIT("*"), LIT("a:b"),
-                                        LIT("\xff\xfe") };
+    static const mcpsess_str keys[] = {LIT("a"),       LIT("A"), LIT("a\0"), LIT("{a}"),
+                                       LIT("a b\r\n"), LIT("*"), LIT("a:b"), LIT("\xff\xfe")};
     unsigned i;
     start();
     for (i = 0; i < COUNT_OF(keys); i++) {
-        unsigned char value[3] = { 0, 0xFF, (unsigned char)i };
+        unsigned char value[3] = {0, 0xFF, (unsigned char)i};
         request(MCPSESS_PUT, "", NULL);
         q.key = keys[i];
         q.value = mcpsess_str_of(value, 3);
@@ -160,7 +161,7 @@ TEST(store_values_and_keys_are_raw_bytes) {
         CHECK_EQ(submit(), MCPSESS_OK);
     }
     for (i = 0; i < COUNT_OF(keys); i++) {
-        unsigned char value[3] = { 0, 0xFF, (unsigned char)i };
+        unsigned char value[3] = {0, 0xFF, (unsigned char)i};
         request(MCPSESS_GET, "", NULL);
         mcpsess_buf_init(&out, out_mem, sizeof out_mem);
         q.key = keys[i];

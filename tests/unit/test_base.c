@@ -30,7 +30,7 @@ TEST(codes_and_items_have_texts) {
 
 TEST(an_unknown_code_is_a_question_mark) {
 #ifndef MCPSESS_NO_TEXT
-    static const int unknown[] = { 8, -18, 1000, -1000, INT_MAX, INT_MIN };
+    static const int unknown[] = {8, -18, 1000, -1000, INT_MAX, INT_MIN};
     size_t i;
     for (i = 0; i < COUNT_OF(unknown); i++) {
         CHECK_STR(mcpsess_str_z(mcpsess_code_name(unknown[i])), "?");
@@ -239,10 +239,34 @@ TEST(decimal_of_random_numbers) {
 }
 
 TEST(decimal_is_read_strictly) {
-    static const char *const refused[] = { "", " ", "+1", "-1", "-0", "+", "-", " 1", "1 ", "00", "01", "0x1", "1e3", "1.0",
-                                           "1,0", "1_0", "a", "1a", "1:", "1/", "\t1", "1\n",
-                                           "18446744073709551616", "18446744073709551620", "20000000000000000000",
-                                           "99999999999999999999", "100000000000000000000", "018446744073709551615" };
+    static const char *const refused[] = {"",
+                                          " ",
+                                          "+1",
+                                          "-1",
+                                          "-0",
+                                          "+",
+                                          "-",
+                                          " 1",
+                                          "1 ",
+                                          "00",
+                                          "01",
+                                          "0x1",
+                                          "1e3",
+                                          "1.0",
+                                          "1,0",
+                                          "1_0",
+                                          "a",
+                                          "1a",
+                                          "1:",
+                                          "1/",
+                                          "\t1",
+                                          "1\n",
+                                          "18446744073709551616",
+                                          "18446744073709551620",
+                                          "20000000000000000000",
+                                          "99999999999999999999",
+                                          "100000000000000000000",
+                                          "018446744073709551615"};
     uint64_t v;
     size_t i;
     for (i = 0; i < COUNT_OF(refused); i++) {
@@ -263,18 +287,18 @@ TEST(decimal_is_read_up_to_the_bound) {
         uint64_t max;
         int rc;
     } t[] = {
-        { "0", 0, MCPSESS_OK },
-        { "1", 0, MCPSESS_E_FORMAT },
-        { "9", 9, MCPSESS_OK },
-        { "10", 9, MCPSESS_E_FORMAT },
-        { "65535", 65535, MCPSESS_OK },
-        { "65536", 65535, MCPSESS_E_FORMAT },
-        { "9223372036854775807", INT64_MAX, MCPSESS_OK },
-        { "9223372036854775808", INT64_MAX, MCPSESS_E_FORMAT },
-        { "18446744073709551615", INT64_MAX, MCPSESS_E_FORMAT },
-        { "18446744073709551616", INT64_MAX, MCPSESS_E_FORMAT },
-        { "9223372036854775807", INT64_MAX - 1, MCPSESS_E_FORMAT },
-        { "9223372036854775806", INT64_MAX - 1, MCPSESS_OK },
+        {"0", 0, MCPSESS_OK},
+        {"1", 0, MCPSESS_E_FORMAT},
+        {"9", 9, MCPSESS_OK},
+        {"10", 9, MCPSESS_E_FORMAT},
+        {"65535", 65535, MCPSESS_OK},
+        {"65536", 65535, MCPSESS_E_FORMAT},
+        {"9223372036854775807", INT64_MAX, MCPSESS_OK},
+        {"9223372036854775808", INT64_MAX, MCPSESS_E_FORMAT},
+        {"18446744073709551615", INT64_MAX, MCPSESS_E_FORMAT},
+        {"18446744073709551616", INT64_MAX, MCPSESS_E_FORMAT},
+        {"9223372036854775807", INT64_MAX - 1, MCPSESS_E_FORMAT},
+        {"9223372036854775806", INT64_MAX - 1, MCPSESS_OK},
     };
     uint64_t v;
     size_t i;
@@ -289,7 +313,7 @@ TEST(decimal_refuses_every_byte_that_is_no_digit) {
     unsigned b;
     for (b = 0; b < 256; b++) {
         bool digit = b >= '0' && b <= '9';
-        char text[3] = { '1', (char)b, '2' };
+        char text[3] = {'1', (char)b, '2'};
         uint64_t v = 0;
         CHECK_EQ(mcpsess_u64_decode(mcpsess_str_of(text, 3), INT64_MAX, &v), digit ? MCPSESS_OK : MCPSESS_E_FORMAT);
         CHECK_EQ(mcpsess_u64_decode(str_byte(b), INT64_MAX, &v), digit ? MCPSESS_OK : MCPSESS_E_FORMAT);
@@ -301,9 +325,15 @@ TEST(decimal_refuses_every_byte_that_is_no_digit) {
 TEST(b64_vectors_of_rfc_4648) {
     static const struct {
         const char *bytes, *text;
-    } t[] = { { "", "" },          { "f", "Zg==" },        { "fo", "Zm8=" },        { "foo", "Zm9v" },
-              { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "~~~", "fn5+" },
-              { "???", "Pz8/" } };
+    } t[] = {{"", ""},
+             {"f", "Zg=="},
+             {"fo", "Zm8="},
+             {"foo", "Zm9v"},
+             {"foob", "Zm9vYg=="},
+             {"fooba", "Zm9vYmE="},
+             {"foobar", "Zm9vYmFy"},
+             {"~~~", "fn5+"},
+             {"???", "Pz8/"}};
     size_t i;
     for (i = 0; i < COUNT_OF(t); i++) {
         mcpsess_buf b = empty_buf(16);
@@ -345,12 +375,12 @@ TEST(b64_of_every_length_comes_back) {
 
 TEST(b64_refuses_what_is_not_canonical) {
     static const char *const refused[] = {
-        "Z",        "Zg",       "Zg=",      "Zm8",   "Zm9",      "=",        "==",      "===",      "====",
-        "Z===",     "=Zg=",     "Zg==Zg==", "Zm8=Zm8=", "Zg=v",  "Z=g=",     "Zm9v=",   "Zm9v====", "Zg===", /* padding */
-        "Zh==",     "Zv==",     "Zm9=",     "Zm+=",     "Zm9vZh==",                     /* unused bits */
-        " Zg==",    "Zg== ",    "Zg\n==",   "Z g=",  "Zm9v\r\n", "Zm9v\n",   "\tZm9",           /* white space */
-        "fn5-",     "Pz8_",     "____",     "----",                                           /* the URL alphabet */
-        "Zm9!",     "Zm9.",     "Zm9,",     "Zm9\x80",
+        "Z",     "Zg",    "Zg=",      "Zm8",      "Zm9",      "=",      "==",    "===",      "====",
+        "Z===",  "=Zg=",  "Zg==Zg==", "Zm8=Zm8=", "Zg=v",     "Z=g=",   "Zm9v=", "Zm9v====", "Zg===", /* padding */
+        "Zh==",  "Zv==",  "Zm9=",     "Zm+=",     "Zm9vZh==",                                         /* unused bits */
+        " Zg==", "Zg== ", "Zg\n==",   "Z g=",     "Zm9v\r\n", "Zm9v\n", "\tZm9",                      /* white space */
+        "fn5-",  "Pz8_",  "____",     "----", /* the URL alphabet */
+        "Zm9!",  "Zm9.",  "Zm9,",     "Zm9\x80",
     };
     size_t i;
     for (i = 0; i < COUNT_OF(refused); i++) {
@@ -373,7 +403,7 @@ static bool b64_strict(mcpsess_str text) {
 }
 
 TEST(b64_of_every_mutation_and_truncation_is_strict) {
-    static const char *const samples[] = { "Zm9vYmFy", "Zm9vYmE=", "Zm9vYg==" };
+    static const char *const samples[] = {"Zm9vYmFy", "Zm9vYmE=", "Zm9vYg=="};
     size_t s, at, n;
     unsigned b;
     for (s = 0; s < COUNT_OF(samples); s++) {
@@ -398,7 +428,7 @@ TEST(b64_two_characters_have_one_meaning) {
     unsigned hi, lo, accepted = 0;
     for (hi = 0; hi < 64; hi++) {
         for (lo = 0; lo < 64; lo++) {
-            char text[4] = { alphabet[hi], alphabet[lo], '=', '=' };
+            char text[4] = {alphabet[hi], alphabet[lo], '=', '='};
             mcpsess_buf b = empty_buf(3);
             if (mcpsess_b64_decode(mcpsess_str_of(text, 4), &b) != MCPSESS_OK) continue;
             accepted++;
@@ -438,27 +468,27 @@ TEST(b64_null) {
 
 /* ---- hash ---- */
 
-/* Key 00 01 .. 0f, message 00 01 .. of every length up to 63; computed by an implementation in another language that was
-   itself checked against the published vectors of the 2-4 variants. */
+/* Key 00 01 .. 0f, message 00 01 .. of every length up to 63; computed by an implementation in another language that
+   was itself checked against the published vectors of the 2-4 variants. */
 static const uint32_t hash_vectors[64] = {
 #if MCPSESS_HASH_BITS == 64
-    0x050fc4dcu, 0x7d57ca93u, 0x4dc7d44du, 0xe7ddf7fbu, 0x88d38328u, 0x49533b67u, 0xc59f22a7u, 0x9bb11140u,
-    0x8d299a8eu, 0x6c063de4u, 0x92ff097fu, 0xf94dc352u, 0x57b4d9a2u, 0x1229ffa7u, 0xc0f95d34u, 0x2a519956u,
-    0x7d908b66u, 0x63dbd80cu, 0xb473e63eu, 0x8d297d1cu, 0xa6cce040u, 0x2b45f844u, 0xa320872eu, 0xdae6c123u,
-    0x67349c8cu, 0x705b0979u, 0xca9913a5u, 0x4ade3b35u, 0xef6cd00du, 0x4ab1e1f4u, 0x43c5e663u, 0x8c21d1bcu,
-    0x16a7b60du, 0x7a8ff9bfu, 0x1f2a753eu, 0xbf186b91u, 0xada26206u, 0xa3c33057u, 0xae3a36a1u, 0x7b108392u,
-    0x99e41531u, 0x3f1ad944u, 0xc8138825u, 0xc28949a6u, 0xfaf8876bu, 0x9f042196u, 0x68b1d623u, 0x8b5114fdu,
-    0xdf074c46u, 0x12cc86b3u, 0x0a52098fu, 0x9d292f9au, 0xa2f41f12u, 0x43a71ed0u, 0x73f0bce6u, 0x70a7e980u,
-    0x243c6d75u, 0xfdb71513u, 0xa67d8a08u, 0xb7e8f148u, 0xf7a644eeu, 0x0f1837f2u, 0x4b6694e0u, 0xb7bbb3a8u
+    0x050fc4dcu, 0x7d57ca93u, 0x4dc7d44du, 0xe7ddf7fbu, 0x88d38328u, 0x49533b67u, 0xc59f22a7u, 0x9bb11140u, 0x8d299a8eu,
+    0x6c063de4u, 0x92ff097fu, 0xf94dc352u, 0x57b4d9a2u, 0x1229ffa7u, 0xc0f95d34u, 0x2a519956u, 0x7d908b66u, 0x63dbd80cu,
+    0xb473e63eu, 0x8d297d1cu, 0xa6cce040u, 0x2b45f844u, 0xa320872eu, 0xdae6c123u, 0x67349c8cu, 0x705b0979u, 0xca9913a5u,
+    0x4ade3b35u, 0xef6cd00du, 0x4ab1e1f4u, 0x43c5e663u, 0x8c21d1bcu, 0x16a7b60du, 0x7a8ff9bfu, 0x1f2a753eu, 0xbf186b91u,
+    0xada26206u, 0xa3c33057u, 0xae3a36a1u, 0x7b108392u, 0x99e41531u, 0x3f1ad944u, 0xc8138825u, 0xc28949a6u, 0xfaf8876bu,
+    0x9f042196u, 0x68b1d623u, 0x8b5114fdu, 0xdf074c46u, 0x12cc86b3u, 0x0a52098fu, 0x9d292f9au, 0xa2f41f12u, 0x43a71ed0u,
+    0x73f0bce6u, 0x70a7e980u, 0x243c6d75u, 0xfdb71513u, 0xa67d8a08u, 0xb7e8f148u, 0xf7a644eeu, 0x0f1837f2u, 0x4b6694e0u,
+    0xb7bbb3a8u
 #else
-    0x5814c896u, 0xe7e864cau, 0xbc4b0e30u, 0x01539939u, 0x7e059ea6u, 0x88e3d89bu, 0xa0080b65u, 0x9d38d9d6u,
-    0x577999b1u, 0xc839caedu, 0xe4fa32cfu, 0x959246eeu, 0x6b28096cu, 0x66dd9cd6u, 0x16658a7cu, 0xd0257b04u,
-    0x8b31d501u, 0x2b1cd04bu, 0x06712339u, 0x522aca67u, 0x911bb605u, 0x90a65f0eu, 0xf826ef7bu, 0x62512debu,
-    0x57150ad7u, 0x5d473507u, 0x1ec47442u, 0xab64afd3u, 0x0a4100d0u, 0x6d2ce652u, 0x2331b6a3u, 0x08d8791au,
-    0xbc6dda8du, 0xe0f6c934u, 0xb0652033u, 0x9b9851ccu, 0x7c46fb7fu, 0x732ba8cbu, 0xf142997au, 0xfcc9aa1bu,
-    0x05327eb2u, 0xe110131cu, 0xf9e5e7c0u, 0xa7d708a6u, 0x11795ab1u, 0x65671619u, 0x9f5fff91u, 0xd89c5267u,
-    0x007783ebu, 0x95766243u, 0xab639262u, 0x9c7e1390u, 0xc368dda6u, 0x38ddc455u, 0xfa13d379u, 0x979ea4e8u,
-    0x53ecd77eu, 0x2ee80657u, 0x33dbb66au, 0xae3f0577u, 0x88b4c4ccu, 0x3e7f480bu, 0x74c1ebf8u, 0x87178304u
+    0x5814c896u, 0xe7e864cau, 0xbc4b0e30u, 0x01539939u, 0x7e059ea6u, 0x88e3d89bu, 0xa0080b65u, 0x9d38d9d6u, 0x577999b1u,
+    0xc839caedu, 0xe4fa32cfu, 0x959246eeu, 0x6b28096cu, 0x66dd9cd6u, 0x16658a7cu, 0xd0257b04u, 0x8b31d501u, 0x2b1cd04bu,
+    0x06712339u, 0x522aca67u, 0x911bb605u, 0x90a65f0eu, 0xf826ef7bu, 0x62512debu, 0x57150ad7u, 0x5d473507u, 0x1ec47442u,
+    0xab64afd3u, 0x0a4100d0u, 0x6d2ce652u, 0x2331b6a3u, 0x08d8791au, 0xbc6dda8du, 0xe0f6c934u, 0xb0652033u, 0x9b9851ccu,
+    0x7c46fb7fu, 0x732ba8cbu, 0xf142997au, 0xfcc9aa1bu, 0x05327eb2u, 0xe110131cu, 0xf9e5e7c0u, 0xa7d708a6u, 0x11795ab1u,
+    0x65671619u, 0x9f5fff91u, 0xd89c5267u, 0x007783ebu, 0x95766243u, 0xab639262u, 0x9c7e1390u, 0xc368dda6u, 0x38ddc455u,
+    0xfa13d379u, 0x979ea4e8u, 0x53ecd77eu, 0x2ee80657u, 0x33dbb66au, 0xae3f0577u, 0x88b4c4ccu, 0x3e7f480bu, 0x74c1ebf8u,
+    0x87178304u
 #endif
 };
 

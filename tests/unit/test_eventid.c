@@ -46,26 +46,26 @@ typedef struct vector {
 } vector;
 
 static const vector vectors[] = {
-    { "abc", "1", 0, 7, "YWJj:MQ==:7" },
-    { "", "", 0, 42, "::42" },
-    { "session", "stream", 0, 0, "c2Vzc2lvbg==:c3RyZWFt:0" },
-    { "session", "stream", 0, INT64_MAX, "c2Vzc2lvbg==:c3RyZWFt:9223372036854775807" },
-    { "my-session-id", "my-stream-id", 0, 12345, "bXktc2Vzc2lvbi1pZA==:bXktc3RyZWFtLWlk:12345" },
-    { "session:with:colons:and|pipes", "stream-1", 0, 1, "c2Vzc2lvbjp3aXRoOmNvbG9uczphbmR8cGlwZXM=:c3RyZWFtLTE=:1" },
-    { "session-1", "stream:with:colons:and|special!chars@#$%", 0, 1,
-      "c2Vzc2lvbi0x:c3RyZWFtOndpdGg6Y29sb25zOmFuZHxzcGVjaWFsIWNoYXJzQCMkJQ==:1" },
-    { "session-\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e-\xc3\xa9mojis-\xf0\x9f\x8e\x89",
-      "stream-\xe4\xb8\xad\xe6\x96\x87-\xd8\xa7\xd9\x84\xd8\xb9\xd8\xb1\xd8\xa8\xd9\x8a\xd8\xa9", 0, 999,
-      "c2Vzc2lvbi3ml6XmnKzoqp4tw6ltb2ppcy3wn46J:c3RyZWFtLeS4reaWhy3Yp9mE2LnYsdio2YrYqQ==:999" },
-    { "session-1", "stream-1", 0, 42, "c2Vzc2lvbi0x:c3RyZWFtLTE=:42" },
-    { "abc", "__get__", 0, 1, "YWJj:X19nZXRfXw==:1" },
-    { "~~~", "???", 0, 3, "fn5+:Pz8/:3" },
-    { ">>>", "a", 0, 1, "Pj4+:YQ==:1" },
+    {"abc", "1", 0, 7, "YWJj:MQ==:7"},
+    {"", "", 0, 42, "::42"},
+    {"session", "stream", 0, 0, "c2Vzc2lvbg==:c3RyZWFt:0"},
+    {"session", "stream", 0, INT64_MAX, "c2Vzc2lvbg==:c3RyZWFt:9223372036854775807"},
+    {"my-session-id", "my-stream-id", 0, 12345, "bXktc2Vzc2lvbi1pZA==:bXktc3RyZWFtLWlk:12345"},
+    {"session:with:colons:and|pipes", "stream-1", 0, 1, "c2Vzc2lvbjp3aXRoOmNvbG9uczphbmR8cGlwZXM=:c3RyZWFtLTE=:1"},
+    {"session-1", "stream:with:colons:and|special!chars@#$%", 0, 1,
+     "c2Vzc2lvbi0x:c3RyZWFtOndpdGg6Y29sb25zOmFuZHxzcGVjaWFsIWNoYXJzQCMkJQ==:1"},
+    {"session-\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e-\xc3\xa9mojis-\xf0\x9f\x8e\x89",
+     "stream-\xe4\xb8\xad\xe6\x96\x87-\xd8\xa7\xd9\x84\xd8\xb9\xd8\xb1\xd8\xa8\xd9\x8a\xd8\xa9", 0, 999,
+     "c2Vzc2lvbi3ml6XmnKzoqp4tw6ltb2ppcy3wn46J:c3RyZWFtLeS4reaWhy3Yp9mE2LnYsdio2YrYqQ==:999"},
+    {"session-1", "stream-1", 0, 42, "c2Vzc2lvbi0x:c3RyZWFtLTE=:42"},
+    {"abc", "__get__", 0, 1, "YWJj:X19nZXRfXw==:1"},
+    {"~~~", "???", 0, 3, "fn5+:Pz8/:3"},
+    {">>>", "a", 0, 1, "Pj4+:YQ==:1"},
     /* with an epoch */
-    { "abc", "1", 1, 7, "YWJj:MQ==:1:7" },
-    { "", "", 5, 0, "::5:0" },
-    { "abc", "1", INT64_MAX, INT64_MAX, "YWJj:MQ==:9223372036854775807:9223372036854775807" },
-    { "abc", "1", UINT64_C(1775649600123456), 12, "YWJj:MQ==:1775649600123456:12" },
+    {"abc", "1", 1, 7, "YWJj:MQ==:1:7"},
+    {"", "", 5, 0, "::5:0"},
+    {"abc", "1", INT64_MAX, INT64_MAX, "YWJj:MQ==:9223372036854775807:9223372036854775807"},
+    {"abc", "1", UINT64_C(1775649600123456), 12, "YWJj:MQ==:1775649600123456:12"},
 };
 
 TEST(eventid_vectors_are_written) {
@@ -95,19 +95,57 @@ TEST(eventid_vectors_are_read) {
 
 /* Refused texts. Those marked .NET are taken by the .NET reader, but never written by anybody. */
 static const char *const refused[] = {
-    "", "no-separators", "only:one", "too:many:parts:here", "!!!invalid!!!:c3RyZWFt:1", "YWJj:MQ==:not-a-number",
-    ":", "::", ":::", "::::", "YWJj:MQ==", "YWJj:MQ==:", ":MQ==:", "YWJj::",           /* a part missing */
-    "YWJj:MQ==:1:", "YWJj:MQ==::1", "YWJj:MQ==:1:2:3", "YWJj:MQ==:1:2:", ":YWJj:MQ==:7", /* a part too many */
-    "YWJj:MQ==:0:7", "YWJj:MQ==:01:7", "YWJj:MQ==:-1:7", "YWJj:MQ==:x:7",             /* an epoch nobody writes */
+    "",
+    "no-separators",
+    "only:one",
+    "too:many:parts:here",
+    "!!!invalid!!!:c3RyZWFt:1",
+    "YWJj:MQ==:not-a-number",
+    ":",
+    "::",
+    ":::",
+    "::::",
+    "YWJj:MQ==",
+    "YWJj:MQ==:",
+    ":MQ==:",
+    "YWJj::", /* a part missing */
+    "YWJj:MQ==:1:",
+    "YWJj:MQ==::1",
+    "YWJj:MQ==:1:2:3",
+    "YWJj:MQ==:1:2:",
+    ":YWJj:MQ==:7", /* a part too many */
+    "YWJj:MQ==:0:7",
+    "YWJj:MQ==:01:7",
+    "YWJj:MQ==:-1:7",
+    "YWJj:MQ==:x:7", /* an epoch nobody writes */
     "YWJj:MQ==:18446744073709551616:1",
-    "YWJj:MQ==:+7", "YWJj:MQ==: 7", "YWJj:MQ==:7 ", "YWJj:MQ==:-0",                   /* .NET: sign, spaces */
-    "YWJj:MQ==:07", "YWJj:MQ==:00",                                                   /* .NET: leading zeros */
-    "YWJj:MQ==:-1", "YWJj:MQ==:9223372036854775808", "YWJj:MQ==:18446744073709551616",
-    "YWJj:MQ==:100000000000000000000", "YWJj:MQ==:1.0", "YWJj:MQ==:0x1", "YWJj:MQ==:1e3",
-    "YWJj:MQ==:7\n", "YWJj:MQ==:7\r\n", "YWJj:MQ==:7x",                               /* trailing bytes */
-    "YW Jj:MQ==:7", "YWJj\n:MQ==:7", " YWJj:MQ==:7", "YWJj:M\tQ==:7",                 /* .NET: white space in base64 */
-    "YWJj:MQ=:7", "YWJj:MQ:7", "YWJj:MR==:7", "YWJ:MQ==:7", "YWJj=:MQ==:7",           /* padding, unused bits */
-    "fn5-:MQ==:3", "YWJj:Pz8_:3",                                                     /* the URL alphabet */
+    "YWJj:MQ==:+7",
+    "YWJj:MQ==: 7",
+    "YWJj:MQ==:7 ",
+    "YWJj:MQ==:-0", /* .NET: sign, spaces */
+    "YWJj:MQ==:07",
+    "YWJj:MQ==:00", /* .NET: leading zeros */
+    "YWJj:MQ==:-1",
+    "YWJj:MQ==:9223372036854775808",
+    "YWJj:MQ==:18446744073709551616",
+    "YWJj:MQ==:100000000000000000000",
+    "YWJj:MQ==:1.0",
+    "YWJj:MQ==:0x1",
+    "YWJj:MQ==:1e3",
+    "YWJj:MQ==:7\n",
+    "YWJj:MQ==:7\r\n",
+    "YWJj:MQ==:7x", /* trailing bytes */
+    "YW Jj:MQ==:7",
+    "YWJj\n:MQ==:7",
+    " YWJj:MQ==:7",
+    "YWJj:M\tQ==:7", /* .NET: white space in base64 */
+    "YWJj:MQ=:7",
+    "YWJj:MQ:7",
+    "YWJj:MR==:7",
+    "YWJ:MQ==:7",
+    "YWJj=:MQ==:7", /* padding, unused bits */
+    "fn5-:MQ==:3",
+    "YWJj:Pz8_:3", /* the URL alphabet */
 };
 
 TEST(eventid_refuses_what_nobody_writes) {
@@ -146,7 +184,8 @@ TEST(eventid_of_every_truncation_is_strict) {
 }
 
 TEST(eventid_of_every_mutation_is_strict) {
-    static const char *const samples[] = { "YWJj:MQ==:7", "c2Vzc2lvbg==:c3RyZWFt:9223372036854775807", "YQ==:Yg==:10:305" };
+    static const char *const samples[] = {"YWJj:MQ==:7", "c2Vzc2lvbg==:c3RyZWFt:9223372036854775807",
+                                          "YQ==:Yg==:10:305"};
     static char text[64];
     size_t i, at, len;
     unsigned b;
@@ -197,7 +236,8 @@ TEST(eventid_parts_need_exactly_their_room) {
         mcpsess_eventid id;
         bool fits = cap >= 2 + 7 + 6;
         mcpsess_buf_put(&mem, MCPSESS_STR(">>"));
-        CHECK_EQ(mcpsess_eventid_decode(MCPSESS_STR("c2Vzc2lvbg==:c3RyZWFt:3"), &mem, &id), fits ? MCPSESS_OK : MCPSESS_E_TOOBIG);
+        CHECK_EQ(mcpsess_eventid_decode(MCPSESS_STR("c2Vzc2lvbg==:c3RyZWFt:3"), &mem, &id),
+                 fits ? MCPSESS_OK : MCPSESS_E_TOOBIG);
         CHECK_EQ(mem.len, fits ? 15 : 2);
         CHECK(!mem.overflow);
         CHECK_EQ(part_mem[cap], '#');
@@ -238,11 +278,12 @@ TEST(eventid_random_ids_come_back) {
     uint32_t round;
     for (round = 0; round < PORT_ROUNDS / 100u; round++) {
         char bytes[48];
-        size_t i, session = random_below(25), stream = random_below(24);
+        size_t i, session = (size_t)random_below(25), stream = (size_t)random_below(24);
         mcpsess_buf out = text_buf(sizeof text_mem), mem = part_buf(sizeof part_mem);
         mcpsess_eventid id, back;
         for (i = 0; i < sizeof bytes; i++) bytes[i] = (char)(tap_random() & 0x7Fu);
-        id = id_of(mcpsess_str_of(bytes, session), mcpsess_str_of(bytes + 24, stream), random_below(2) ? tap_random() : 0,
+        id = id_of(mcpsess_str_of(bytes, session), mcpsess_str_of(bytes + 24, stream),
+                   random_below(2) ? tap_random() : 0,
                    (((uint64_t)tap_random() << 32) | tap_random()) >> (1u + random_below(63)));
         if (!CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_OK)) return;
         if (!CHECK_EQ(mcpsess_eventid_decode(mcpsess_buf_str(&out), &mem, &back), MCPSESS_OK)) return;

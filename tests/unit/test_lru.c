@@ -46,8 +46,8 @@ static int get(const char *key, mcpsess_str *value) {
 
 static bool holds(const char *key, const char *value) {
     mcpsess_lru_entry e;
-    return mcpsess_lru_peek(&table, mcpsess_str_z(key), 0, &e) == MCPSESS_OK && mcpsess_str_eq(e.key, mcpsess_str_z(key)) &&
-           mcpsess_str_eq(e.value, mcpsess_str_z(value));
+    return mcpsess_lru_peek(&table, mcpsess_str_z(key), 0, &e) == MCPSESS_OK &&
+           mcpsess_str_eq(e.key, mcpsess_str_z(key)) && mcpsess_str_eq(e.value, mcpsess_str_z(value));
 }
 
 /* Are these the keys, each one character long, from the least to the most recent? */

@@ -128,7 +128,8 @@ TEST(memstore_init_checks_the_storage) {
     CHECK_EQ(mcpsess_memstore_init(&ram, &d, mem, bytes), MCPSESS_OK);
     CHECK_EQ(mcpsess_memstore_init(&ram, &d, mem, bytes - 1u), MCPSESS_E_NOMEM);
     for (off = 1; off < 8; off++) {
-        CHECK_EQ(mcpsess_memstore_init(&ram, &d, mem + off, bytes), off % ALIGNMENT == 0 ? MCPSESS_OK : MCPSESS_E_ALIGN);
+        CHECK_EQ(mcpsess_memstore_init(&ram, &d, mem + off, bytes),
+                 off % ALIGNMENT == 0 ? MCPSESS_OK : MCPSESS_E_ALIGN);
     }
 }
 
@@ -346,7 +347,7 @@ static void rig_pass(store_rig *rig, uint64_t ms) {
     rig->now_ms += ms;
 }
 
-static store_rig contract_rig = { { NULL, NULL }, 0, 10, true, true, true, true, rig_reset, rig_pass, NULL };
+static store_rig contract_rig = {{NULL, NULL}, 0, 10, true, true, true, true, rig_reset, rig_pass, NULL};
 
 /* ---- the model: records and leases in arrays ---- */
 
@@ -477,7 +478,9 @@ static bool model_lease_step(unsigned key) {
     uint64_t ttl_ms = 1u + random_below(40);
     int rc;
     for (k = 0; k < KEYS; k++) held += model.l[k].token != 0 && model.l[k].expires_ms > now ? 1u : 0u;
-    rc = ask((uint8_t)(what < 2 ? MCPSESS_LEASE_ACQUIRE : what == 2 ? MCPSESS_LEASE_EXTEND : MCPSESS_LEASE_RELEASE),
+    rc = ask((uint8_t)(what < 2    ? MCPSESS_LEASE_ACQUIRE
+                       : what == 2 ? MCPSESS_LEASE_EXTEND
+                                   : MCPSESS_LEASE_RELEASE),
              str_byte('a' + key), str_byte('0' + token), ttl_ms);
     if (what >= 2) {
         if (rc != (mine ? MCPSESS_OK : MCPSESS_LOST)) return false;

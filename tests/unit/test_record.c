@@ -37,9 +37,17 @@ static mcpsess_record full(void) {
 }
 
 #define FULL_LEN 43u /* RECORD_BYTES(7, 4, 11) */
-#define FULL_TEXT                                                                              \
-    "\x01" "\x07\x00" "iss\0sub" "\x01" "\x01\x02\x03\x04\x05\x06" "\x15\x16\x17\x18\x19\x1a" \
-    "\x04" "id-1" "\x0b\x00" "10.0.0.5:80"
+#define FULL_TEXT              \
+    "\x01"                     \
+    "\x07\x00"                 \
+    "iss\0sub"                 \
+    "\x01"                     \
+    "\x01\x02\x03\x04\x05\x06" \
+    "\x15\x16\x17\x18\x19\x1a" \
+    "\x04"                     \
+    "id-1"                     \
+    "\x0b\x00"                 \
+    "10.0.0.5:80"
 
 /* ---- the bytes ---- */
 
@@ -52,14 +60,29 @@ TEST(record_bytes_are_as_documented) {
     CHECK_EQ(b.len, MCPSESS_RECORD_BYTES(7, 4, 11));
     CHECK_EQ(mcpsess_record_put(&b, MCPSESS_STR("k2"), MCPSESS_STR("v")), MCPSESS_OK);
     CHECK_EQ(mcpsess_record_put(&b, MCPSESS_STR("k1"), MCPSESS_STR("")), MCPSESS_OK);
-    CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\x02\x00" "\x02\x00" "k1" "\x00\x00" "\x02\x00" "k2" "\x01\x00" "v");
+    CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\x02\x00"
+                                             "\x02\x00"
+                                             "k1"
+                                             "\x00\x00"
+                                             "\x02\x00"
+                                             "k2"
+                                             "\x01\x00"
+                                             "v");
 }
 
 TEST(record_of_nobody_and_nothing) {
     mcpsess_record r = plain("x"), back;
     mcpsess_buf b = buf_a(sizeof mem_a);
     CHECK_EQ(mcpsess_record_encode(&r, &b), MCPSESS_OK);
-    CHECK_STR(mcpsess_buf_str(&b), "\x01" "\0\0" "\0" "\0\0\0\0\0\0" "\0\0\0\0\0\0" "\x01" "x" "\0\0" "\0\0");
+    CHECK_STR(mcpsess_buf_str(&b), "\x01"
+                                   "\0\0"
+                                   "\0"
+                                   "\0\0\0\0\0\0"
+                                   "\0\0\0\0\0\0"
+                                   "\x01"
+                                   "x"
+                                   "\0\0"
+                                   "\0\0");
     CHECK_EQ(mcpsess_record_decode(mcpsess_buf_str(&b), &back), MCPSESS_OK);
     CHECK_STR(back.id, "x");
     CHECK_EQ(back.principal.issuer.len, 0);
@@ -115,7 +138,7 @@ TEST(record_edited_by_decode_and_encode_keeps_its_pairs) {
 }
 
 TEST(record_of_equal_content_is_equal_bytes) {
-    static const char *const orders[] = { "abc", "acb", "bac", "bca", "cab", "cba", "abcabc", "xcbaX" };
+    static const char *const orders[] = {"abc", "acb", "bac", "bca", "cab", "cba", "abcabc", "xcbaX"};
     size_t i, n;
     for (i = 0; i < COUNT_OF(orders); i++) {
         mcpsess_record r = full();
@@ -126,7 +149,10 @@ TEST(record_of_equal_content_is_equal_bytes) {
             if (orders[i][n] == 'X') CHECK_EQ(mcpsess_record_del(&b, MCPSESS_STR("x")), MCPSESS_OK);
             else CHECK_EQ(mcpsess_record_put(&b, key, key), MCPSESS_OK);
         }
-        CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\3\0" "\1\0a\1\0a" "\1\0b\1\0b" "\1\0c\1\0c");
+        CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\3\0"
+                                                 "\1\0a\1\0a"
+                                                 "\1\0b\1\0b"
+                                                 "\1\0c\1\0c");
     }
 }
 
@@ -137,17 +163,17 @@ TEST(principal_has_both_parts_or_none) {
         mcpsess_principal who;
         int rc;
     } t[] = {
-        { { LIT(""), LIT("") }, MCPSESS_OK },
-        { { { NULL, 0 }, { NULL, 0 } }, MCPSESS_OK },
-        { { LIT("i"), LIT("s") }, MCPSESS_OK },
-        { { LIT("https://issuer.example"), LIT("user-1") }, MCPSESS_OK },
-        { { LIT("i"), LIT("") }, MCPSESS_E_PRINCIPAL },
-        { { LIT(""), LIT("s") }, MCPSESS_E_PRINCIPAL },
-        { { LIT("i\0"), LIT("s") }, MCPSESS_E_PRINCIPAL },
-        { { LIT("\0"), LIT("s") }, MCPSESS_E_PRINCIPAL },
-        { { LIT("i"), LIT("\0s") }, MCPSESS_E_PRINCIPAL },
-        { { LIT("i"), LIT("s\0s") }, MCPSESS_E_PRINCIPAL },
-        { { LIT("\0"), LIT("\0") }, MCPSESS_E_PRINCIPAL },
+        {{LIT(""), LIT("")}, MCPSESS_OK},
+        {{{NULL, 0}, {NULL, 0}}, MCPSESS_OK},
+        {{LIT("i"), LIT("s")}, MCPSESS_OK},
+        {{LIT("https://issuer.example"), LIT("user-1")}, MCPSESS_OK},
+        {{LIT("i"), LIT("")}, MCPSESS_E_PRINCIPAL},
+        {{LIT(""), LIT("s")}, MCPSESS_E_PRINCIPAL},
+        {{LIT("i\0"), LIT("s")}, MCPSESS_E_PRINCIPAL},
+        {{LIT("\0"), LIT("s")}, MCPSESS_E_PRINCIPAL},
+        {{LIT("i"), LIT("\0s")}, MCPSESS_E_PRINCIPAL},
+        {{LIT("i"), LIT("s\0s")}, MCPSESS_E_PRINCIPAL},
+        {{LIT("\0"), LIT("\0")}, MCPSESS_E_PRINCIPAL},
     };
     size_t i;
     for (i = 0; i < COUNT_OF(t); i++) {
@@ -216,9 +242,15 @@ TEST(record_of_nobody_belongs_to_nobody_alone) {
 }
 
 TEST(record_owned_of_other_bytes_is_false) {
-    static const mcpsess_str other[] = { LIT(""),          LIT("\x01"),         LIT("\x01\x07"),        LIT("\x01\x07\0iss\0su"),
-                                         LIT("\x01\0"),    LIT("\x02\x07\0iss\0sub\x01"), LIT("\x00\x07\0iss\0sub\x01"), LIT("\x01\xff\xffiss\0sub"),
-                                         LIT("{\"id\":\"x\"}") };
+    static const mcpsess_str other[] = {LIT(""),
+                                        LIT("\x01"),
+                                        LIT("\x01\x07"),
+                                        LIT("\x01\x07\0iss\0su"),
+                                        LIT("\x01\0"),
+                                        LIT("\x02\x07\0iss\0sub\x01"),
+                                        LIT("\x00\x07\0iss\0sub\x01"),
+                                        LIT("\x01\xff\xffiss\0sub"),
+                                        LIT("{\"id\":\"x\"}")};
     size_t i;
     for (i = 0; i < COUNT_OF(other); i++) {
         if (!CHECK(!owned(other[i], "iss", "sub"))) tap_note("row", (int64_t)i);
@@ -233,7 +265,7 @@ TEST(record_owned_of_other_bytes_is_false) {
 
 TEST(record_id_is_1_to_255_visible_ascii_characters) {
     static char text[256];
-    static const char *const refused[] = { "a b", " a", "a\t", "a\n", "\x7f", "\x80", "a\xff", "\xc3\xa9" };
+    static const char *const refused[] = {"a b", " a", "a\t", "a\n", "\x7f", "\x80", "a\xff", "\xc3\xa9"};
     mcpsess_record r = plain("x"), back;
     mcpsess_buf b = buf_a(sizeof mem_a);
     size_t i;
@@ -354,7 +386,8 @@ TEST(record_every_truncation_and_extension_is_refused) {
     size_t n;
     CHECK(record_strict(mcpsess_buf_str(&b)));
     for (n = 0; n < b.len; n++) {
-        if (!CHECK_EQ(mcpsess_record_decode(mcpsess_str_of(mem_b, n), &r), MCPSESS_E_FORMAT)) tap_note("length", (int64_t)n);
+        if (!CHECK_EQ(mcpsess_record_decode(mcpsess_str_of(mem_b, n), &r), MCPSESS_E_FORMAT))
+            tap_note("length", (int64_t)n);
         CHECK(zeroed(&r));
     }
     mem_b[b.len] = 0;
@@ -377,11 +410,19 @@ TEST(record_every_mutation_is_refused_or_canonical) {
 
 TEST(record_pairs_out_of_order_twice_or_without_key_are_refused) {
     static const mcpsess_str bad[] = {
-        LIT(FULL_TEXT "\2\0" "\1\0b\1\0x" "\1\0a\1\0x"), /* out of order */
-        LIT(FULL_TEXT "\2\0" "\1\0a\1\0x" "\1\0a\1\0y"), /* twice */
-        LIT(FULL_TEXT "\1\0" "\0\0\1\0x"),               /* no key */
-        LIT(FULL_TEXT "\1\0" "\1\0a\1\0x" "\1\0b\1\0x"), /* more pairs than counted */
-        LIT(FULL_TEXT "\2\0" "\1\0a\1\0x"),              /* fewer */
+        LIT(FULL_TEXT "\2\0"
+                      "\1\0b\1\0x"
+                      "\1\0a\1\0x"), /* out of order */
+        LIT(FULL_TEXT "\2\0"
+                      "\1\0a\1\0x"
+                      "\1\0a\1\0y"), /* twice */
+        LIT(FULL_TEXT "\1\0"
+                      "\0\0\1\0x"), /* no key */
+        LIT(FULL_TEXT "\1\0"
+                      "\1\0a\1\0x"
+                      "\1\0b\1\0x"), /* more pairs than counted */
+        LIT(FULL_TEXT "\2\0"
+                      "\1\0a\1\0x"), /* fewer */
     };
     mcpsess_record r;
     size_t i;
@@ -399,12 +440,13 @@ TEST(record_of_another_version_is_refused) {
 
 TEST(record_with_a_bad_principal_is_refused) {
     static const mcpsess_str bad[] = {
-        LIT("\x01\1\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),         /* NUL alone */
-        LIT("\x01\3\0i\0" "\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),     /* its length says more */
-        LIT("\x01\2\0i\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),        /* no subject */
-        LIT("\x01\2\0\0s\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),        /* no issuer */
-        LIT("\x01\2\0is\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),         /* no NUL */
-        LIT("\x01\5\0i\0s\0t\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),    /* two NULs */
+        LIT("\x01\1\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"), /* NUL alone */
+        LIT("\x01\3\0i\0"
+            "\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),                /* its length says more */
+        LIT("\x01\2\0i\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),     /* no subject */
+        LIT("\x01\2\0\0s\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),     /* no issuer */
+        LIT("\x01\2\0is\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"),      /* no NUL */
+        LIT("\x01\5\0i\0s\0t\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\0\0\0\0"), /* two NULs */
     };
     mcpsess_record r;
     size_t i;
@@ -431,7 +473,8 @@ TEST(record_put_needs_exactly_its_room) {
         CHECK_EQ(mcpsess_record_put(&b, MCPSESS_STR("k1"), MCPSESS_STR("abcd")), MCPSESS_E_TOOBIG);
         CHECK_EQ(mcpsess_record_put(&b, MCPSESS_STR("k1"), MCPSESS_STR("xyz")), MCPSESS_OK);
         CHECK_EQ(mcpsess_record_put(&b, MCPSESS_STR("k1"), MCPSESS_STR("")), MCPSESS_OK);
-        CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\1\0" "\2\0k1\0\0");
+        CHECK_STR(mcpsess_buf_str(&b), FULL_TEXT "\1\0"
+                                                 "\2\0k1\0\0");
     }
 }
 
@@ -450,11 +493,21 @@ TEST(record_edit_of_other_bytes_is_refused_and_changes_nothing) {
 }
 
 TEST(record_del_of_every_pair) {
-    static const char *const keys[] = { "a", "ab", "b" };
+    static const char *const keys[] = {"a", "ab", "b"};
     static const mcpsess_str left[] = {
-        LIT(FULL_TEXT "\2\0" "\2\0ab\0\0" "\1\0b\2\0" "22"),
-        LIT(FULL_TEXT "\2\0" "\1\0a\1\0" "1" "\1\0b\2\0" "22"),
-        LIT(FULL_TEXT "\2\0" "\1\0a\1\0" "1" "\2\0ab\0\0"),
+        LIT(FULL_TEXT "\2\0"
+                      "\2\0ab\0\0"
+                      "\1\0b\2\0"
+                      "22"),
+        LIT(FULL_TEXT "\2\0"
+                      "\1\0a\1\0"
+                      "1"
+                      "\1\0b\2\0"
+                      "22"),
+        LIT(FULL_TEXT "\2\0"
+                      "\1\0a\1\0"
+                      "1"
+                      "\2\0ab\0\0"),
     };
     size_t i;
     for (i = 0; i < 3; i++) {
@@ -470,7 +523,7 @@ TEST(record_get_finds_exact_keys_only) {
     mcpsess_buf b = sample();
     mcpsess_record r;
     mcpsess_str v;
-    static const char *const absent[] = { "0", "aa", "abc", "A", "c", "bb" };
+    static const char *const absent[] = {"0", "aa", "abc", "A", "c", "bb"};
     size_t i;
     CHECK_EQ(mcpsess_record_decode(mcpsess_buf_str(&b), &r), MCPSESS_OK);
     for (i = 0; i < COUNT_OF(absent); i++) {

@@ -7,7 +7,7 @@
 /* ---- the checklist of a two-tier session storage, number by number ---- */
 
 TEST(th32_01_empty_or_missing_id_writes_nothing) {
-    static const mcpsess_str ids[] = { { NULL, 0 }, LIT(""), LIT(" "), LIT("a b"), LIT("a\n") };
+    static const mcpsess_str ids[] = {{NULL, 0}, LIT(""), LIT(" "), LIT("a b"), LIT("a\n")};
     size_t i;
     rig_start_default();
     for (i = 0; i < COUNT_OF(ids); i++) {
@@ -478,7 +478,7 @@ TEST(session_record_larger_than_a_slot_is_handed_over_and_counted) {
     d.slot_max = (uint16_t)small;
     rig_start(&d);
     CHECK_EQ(rig_store("a", "1"), MCPSESS_OK);
-    CHECK(rig_loads_with("a", "1", 0)); /* exactly fits */
+    CHECK(rig_loads_with("a", "1", 0));         /* exactly fits */
     CHECK_EQ(rig_store("a", "22"), MCPSESS_OK); /* does not: and the old copy must not be served */
     CHECK(rig_loads_with("a", "22", 1));
     CHECK(rig_loads_with("a", "22", 1));
@@ -525,7 +525,8 @@ TEST(session_load_needs_exactly_its_room) {
             memset(small, '#', sizeof small);
             mcpsess_buf_init(&out, small, cap);
             mcpsess_buf_put_char(&out, '>');
-            CHECK_EQ(rig_end(&rig.op, mcpsess_session_load(&rig.table, &rig.op, MCPSESS_STR("a"), &rig.alice, &out, rig.now)),
+            CHECK_EQ(rig_end(&rig.op,
+                             mcpsess_session_load(&rig.table, &rig.op, MCPSESS_STR("a"), &rig.alice, &out, rig.now)),
                      fits ? MCPSESS_OK : MCPSESS_E_TOOBIG);
             CHECK_EQ(out.len, fits ? record.len + 1u : 1u);
             CHECK_EQ(small[cap], '#');
@@ -590,8 +591,10 @@ static trace trace_of(const char *id) {
     before = rig.net.submits;
     strange(&t, 3, rig_del(id, &rig.bob), before);
     before = rig.net.submits;
-    strange(&t, 4, rig_end(&rig.op, mcpsess_session_update(&rig.table, &rig.op, rig_record(mem, id, &rig.bob, "bob"), rig.now)),
-            before);
+    strange(
+        &t, 4,
+        rig_end(&rig.op, mcpsess_session_update(&rig.table, &rig.op, rig_record(mem, id, &rig.bob, "bob"), rig.now)),
+        before);
     before = rig.net.submits;
     strange(&t, 5, rig_load(id, &rig.nobody), before);
     return t;
@@ -619,7 +622,7 @@ static void looks_absent(unsigned variant) {
     CHECK_EQ(foreign.rc[4], MCPSESS_MISS);
     CHECK(foreign.out_len == 0 && foreign.left_ms == absent.left_ms && foreign.need == absent.need && !foreign.stale);
     CHECK_EQ(rig_at_store("a", &left), MCPSESS_OK);
-    CHECK_EQ(left, variant == 3 ? HALF - 7u : RIG_TTL);              /* the stranger did not keep it alive */
+    CHECK_EQ(left, variant == 3 ? HALF - 7u : RIG_TTL);    /* the stranger did not keep it alive */
     CHECK(rig_loads_with("a", "1", variant == 0 ? 0 : 1)); /* nor evict, nor change, the owner's copy */
     rig_sound();
 }
@@ -733,7 +736,8 @@ TEST(session_init_checks_the_storage) {
     CHECK_EQ(mcpsess_session_init(&rig.table, &d, mem, bytes), MCPSESS_OK);
     CHECK_EQ(mcpsess_session_init(&rig.table, &d, mem, bytes - 1u), MCPSESS_E_NOMEM);
     for (off = 1; off < 8; off++) {
-        CHECK_EQ(mcpsess_session_init(&rig.table, &d, mem + off, bytes), off % ALIGNMENT == 0 ? MCPSESS_OK : MCPSESS_E_ALIGN);
+        CHECK_EQ(mcpsess_session_init(&rig.table, &d, mem + off, bytes),
+                 off % ALIGNMENT == 0 ? MCPSESS_OK : MCPSESS_E_ALIGN);
     }
     CHECK_EQ(mcpsess_session_bytes(NULL), 0);
     CHECK_EQ(mcpsess_session_init(NULL, &d, mem, bytes), MCPSESS_E_ARG);
@@ -788,7 +792,7 @@ TEST(session_check_sees_overwritten_memory) {
 TEST(session_id_is_visible_ascii) {
     unsigned b;
     for (b = 0; b < 256; b++) {
-        char text[3] = { 'a', (char)b, 'z' };
+        char text[3] = {'a', (char)b, 'z'};
         int want = b >= 0x21 && b <= 0x7E ? MCPSESS_OK : MCPSESS_E_ID;
         CHECK_EQ(mcpsess_session_id_check(str_byte(b)), want);
         CHECK_EQ(mcpsess_session_id_check(mcpsess_str_of(text, 3)), want);
@@ -870,7 +874,7 @@ TEST(session_id_new_in_both_forms) {
 }
 
 TEST(session_id_new_needs_exactly_its_room) {
-    static const size_t lens[2] = { 22, 36 };
+    static const size_t lens[2] = {22, 36};
     char mem[64];
     size_t cap;
     int form;

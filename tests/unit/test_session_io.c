@@ -121,7 +121,8 @@ TEST(op_pending_cannot_be_begun_again) {
     remote("a", "1");
     rig.net.delay = 2;
     CHECK_EQ(begin_load(&jobs[0], "a"), MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_session_load(&rig.table, &jobs[0].op, MCPSESS_STR("b"), &rig.alice, &rig.out, rig.now), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_session_load(&rig.table, &jobs[0].op, MCPSESS_STR("b"), &rig.alice, &rig.out, rig.now),
+             MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_session_exists(&rig.table, &jobs[0].op, MCPSESS_STR("b"), &rig.alice, rig.now), MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_session_touch(&rig.table, &jobs[0].op, MCPSESS_STR("b"), &rig.alice, rig.now), MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_session_del(&rig.table, &jobs[0].op, MCPSESS_STR("b"), &rig.alice, rig.now), MCPSESS_E_STATE);
@@ -313,7 +314,8 @@ TEST(shared_misses_and_failures_reach_everybody) {
         rig.net.delay = 8;
         rig.net.fail = failing == 1 ? MCPSESS_E_IO : MCPSESS_OK;
         for (i = 0; i < 3; i++) CHECK_EQ(begin_load(&jobs[i], "a"), MCPSESS_PENDING);
-        for (i = 0; i < 3; i++) CHECK_EQ(rig_end(&jobs[i].op, MCPSESS_PENDING), failing == 1 ? MCPSESS_E_IO : MCPSESS_MISS);
+        for (i = 0; i < 3; i++)
+            CHECK_EQ(rig_end(&jobs[i].op, MCPSESS_PENDING), failing == 1 ? MCPSESS_E_IO : MCPSESS_MISS);
         CHECK_EQ(rig.net.submits, 1);
         if (failing == 1) CHECK_EQ(rig.table.stats.failures, 1);
         rig_sound();
@@ -555,7 +557,7 @@ TEST(del_is_gone_locally_before_the_store_answers) {
 
 TEST(queue_is_served_in_order) {
     mcpsess_session_desc d = rig_desc();
-    static const char *const ids[] = { "a", "b", "c", "d" };
+    static const char *const ids[] = {"a", "b", "c", "d"};
     char order[5] = "";
     unsigned i, n = 0, seen = 0;
     d.lanes = 1;
@@ -615,7 +617,7 @@ TEST(queue_moves_on_when_those_in_front_give_up) {
 }
 
 TEST(local_hits_need_no_lane) {
-    static const char *const ids[] = { "w", "x", "y", "z" };
+    static const char *const ids[] = {"w", "x", "y", "z"};
     unsigned i;
     start_default();
     rig_store("a", "1");
@@ -626,8 +628,8 @@ TEST(local_hits_need_no_lane) {
 }
 
 TEST(answers_in_any_order_reach_their_own_op) {
-    static const char *const ids[] = { "a", "b", "c" };
-    static const char *const values[] = { "one", "two", "three" };
+    static const char *const ids[] = {"a", "b", "c"};
+    static const char *const values[] = {"one", "two", "three"};
     unsigned i;
     start_default();
     for (i = 0; i < 3; i++) remote(ids[i], values[i]);

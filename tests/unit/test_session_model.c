@@ -4,13 +4,13 @@
 
 #define IDS 8u
 
-static const char *const ids[IDS] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+static const char *const ids[IDS] = {"a", "b", "c", "d", "e", "f", "g", "h"};
 
 /* ---- one at a time ----
 
-   The reference knows what was written last and when it was used. It is sure that a session lives for a full TTL after a
-   write and half a TTL after a load or touch (a local hit need not reach the store), and sure that it is gone a full TTL
-   after its last use. Between the two, either answer is right, and the reference takes it over. */
+   The reference knows what was written last and when it was used. It is sure that a session lives for a full TTL after
+   a write and half a TTL after a load or touch (a local hit need not reach the store), and sure that it is gone a full
+   TTL after its last use. Between the two, either answer is right, and the reference takes it over. */
 
 typedef struct known {
     bool present;
@@ -94,7 +94,7 @@ static bool step_one(void) {
     rig.now += random_below(100) < 3 ? random_below(RIG_TTL) : random_below(500);
     rig.net.delay = (unsigned)random_below(3);
     if (what < 50) return step_load(n);
-    if (what < 70) return step_write(n, what % 3);
+    if (what < 70) return step_write(n, (unsigned)(what % 3u));
     if (what < 76) return step_touch(n);
     if (what < 84) return step_exists(n);
     if (what < 92) return step_stranger(n);
@@ -129,9 +129,9 @@ TEST(session_agrees_with_a_naive_model) {
 
 /* ---- many at once ----
 
-   Every write of an id carries a serial number of its own, larger than all before; a delete takes one too. Once a write or
-   delete is done with OK, no load that begins later may answer with a smaller serial: not from the local tier, not from a
-   request that was under way, not with the store away. */
+   Every write of an id carries a serial number of its own, larger than all before; a delete takes one too. Once a write
+   or delete is done with OK, no load that begins later may answer with a smaller serial: not from the local tier, not
+   from a request that was under way, not with the store away. */
 
 #define OPS 6u
 #define IDS_MANY 3u
@@ -195,7 +195,7 @@ static bool finished(busy_op *b, int rc) {
 }
 
 static bool begin_one(busy_op *b) {
-    static const uint8_t kinds[] = { LOAD, LOAD, LOAD, WRITE, WRITE, DELETE, TOUCH };
+    static const uint8_t kinds[] = {LOAD, LOAD, LOAD, WRITE, WRITE, DELETE, TOUCH};
     int rc;
     memset(b, 0, sizeof *b);
     mcpsess_op_init(&b->op, 1u + random_below(60));
@@ -212,7 +212,8 @@ static bool begin_one(busy_op *b) {
 }
 
 static void new_weather(void) {
-    static const int codes[] = { MCPSESS_OK, MCPSESS_OK, MCPSESS_OK, MCPSESS_OK, MCPSESS_E_IO, MCPSESS_E_UNKNOWN, MCPSESS_E_UNKNOWN };
+    static const int codes[] = {MCPSESS_OK,   MCPSESS_OK,        MCPSESS_OK,       MCPSESS_OK,
+                                MCPSESS_E_IO, MCPSESS_E_UNKNOWN, MCPSESS_E_UNKNOWN};
     rig.net.fail = codes[random_below(COUNT_OF(codes))];
     rig.net.fail_after = rig.net.fail == MCPSESS_E_UNKNOWN && random_below(2) == 0;
     rig.net.delay = (unsigned)random_below(8);

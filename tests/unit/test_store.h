@@ -1,5 +1,6 @@
-/* A store for tests that stands between the object under test and a real store: slow, out of order, failing or silent, as
-   told; it counts, and it watches the rules. A request takes effect when it is submitted; only its answer is held back. */
+/* A store for tests that stands between the object under test and a real store: slow, out of order, failing or silent,
+   as told; it counts, and it watches the rules. A request takes effect when it is submitted; only its answer is held
+   back. */
 
 #ifndef TEST_STORE_H
 #define TEST_STORE_H
@@ -26,7 +27,7 @@ typedef struct test_store {
     mcpsess_request last; /* copy of the last request; its slices only live inside submit */
     char last_key[MCPSESS_ID_MAX];
     size_t last_key_len;
-    bool misuse;         /* the object under test broke a rule of the contract */
+    bool misuse;           /* the object under test broke a rule of the contract */
     const int *lock_depth; /* unless NULL: must be 0 whenever the store is called */
 
     struct {

@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* initialiser of a mcpsess_str in a table */
-#define LIT(literal) { literal, sizeof(literal) - 1 }
+#define LIT(literal) \
+    { literal, sizeof(literal) - 1 }
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Bytes of the arena: the largest object any test makes. The host also makes the largest tables there are. */
