@@ -9,6 +9,14 @@ static void put(const char *text) {
     while (*text != '\0') port_putchar(*text++);
 }
 
+static void put_text(const char *text) { /* one that PORT_TEXT placed */
+    char c;
+    while ((c = (char)PORT_TEXT_CHAR(text)) != '\0') {
+        port_putchar(c);
+        text++;
+    }
+}
+
 static void put_number(int64_t value) {
     char digits[21];
     unsigned n = 0;
@@ -35,7 +43,7 @@ void tap_end(void) {
     put("ok ");
     put_number(number);
     put(" - ");
-    put(current);
+    put_text(current);
     put("\n");
 }
 
@@ -47,7 +55,7 @@ bool tap_check(bool ok, const char *file, int line, const char *what) {
     put(":");
     put_number(line);
     put(": ");
-    put(what);
+    put_text(what);
     put("\n");
     return false;
 }

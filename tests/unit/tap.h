@@ -14,6 +14,11 @@
 #define PORT_ROUNDS 20000uL /* random operations per model test */
 #endif
 
+#ifndef PORT_TEXT
+#define PORT_TEXT(literal) (literal) /* places a text, and reads a character of it: AVR keeps them in flash */
+#define PORT_TEXT_CHAR(p) (*(p))
+#endif
+
 /* the port */
 void port_init(void);
 void port_putchar(char c);
@@ -21,12 +26,13 @@ void port_exit(int status);
 
 /* A test: TEST(name) { CHECK(...); } in a file, and RUN(name); in that file's suite function. One TAP line a test. */
 #define TEST(name) static void name(void)
-#define RUN(name) (tap_begin(#name), name(), tap_end())
-#define CHECK(cond) tap_check((cond), __FILE__, __LINE__, #cond)
+#define RUN(name) (tap_begin(PORT_TEXT(#name)), name(), tap_end())
+#define CHECK(cond) tap_check((cond), __FILE__, __LINE__, PORT_TEXT(#cond))
 /* compares two integers and prints both when they differ */
-#define CHECK_EQ(got, want) tap_check_eq((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, #got)
+#define CHECK_EQ(got, want) tap_check_eq((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, PORT_TEXT(#got))
 /* compares a mcpsess_str with a literal, byte by byte */
-#define CHECK_STR(got, literal) tap_check(mcpsess_str_eq((got), MCPSESS_STR(literal)), __FILE__, __LINE__, #got " is " literal)
+#define CHECK_STR(got, literal) \
+    tap_check(mcpsess_str_eq((got), MCPSESS_STR(literal)), __FILE__, __LINE__, PORT_TEXT(#got " is " literal))
 
 void tap_begin(const char *name);
 void tap_end(void);

@@ -21,7 +21,7 @@ void *arena(uint64_t n) {
 void *arena_more(uint64_t n) {
     size_t start = blocks == 0 ? GUARD : (block_ends[blocks - 1u] + 2u * GUARD - 1u) / GUARD * GUARD;
     bool fits = blocks < BLOCKS && n <= ARENA_MAX - GUARD - start;
-    if (!tap_check(fits, __FILE__, __LINE__, "the arena is large enough")) port_exit(1);
+    if (!CHECK(fits)) port_exit(1);
     memset(ground.bytes + start - GUARD, (int)GUARD_BYTE, (size_t)n + 2u * GUARD);
     block_ends[blocks++] = start + (size_t)n;
     return ground.bytes + start;
