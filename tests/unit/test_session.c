@@ -556,6 +556,32 @@ TEST(session_bytes_that_are_no_record_of_this_id) {
     rig_sound();
 }
 
+TEST(session_broken_at_the_store_is_not_served_stale) {
+    char mem[RIG_RECORD_MAX];
+    rig_start_default();
+    rig_store("a", "1");
+    rig_put_at_store("a", rig_record(mem, "b", &rig.alice, "2"));
+    mcpsess_session_mark(&rig.table, MCPSESS_STR("a"));
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_FORMAT); /* the store is not away */
+    CHECK_EQ(rig.out.len, 0);
+    CHECK(!rig.op.stale);
+}
+
+TEST(session_stored_elsewhere_larger_than_record_max) {
+    mcpsess_session_desc d = rig_desc();
+    char mem[RIG_RECORD_MAX];
+    mcpsess_str record;
+    rig_start_default();
+    record = rig_record(mem, "a", &rig.alice, "1");
+    d.record_max = (uint16_t)(record.len - 1u);
+    rig_start(&d);
+    rig_put_at_store("a", record);
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_TOOBIG);
+    CHECK_EQ(rig.op.need, record.len);
+    CHECK_EQ(rig.out.len, 0);
+    rig_sound();
+}
+
 /* ---- principals ---- */
 
 /* everything a stranger could notice or change; the same for an absent id and for alice's */
@@ -961,6 +987,8 @@ void test_session(void) {
     RUN(session_record_over_record_max_is_refused);
     RUN(session_load_needs_exactly_its_room);
     RUN(session_bytes_that_are_no_record_of_this_id);
+    RUN(session_broken_at_the_store_is_not_served_stale);
+    RUN(session_stored_elsewhere_larger_than_record_max);
     RUN(session_of_another_looks_exactly_like_an_absent_one);
     RUN(session_asked_for_by_a_stranger_gets_no_recency);
     RUN(session_of_another_is_not_served_stale);

@@ -529,6 +529,25 @@ TEST(two_writes_answered_in_reverse_leave_what_the_store_has) {
     rig_sound();
 }
 
+TEST(confirmed_write_is_never_hidden_by_an_older_copy_while_the_store_is_away) {
+    start_default();
+    rig.net.delay = 12;
+    CHECK_EQ(begin_store(&jobs[0], "a", "first"), MCPSESS_PENDING);
+    rig.net.delay = 4;
+    CHECK_EQ(begin_store(&jobs[1], "a", "second"), MCPSESS_PENDING);
+    rig.net.delay = 16;
+    CHECK_EQ(begin_store(&jobs[2], "a", "third"), MCPSESS_PENDING);
+    CHECK_EQ(rig_end(&jobs[1].op, MCPSESS_PENDING), MCPSESS_OK);
+    CHECK_EQ(rig_end(&jobs[0].op, MCPSESS_PENDING), MCPSESS_OK);
+    CHECK_EQ(rig_end(&jobs[2].op, MCPSESS_PENDING), MCPSESS_OK);
+    rig.net.delay = 0;
+    rig.net.fail = MCPSESS_E_IO;
+    CHECK(rig_load("a", &rig.alice) == MCPSESS_E_IO || mcpsess_str_eq(rig_backend(&rig.out), MCPSESS_STR("third")));
+    rig.net.fail = MCPSESS_OK;
+    CHECK(rig_loads("a", "third"));
+    rig_sound();
+}
+
 TEST(write_answered_after_a_delete_does_not_come_back) {
     start_default();
     rig.net.delay = 6;
@@ -790,6 +809,7 @@ void test_session_io(void) {
     RUN(overtaken_while_the_write_is_still_pending);
     RUN(overtaken_by_a_foreign_record_that_was_refused_is_kept);
     RUN(two_writes_answered_in_reverse_leave_what_the_store_has);
+    RUN(confirmed_write_is_never_hidden_by_an_older_copy_while_the_store_is_away);
     RUN(write_answered_after_a_delete_does_not_come_back);
     RUN(del_is_gone_locally_before_the_store_answers);
     RUN(queue_is_served_in_order);
