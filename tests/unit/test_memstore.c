@@ -260,6 +260,17 @@ TEST(memstore_foreigner_gives_no_recency) {
     sound();
 }
 
+TEST(memstore_question_of_presence_gives_no_recency) {
+    make_store(2, 0, true);
+    put("a", 0);
+    put("b", 0);
+    CHECK_EQ(look("a"), MCPSESS_OK); /* what an exists asks: without a TTL, nothing is refreshed */
+    CHECK_EQ(put("c", 0), MCPSESS_OK);
+    CHECK_EQ(look("a"), MCPSESS_MISS);
+    CHECK_EQ(look("b"), MCPSESS_OK);
+    sound();
+}
+
 TEST(memstore_logs_what_it_refuses) {
     make_store(1, 0, false);
     put("a", 0);
@@ -554,6 +565,7 @@ void test_memstore(void) {
     RUN(memstore_full_store_evicts_by_option_the_least_recent);
     RUN(memstore_evicts_nobody_while_something_has_expired);
     RUN(memstore_foreigner_gives_no_recency);
+    RUN(memstore_question_of_presence_gives_no_recency);
     RUN(memstore_logs_what_it_refuses);
     RUN(th32_15_load_saves_from_the_sweep);
     RUN(memstore_counts);

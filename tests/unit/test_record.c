@@ -255,10 +255,19 @@ TEST(record_owned_of_other_bytes_is_false) {
     for (i = 0; i < COUNT_OF(other); i++) {
         if (!CHECK(!owned(other[i], "iss", "sub"))) tap_note("row", (int64_t)i);
     }
+    CHECK(!owned(MCPSESS_STR("\x01\x07\0issXsub\x01"), "iss", "sub"));
     CHECK(!owned(MCPSESS_STR(""), "", ""));
     CHECK(!owned(MCPSESS_STR("\x01\0"), "", ""));
     CHECK(!owned(MCPSESS_STR("{}"), "", ""));
     CHECK(!owned(str_broken(), "", ""));
+}
+
+TEST(record_owned_never_looks_past_its_slice) {
+    mcpsess_record r = full();
+    mcpsess_buf b = buf_a(sizeof mem_a);
+    size_t n;
+    CHECK_EQ(mcpsess_record_encode(&r, &b), MCPSESS_OK);
+    for (n = 0; n < 3u + 7u; n++) CHECK(!owned(str_head(mcpsess_buf_str(&b), n), "iss", "sub"));
 }
 
 /* ---- refusals of encode ---- */
@@ -555,6 +564,16 @@ TEST(record_walk_is_in_key_order) {
 }
 
 #if !PORT_SMALL
+TEST(record_longer_than_any_that_encode_writes_is_refused) {
+    static char long_mem[21 + 1 + 65535];
+    static const char head[] = "\x01\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1x\xff\xff"; /* a backend of 65,535 bytes */
+    mcpsess_record r;
+    memset(long_mem, 0, sizeof long_mem);
+    memcpy(long_mem, head, sizeof head - 1u);
+    CHECK_EQ(mcpsess_record_decode(mcpsess_str_of(long_mem, sizeof long_mem), &r), MCPSESS_E_FORMAT);
+    CHECK(zeroed(&r));
+}
+
 TEST(record_of_65535_bytes_and_one_more) {
     static char big[70000], mem[70000];
     mcpsess_record r = plain("x"), back;
@@ -649,6 +668,7 @@ void test_record(void) {
     RUN(record_belongs_to_its_principal_alone);
     RUN(record_of_nobody_belongs_to_nobody_alone);
     RUN(record_owned_of_other_bytes_is_false);
+    RUN(record_owned_never_looks_past_its_slice);
     RUN(record_id_is_1_to_255_visible_ascii_characters);
     RUN(record_times_have_48_bits);
     RUN(record_encode_wants_an_empty_buffer_of_the_right_size);
@@ -664,6 +684,7 @@ void test_record(void) {
     RUN(record_get_finds_exact_keys_only);
     RUN(record_walk_is_in_key_order);
 #if !PORT_SMALL
+    RUN(record_longer_than_any_that_encode_writes_is_refused);
     RUN(record_of_65535_bytes_and_one_more);
 #endif
     RUN(record_pairs_agree_with_a_map);
