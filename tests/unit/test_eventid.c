@@ -259,6 +259,16 @@ TEST(eventid_sequence_over_the_maximum_is_not_written) {
     CHECK(!out.overflow);
 }
 
+TEST(eventid_epoch_that_decode_would_refuse_is_not_written) {
+    mcpsess_eventid id = id_of(MCPSESS_STR("a"), MCPSESS_STR("b"), (uint64_t)INT64_MAX + 1u, 1);
+    mcpsess_buf out = text_buf(sizeof text_mem);
+    CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_E_ARG);
+    CHECK_EQ(out.len, 0);
+    id.epoch = (uint64_t)INT64_MAX;
+    CHECK_EQ(mcpsess_eventid_encode(&id, &out), MCPSESS_OK);
+    CHECK(strict(mcpsess_buf_str(&out)));
+}
+
 TEST(eventid_null) {
     mcpsess_eventid id = id_of(MCPSESS_STR("a"), MCPSESS_STR("b"), 0, 1);
     mcpsess_buf out = text_buf(sizeof text_mem), mem = part_buf(sizeof part_mem);
@@ -301,6 +311,7 @@ void test_eventid(void) {
     RUN(eventid_text_needs_exactly_its_room);
     RUN(eventid_parts_need_exactly_their_room);
     RUN(eventid_sequence_over_the_maximum_is_not_written);
+    RUN(eventid_epoch_that_decode_would_refuse_is_not_written);
     RUN(eventid_null);
     RUN(eventid_random_ids_come_back);
 }
