@@ -309,6 +309,12 @@ TEST(decimal_is_read_up_to_the_bound) {
     }
 }
 
+TEST(decimal_bound_above_2_to_63_is_an_argument_error) {
+    uint64_t v;
+    CHECK_EQ(mcpsess_u64_decode(MCPSESS_STR("1"), (uint64_t)INT64_MAX + 1u, &v), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_u64_decode(MCPSESS_STR("1"), UINT64_MAX, &v), MCPSESS_E_ARG);
+}
+
 TEST(decimal_refuses_every_byte_that_is_no_digit) {
     unsigned b;
     for (b = 0; b < 256; b++) {
@@ -603,6 +609,7 @@ void test_base(void) {
     RUN(decimal_of_random_numbers);
     RUN(decimal_is_read_strictly);
     RUN(decimal_is_read_up_to_the_bound);
+    RUN(decimal_bound_above_2_to_63_is_an_argument_error);
     RUN(decimal_refuses_every_byte_that_is_no_digit);
     RUN(b64_vectors_of_rfc_4648);
     RUN(b64_length);
