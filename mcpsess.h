@@ -164,6 +164,7 @@ typedef struct mcpsess_str {
 
 #define MCPSESS_STR(literal) mcpsess_str_of("" literal, sizeof(literal) - 1)
 
+/* ptr NULL gives an empty slice, whatever len. */
 MCPSESS_API mcpsess_str mcpsess_str_of(const void *ptr, size_t len);
 /* A slice of a terminated string, without its NUL; at most 65,535 bytes. NULL gives an empty slice. */
 MCPSESS_API mcpsess_str mcpsess_str_z(const char *z);
@@ -173,8 +174,8 @@ MCPSESS_API int mcpsess_str_order(mcpsess_str a, mcpsess_str b);
 /* Equality in a time that depends on the lengths alone: for tokens and principals. */
 MCPSESS_API bool mcpsess_str_eq_ct(mcpsess_str a, mcpsess_str b);
 
-/* The bounded writer. A put that does not fit writes nothing and sets `overflow`, which stays until the next init; so a
-   caller checks once, at the end. */
+/* The bounded writer. A put that does not fit writes nothing and sets `overflow`; from then on nothing is written until
+   the next init, so a caller checks once, at the end. */
 typedef struct mcpsess_buf {
     char *ptr;
     size_t cap;
@@ -235,15 +236,15 @@ typedef struct mcpsess_lock {
 typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
 
 /* Everything that is worth a log line, as numbers; texts are optional. */
-#define MCPSESS_ITEMS(X)                                                                   \
-    X(STORE_FAILED, 1, "store request failed; number: -code")                              \
-    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed") \
-    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")         \
-    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                 \
-    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")       \
-    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")              \
-    X(STORE_FULL, 7, "store full, new record refused; number: records")                    \
-    X(EVICTED, 8, "store full, least recently used record dropped")                        \
+#define MCPSESS_ITEMS(X)                                                                    \
+    X(STORE_FAILED, 1, "store request failed; number: -code")                               \
+    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed")  \
+    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")          \
+    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                  \
+    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")        \
+    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")               \
+    X(STORE_FULL, 7, "store full, new record refused; number: records")                     \
+    X(EVICTED, 8, "store full, least recently used record dropped; no key; number: so far") \
     X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")
 
 enum {
@@ -359,7 +360,8 @@ MCPSESS_API int mcpsess_lru_touch(mcpsess_lru *l, mcpsess_str key, uint64_t expi
 /* Marks stale: the next get answers STALE until a put.  -> OK, MISS, E_ARG */
 MCPSESS_API int mcpsess_lru_mark(mcpsess_lru *l, mcpsess_str key);
 MCPSESS_API int mcpsess_lru_del(mcpsess_lru *l, mcpsess_str key); /* -> OK, MISS, E_ARG */
-/* Drops the least recent entry. *entry, unless NULL, tells which; its slices live until the next put.
+/* Drops the least recent entry, counted as an eviction. *entry, unless NULL, tells which; its slices live until the
+   next put.
    -> OK, MISS: the table is empty, E_ARG */
 MCPSESS_API int mcpsess_lru_evict(mcpsess_lru *l, mcpsess_lru_entry *entry);
 MCPSESS_API void mcpsess_lru_clear(mcpsess_lru *l); /* statistics stay */
@@ -530,7 +532,8 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    LEASE_EXTEND    key value ttl_ms                         OK (fence), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
    LOG_...         come with the streams                    E_UNSUPPORTED
-   all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED
+   all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED,
+                                                            E_ARG: no such kind, no key, a lease without token or TTL
 
    owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET
    without out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than
@@ -666,15 +669,16 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    fresh                           served at once, no request                        OK
    none                            one request, shared by all who ask meanwhile;     OK, MISS, or the store's error
                                    kept locally unless a write overtook it
-   to be confirmed: older than     the same request; if the store is away,           OK (op.stale if the store was away)
-   max_age_ms, or its TTL is       the local copy serves, up to stale_ms after
-   more than half used up          its last confirmation, never past its expiry
+   to be confirmed: older than     the same request; if the store is away or         OK (op.stale if the store was away)
+   max_age_ms, or its TTL is       silent, the local copy serves, up to stale_ms
+   more than half used up          after its last confirmation, never past its
+                                   expiry
    another principal's             as if there were none                             MISS
 
    So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never
    touches the local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to
-   finish, and its result still reaches the local tier and whoever else waits. With all lanes busy an op waits in line
-   for one. A write whose outcome is unknown marks the local copy to be confirmed. */
+   finish, for timeout_ms at most, and its result still reaches the local tier and whoever else waits. With all lanes
+   busy an op waits in line for one. A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
     mcpsess_store store;
@@ -1122,7 +1126,7 @@ MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out) {
 MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out) {
     uint64_t v = 0;
     size_t n;
-    if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
+    if (out == NULL || mcpsess_i_str_bad(text) || max > (uint64_t)INT64_MAX) return MCPSESS_E_ARG;
     if (text.len == 0 || text.len > 19) return MCPSESS_E_FORMAT; /* 19 digits cannot overflow */
     if (text.ptr[0] == '0' && text.len > 1) return MCPSESS_E_FORMAT;
     for (n = 0; n < text.len; n++) {

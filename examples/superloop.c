@@ -102,8 +102,8 @@ static void close(void *self) {
 
 /* ---- the main loop ---- */
 
-static uint32_t tick_register = 0xFFFFFFE0u; /* ms; wraps after 32 of them */
-static mcpsess_tick clock_state = {0xFFFFFFE0u}; /* it has been up for 49.7 days */
+static uint32_t tick_register = 0xFFFFFFE0u; /* ms; up for 49.7 days: wraps after 32 more */
+static mcpsess_tick clock_state;             /* widens it */
 static unsigned blinks;
 
 static uint64_t now_ms(void) {
