@@ -146,14 +146,12 @@ async function resumes(t, generation, target) {
     await until(() => tokens.length > 1, 'the first progress');
     await session.client.close();
     await left;
-    const seen = tokens.length;
+    assert.ok(tokens.length <= kind.slowSteps, 'nothing was missed');
     await sleep(kind.slowMs);
     const heir = await connect(t, generation, target.url, session.id);
-    const steps = [];
-    const options = { resumptionToken: tokens.at(-1), onprogress: p => steps.push(p.progress) };
-    assert.match(await heir.call({ ...kind.slow, ...options }), kind.slowAnswer);
-    assert.ok(seen < kind.slowSteps + 1, 'nothing was missed');
-    assert.equal(heir.sent('GET').at(-1).lastEventId, tokens.at(-1));
+    const resumptionToken = tokens.at(-1);
+    assert.match(await heir.call({ ...kind.slow, resumptionToken }), kind.slowAnswer);
+    assert.equal(heir.sent('GET').at(-1).lastEventId, resumptionToken);
     assert.equal(heir.sent('POST', 'tools/call').length, 0, 'the call was made again');
 }
 

@@ -14,7 +14,7 @@ const reconnectionOptions = {
     maxRetries: 10
 };
 
-const generation1 = {
+export const v1 = {
     name: '1.x',
     client: () => new Client1(info, { capabilities: {} }),
     transport: (url, options) => new Transport1(url, options),
@@ -29,8 +29,6 @@ function generation2(sdk, name, versionNegotiation) {
         call: (client, params, options) => client.callTool(params, options)
     };
 }
-
-export const v1 = generation1;
 
 // The 2.x client in its three ways of negotiating. It needs Node 20.
 export async function load2() {
