@@ -2841,8 +2841,6 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     uint16_t at;
     int rc;
     op->i.kind = kind;
-    op->i.id = id;
-    op->i.who = *who;
     if (kind <= MCPSESS_I_TOUCH) {
         at = mcpsess_i_tier_find(s, id, who, now_ms);
         if (mcpsess_i_tier_fresh(s, at, now_ms)) {
@@ -2857,6 +2855,8 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
         at = mcpsess_i_tier_find(s, id, who, now_ms);
         if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&s->i.tier, at);
     }
+    op->i.id = id;
+    op->i.who = *who;
     op->i.deadline_ms = mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
     op->i.lane = MCPSESS_I_NO_LANE;
     if (!mcpsess_i_lane_join(s, op)) {
