@@ -128,6 +128,7 @@ scene('what is not JSON is a parse error', 1, {}, async (g, a) => {
         "{'a':1}",
         'nul',
         '\0',
+        '{"jsonrpc":"2.0","method":"m\0x"}',
         '{"jsonrpc":"2.0","method":"m"}\0',
         '"',
         '[',

@@ -1,6 +1,7 @@
 'use strict';
 // Revision 2026-07-28, which has no sessions, and requests that only pretend to be of it.
 
+const net = require('node:net');
 const { assert, initialize, scene, until } = require('./kit.js');
 
 const modern = { 'mcp-protocol-version': '2026-07-28' };
@@ -145,6 +146,17 @@ scene('closing a request of 2026-07-28 cancels it', 1, {}, async (g, a) => {
     const stream = await g.stream(modern, { method: 'POST', body: JSON.stringify(message('subscriptions/listen')) });
     stream.req.destroy();
     await until(() => a.seen[0].closed, 'the backend to see it');
+});
+
+scene('before its answer has begun, too', 1, {}, async (g, a) => {
+    a.hook = () => true;
+    const socket = net.connect(g.port, '127.0.0.1');
+    const body = JSON.stringify(message());
+    const length = `Content-Length: ${body.length}`;
+    socket.write(`POST /mcp HTTP/1.1\r\nMCP-Protocol-Version: 2026-07-28\r\n${length}\r\n\r\n${body}`);
+    await until(() => a.seen.length === 1, 'the request');
+    socket.destroy();
+    await until(() => a.seen[0].closed, 'the backend to see it', 1000);
 });
 
 scene('a 2026-07-28 request that nobody answers ends with the code for it', 1, {}, async (g, a) => {
