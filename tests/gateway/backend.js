@@ -1,5 +1,5 @@
 'use strict';
-// backend.js - a backend that does what a test tells it to. Real servers are for the other suites; this one makes faults.
+// backend.js - a backend that does what a test tells it to. Real servers are for other suites; this one makes faults.
 
 const http = require('node:http');
 
