@@ -2294,7 +2294,7 @@ static void mcpsess_i_id_put_uuid(mcpsess_buf *out, unsigned char bytes[16]) {
     bytes[8] = (unsigned char)((bytes[8] & 0x3Fu) | 0x80u);
     for (n = 0; n < 16; n++) {
         if (n == 4 || n == 6 || n == 8 || n == 10) mcpsess_buf_put_char(out, '-');
-        mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_hex((unsigned)bytes[n] >> 4));
         mcpsess_buf_put_char(out, mcpsess_i_hex(bytes[n] & 0x0Fu));
     }
 }
