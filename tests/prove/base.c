@@ -70,6 +70,7 @@ static void numbers_and_texts(void) {
     mcpsess_tick tick;
     int code;
     tick.now_ms = any_u64();
+    tick.begun = Frama_C_interval(0, 1) != 0;
     ANY(code);
     (void)mcpsess_b64_bytes((size_t)any_u64());
     (void)mcpsess_time_add(any_u64(), any_u64());
