@@ -1,5 +1,6 @@
 /* The test harness: TAP through one putchar hook. No stdio, heap or setjmp, so the same tests run on a host and on a
-   bare microcontroller. A port is one file, port_<name>.c, with the three functions below; sizes come from PORT_... macros. */
+   bare microcontroller. A port is one file, port_<name>.c, with the three functions below; sizes come from PORT_...
+   macros. */
 
 #ifndef TAP_H
 #define TAP_H
