@@ -7,6 +7,7 @@
 #include <event2/http_struct.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void set_paused(struct exchange *x, bool paused) {
     if (x->leg == NULL || x->paused == paused) return;
@@ -114,7 +115,10 @@ void reply_take(struct exchange *x, int status, struct evkeyvalq *headers) {
     static const char *const session[] = {"Mcp-Session-Id", NULL};
     static const char *const session_and_length[] = {"Mcp-Session-Id", "Content-Length", NULL};
     bool chunked = evhttp_find_header(headers, "Transfer-Encoding") != NULL; /* then a length means nothing */
+    const char *type = evhttp_find_header(headers, "Content-Type");
     x->status = status;
+    x->events = chunked && type != NULL && strncasecmp(type, "text/event-stream", 17) == 0 &&
+                evhttp_find_header(headers, "Content-Encoding") == NULL;
     if (x->gone) return;
     headers_copy(evhttp_request_get_output_headers(x->req), headers, chunked ? session_and_length : session);
 }

@@ -5,15 +5,21 @@
      client ── front.c ───── route.c ────── leg.c ────── backend
                HTTP in,      whose is it?   HTTP out,    an MCP server
                limits        where to?      connections
-                 │             │  └─ revive.c   a backend lost the session: initialise again, replay once
+                 │             │  ├─ revive.c   a backend lost the session: initialise again, replay once
+                 │             │  └─ broken.c   a stream broke off: tell the client, if nobody else will
                  │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
                  │             └──── backend.c  which backends there are, which are up, who has the fewest sessions
                  ├─ conns.c    who is connected, and who is too slow
                  ├─ exchange.c one client request and its reply
                  └─ metrics.c  counters in the Prometheus text format
-     rpc.c: reading JSON-RPC, writing its errors. main.c: options, signals, the loop.
+     rpc.c reads JSON-RPC and writes its errors, headers.c copies HTTP headers, main.c has options, signals and the
+   loop.
 
-   Every client has a session id of ours; the record behind it says which backend has the session and under which id. */
+   Every client has a session id of ours; the record behind it says which backend has the session and under which id.
+
+   Everything is bounded: sessions, connections, requests in flight, heads, bodies, what is held back, what a slow
+   client is behind. The largest part is bodies: at worst EXCHANGES_MAX + max_connections times --max-body, so set those
+   two. */
 
 #ifndef GATEWAY_H
 #define GATEWAY_H
@@ -120,9 +126,12 @@ void table_forget(struct gateway *g, struct task *t);
 void table_sweep(struct gateway *g);
 int table_new_id(struct gateway *g, mcpsess_buf *out);
 /* The book: this gateway's own list of which session is where, to count them per backend. */
-void book_bind(struct gateway *g, mcpsess_str id, unsigned backend);
-void book_touch(struct gateway *g, mcpsess_str id);
+void book_bind(struct gateway *g, mcpsess_str id, unsigned backend, bool moved);
+void book_touch(struct gateway *g, mcpsess_str id, unsigned backend);
 void book_unbind(struct gateway *g, mcpsess_str id);
+/* Did the session move, and has no stream been opened since? Then a Last-Event-ID is of a backend that is gone. */
+bool book_moved(const struct gateway *g, mcpsess_str id);
+void book_settled(struct gateway *g, mcpsess_str id);
 
 /* ---- backend.c */
 
@@ -220,6 +229,7 @@ struct exchange {
     struct evbuffer *held; /* its body, while it is kept back */
     bool hold;             /* something is to be decided before it may be passed on */
     bool open;             /* the head of our reply was sent */
+    bool events;           /* it is a stream of events, in plain text */
     bool paused;           /* the backend is not read: the client is behind */
     bool in_head;          /* within the leg's head callback, which must not end the leg */
     int refusal;           /* why no session was made */
@@ -270,6 +280,10 @@ struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool 
 /* ---- revive.c: a backend lost a session */
 
 void revive(struct exchange *x);
+
+/* ---- broken.c: a reply broke off after its head was sent; ends x */
+
+void broken(struct exchange *x);
 
 /* ---- front.c */
 

@@ -9,6 +9,7 @@
 
 #include "gateway.h"
 
+#include <errno.h>
 #include <event2/bufferevent.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -81,7 +82,7 @@ static struct conn *conn_new(struct backend *b) {
 static bool conn_alive(const struct conn *c) {
     char byte;
     int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(c->http));
-    return fd >= 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+    return fd >= 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 static struct conn *conn_get(struct backend *b) {
@@ -160,7 +161,7 @@ static void end_later(struct leg *l, enum leg_end how) {
     evtimer_add(l->later, &at_once);
 }
 
-static enum leg_end broken(const struct leg *l) {
+static enum leg_end no_answer(const struct leg *l) {
     return l->conn->sent ? LEG_BROKEN : LEG_REFUSED;
 }
 
@@ -207,7 +208,7 @@ static void on_data(struct evhttp_request *req, void *user) {
 static void on_done(struct evhttp_request *req, void *user) {
     struct leg *l = user;
     bool answered = req != NULL && evhttp_request_get_response_code(req) != 0;
-    end_later(l, answered || l->declined ? LEG_DONE : broken(l));
+    end_later(l, answered || l->declined ? LEG_DONE : no_answer(l));
 }
 
 /* ---- beginning */

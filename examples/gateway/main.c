@@ -2,8 +2,7 @@
 
      gateway --listen 127.0.0.1:0 --backend http://127.0.0.1:3001/mcp --backend http://127.0.0.1:3002/mcp
 
-   Built by
-     cc -std=c99 -D_GNU_SOURCE -O2 -I. examples/gateway/x.c ... -levent -lcjson -o build/gateway */
+   Built by: make build/gateway */
 
 #define MCPSESS_IMPLEMENTATION
 #include "gateway.h"
@@ -98,7 +97,22 @@ static bool append(const char **list, size_t *count, size_t max, const char *tex
     return true;
 }
 
-enum { LISTEN, BACKEND, TTL, SESSIONS, FULL, ORIGIN, PRINCIPAL, REVISION, CONNECTIONS, BODY, TIMEOUT, GRACE, VERBOSE };
+enum {
+    LISTEN,
+    BACKEND,
+    TTL,
+    SESSIONS,
+    FULL,
+    ORIGIN,
+    PRINCIPAL,
+    REVISION,
+    CONNECTIONS,
+    BODY,
+    TIMEOUT,
+    GRACE,
+    VERBOSE,
+    HELP
+};
 
 static bool limit(struct config *c, int which, const char *text) {
     uint64_t n;
@@ -146,10 +160,15 @@ static bool options(struct config *c, int argc, char **argv) {
         {"timeout-ms", 1, NULL, TIMEOUT},
         {"grace-ms", 1, NULL, GRACE},
         {"verbose", 0, NULL, VERBOSE},
+        {"help", 0, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
     int which;
     while ((which = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (which == HELP) {
+            fputs(usage, stdout);
+            exit(0);
+        }
         if (which == '?') return false;
         if (!option(c, which, optarg)) {
             fprintf(stderr, "gateway: not a usable value: %s\n", optarg);

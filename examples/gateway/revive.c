@@ -67,7 +67,7 @@ static void updated(void *user, int rc) {
     if (rc == MCPSESS_OK) {
         say(x->g, "session revived at %s", x->g->backends[x->backend].url);
         x->g->metrics.revived++;
-        book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
+        book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend, true);
         succeed(x);
         return;
     }

@@ -48,6 +48,9 @@ static void begin_leg(struct exchange *x, const struct leg_events *events) {
     if (x->kind == KIND_SESSION && x->backend_sid[0] != '\0') {
         evhttp_add_header(leg_headers(l), "Mcp-Session-Id", x->backend_sid);
     }
+    if (x->method == EVHTTP_REQ_GET && book_moved(x->g, mcpsess_str_z(x->sid))) {
+        evhttp_remove_header(leg_headers(l), "Last-Event-ID");
+    }
     leg_send(l, x->method, x->body);
 }
 
@@ -98,7 +101,7 @@ static void created(void *user, int rc) {
         if (!x->in_head) store_error(x, rc); /* else as soon as the leg has ended */
         return;
     }
-    book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
+    book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend, false);
     reply_header(x, "Mcp-Session-Id", x->sid);
     reply_open(x);
     if (x->ended) finish(x, x->how);
@@ -207,7 +210,7 @@ static void loaded(void *user, int rc) {
     mcpsess_record r;
     if (rc == MCPSESS_OK) {
         route_read_record(x, &r);
-        book_touch(x->g, mcpsess_str_z(x->sid));
+        if (x->backend >= 0) book_touch(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
         route_forward(x);
     } else if (rc != MCPSESS_MISS) {
         store_error(x, rc);
@@ -250,6 +253,7 @@ static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
     x->lost = status == 404 && may_revive;
     if (x->lost) return false;
     reply_take(x, status, headers);
+    if (x->method == EVHTTP_REQ_GET && status == 200) book_settled(x->g, mcpsess_str_z(x->sid));
     x->hold = status == 400 && may_revive; /* look at it first: servers in the field answer 400 where 404 is due */
     if (!x->hold) reply_open(x);
     return true;
@@ -276,6 +280,8 @@ static void forward_end(void *user, enum leg_end how) {
     }
     if (x->lost || (how == LEG_REFUSED && !x->replayed)) {
         revive(x);
+    } else if (x->open && how == LEG_BROKEN) {
+        broken(x);
     } else {
         finish(x, how);
     }
@@ -367,6 +373,8 @@ static void modern_end(void *user, enum leg_end how) {
     if (how == LEG_REFUSED) {
         x->tried |= 1u << x->backend;
         modern(x);
+    } else if (x->open && how == LEG_BROKEN) {
+        broken(x);
     } else {
         finish(x, how);
     }

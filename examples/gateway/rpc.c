@@ -108,11 +108,15 @@ static bool find_members(const cJSON *message, struct members *m) {
     return true;
 }
 
+static bool is_id(const cJSON *id) {
+    return id == NULL || cJSON_IsString(id) || cJSON_IsNumber(id) || cJSON_IsNull(id);
+}
+
 static bool is_message(const cJSON *message, struct members *m) {
     memset(m, 0, sizeof *m);
     if (!cJSON_IsObject(message) || !find_members(message, m)) return false;
     if (!cJSON_IsString(m->jsonrpc) || strcmp(m->jsonrpc->valuestring, "2.0") != 0) return false;
-    if (m->id != NULL && !cJSON_IsString(m->id) && !cJSON_IsNumber(m->id) && !cJSON_IsNull(m->id)) return false;
+    if (!is_id(m->id)) return false;
     if (m->method != NULL) return cJSON_IsString(m->method) && m->method->valuestring[0] != '\0';
     return m->result != NULL || m->error != NULL;
 }

@@ -90,10 +90,14 @@ void table_forget(struct gateway *g, struct task *t) {
     t->waiting = false;
 }
 
-/* ---- the book: session id -> index of its backend, as a fixed table of the library's own */
+/* ---- the book: session id -> {backend's index, moved}, as a fixed table of the library's own */
+
+static unsigned book_backend(const mcpsess_lru_entry *e) {
+    return (unsigned char)e->value.ptr[0];
+}
 
 static void forget_entry(struct gateway *g, const mcpsess_lru_entry *e) {
-    g->backends[(unsigned char)e->value.ptr[0]].sessions--;
+    g->backends[book_backend(e)].sessions--;
 }
 
 void book_unbind(struct gateway *g, mcpsess_str id) {
@@ -103,23 +107,40 @@ void book_unbind(struct gateway *g, mcpsess_str id) {
     mcpsess_lru_del(&g->book, id);
 }
 
-void book_bind(struct gateway *g, mcpsess_str id, unsigned backend) {
-    char index = (char)backend;
+void book_bind(struct gateway *g, mcpsess_str id, unsigned backend, bool moved) {
+    const char value[2] = {(char)backend, moved};
+    uint64_t until = mcpsess_time_add(now_ms(), g->config.ttl_ms);
     mcpsess_lru_entry e;
     book_unbind(g, id);
-    if (mcpsess_lru_len(&g->book) == g->config.sessions && mcpsess_lru_evict(&g->book, &e) == MCPSESS_OK)
+    if (mcpsess_lru_len(&g->book) == g->config.sessions && mcpsess_lru_evict(&g->book, &e) == MCPSESS_OK) {
         forget_entry(g, &e);
-    if (mcpsess_lru_put(&g->book, id, mcpsess_str_of(&index, 1), mcpsess_time_add(now_ms(), g->config.ttl_ms)) ==
-        MCPSESS_OK) {
+    }
+    if (mcpsess_lru_put(&g->book, id, mcpsess_str_of(value, sizeof value), until) == MCPSESS_OK) {
         g->backends[backend].sessions++;
     }
 }
 
-void book_touch(struct gateway *g, mcpsess_str id) {
+/* A session that somebody else bound, or that the book had no room for, is bound here and now. */
+void book_touch(struct gateway *g, mcpsess_str id, unsigned backend) {
     mcpsess_str value;
     uint64_t now = now_ms();
-    if (mcpsess_lru_get(&g->book, id, now, &value) != MCPSESS_OK) return;
-    mcpsess_lru_touch(&g->book, id, mcpsess_time_add(now, g->config.ttl_ms));
+    bool known = mcpsess_lru_get(&g->book, id, now, &value) == MCPSESS_OK && (unsigned char)value.ptr[0] == backend;
+    if (known) {
+        mcpsess_lru_touch(&g->book, id, mcpsess_time_add(now, g->config.ttl_ms));
+    } else {
+        book_bind(g, id, backend, false);
+    }
+}
+
+bool book_moved(const struct gateway *g, mcpsess_str id) {
+    mcpsess_lru_entry e;
+    return mcpsess_lru_peek(&g->book, id, now_ms(), &e) == MCPSESS_OK && e.value.ptr[1] != 0;
+}
+
+void book_settled(struct gateway *g, mcpsess_str id) {
+    mcpsess_lru_entry e;
+    if (!book_moved(g, id) || mcpsess_lru_peek(&g->book, id, now_ms(), &e) != MCPSESS_OK) return;
+    book_bind(g, id, book_backend(&e), false);
 }
 
 static void book_sweep(struct gateway *g) {
@@ -185,7 +206,7 @@ static int book_open(struct gateway *g) {
     mcpsess_lru_desc d = mcpsess_lru_desc_default();
     d.capacity = g->config.sessions;
     d.key_max = MCPSESS_ID_MAX;
-    d.value_max = 1;
+    d.value_max = 2;
     size_t size = mcpsess_lru_bytes(&d);
     g->book_memory = malloc(size);
     if (g->book_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;

@@ -5,8 +5,8 @@ const { assert, initialize, scene, sleep, until } = require('./kit.js');
 
 const healthy = async (g) => assert.equal((await g.request('GET', { path: '/healthz', agent: false })).text, 'ok\n');
 
-const post = (body, headers = '') =>
-    `POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+const head = 'POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+const post = (body, headers = '') => `${head}${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
 scene('what is not HTTP is refused or dropped', 1, { 'timeout-ms': 500 }, async (g, a) => {
     const cases = [
@@ -106,7 +106,8 @@ scene('a head over 32 KiB and a body over the limit are refused', 1, { 'max-body
         const body = JSON.stringify({ ...initialize, x: '' }).padEnd(size, ' ');
         const plain = await g.raw(post(body));
         assert.equal(plain.status, size <= 1000 ? 200 : 413);
-        const chunked = `POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+        const chunks = `${size.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+        const chunked = `POST /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
         assert.equal((await g.raw(chunked)).status, size <= 1000 ? 200 : 413);
     }
     const expect = await g.raw(`POST /mcp HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n`);
@@ -292,8 +293,8 @@ scene('requests sent ahead of their turn are answered in order', 1, {}, async (g
 scene('bytes that come while an answer is on its way do no harm', 1, {}, async (g, a) => {
     const sid = await g.session();
     a.hook = (_, res) => (a.stream(res), true);
-    const head = post('{"jsonrpc":"2.0","id":1,"method":"m"}', `Mcp-Session-Id: ${sid}\r\n`);
-    const raw = g.raw(head + 'garbage\r\n\r\n'.repeat(1000) + 'x'.repeat(3 << 20), { silent: 1000 });
+    const first = post('{"jsonrpc":"2.0","id":1,"method":"m"}', `Mcp-Session-Id: ${sid}\r\n`);
+    const raw = g.raw(first + 'garbage\r\n\r\n'.repeat(1000) + 'x'.repeat(3 << 20), { silent: 1000 });
     await until(() => a.streams.length === 1, 'the request');
     a.streams[0].write('data: 1\n\n');
     await sleep(200);

@@ -79,6 +79,17 @@ scene('a stop with every kind of thing under way', 3, { 'grace-ms': 0 }, async (
     assert.equal(g.status, 0);
 });
 
+test('--help: usage, and status 0', async () => {
+    const { status, stdout } = spawnSync(Gateway.binary, ['--help'], { encoding: 'utf8', timeout: 5000 });
+    assert.equal(status, 0);
+    const names = [...stdout.matchAll(/^  (--[a-z-]+)/gm)].map((m) => m[1]);
+    assert.equal(names.length, 13);
+    for (const name of names) {
+        const args = [name, '0']; // known, whatever its value
+        assert.doesNotMatch(spawnSync(Gateway.binary, args, { encoding: 'utf8' }).stderr, /unrecognized/);
+    }
+});
+
 test('wrong options: usage, and status 2', async () => {
     const good = ['--listen', '127.0.0.1:0', '--backend', 'http://127.0.0.1:1/mcp'];
     const bad = [

@@ -51,6 +51,16 @@ scene('a GET stream of a session whose backend died is opened elsewhere', 2, {},
     assert.deepEqual(b.methods(), ['initialize', 'notifications/initialized', 'GET']);
 });
 
+scene('after a move the first stream begins anew: the old cursor means nothing', 2, {}, async (g, a, b) => {
+    const sid = await g.session();
+    a.kill();
+    assert.equal((await g.call(sid)).status, 200);
+    const headers = { 'mcp-session-id': sid, 'last-event-id': '5' };
+    for (let i = 0; i < 2; i++) (await g.stream(headers)).req.destroy();
+    const cursors = b.seen.filter((r) => r.method === 'GET').map((r) => r.headers['last-event-id']);
+    assert.deepEqual(cursors, [undefined, '5']);
+});
+
 scene('a backend that answers 404 for its session gets it initialised again', 1, {}, async (g, a) => {
     const sid = await g.session();
     a.sessions.clear();
@@ -151,6 +161,87 @@ scene('an answer that breaks off does not look complete', 2, {}, async (g, a) =>
     reply = await g.call(sid);
     assert.equal(reply.complete, false);
 });
+
+const sse = (headers = {}) => ({ 'content-type': 'text/event-stream', ...headers });
+
+scene('a stream whose backend died ends with an error for its request', 2, {}, async (g, a) => {
+    for (const sent of ['data: {"n":1}\n\n', 'data: {"n":1}\n\ndata: {"half', 'data: {"n":1}\n\nid: 4\nda']) {
+        const sid = await g.session();
+        a.hook = ({ message }, res) => {
+            if (message?.method !== 'tools/list') return false;
+            res.writeHead(200, sse());
+            res.write(sent);
+            setTimeout(() => a.kill(), 50);
+            return true;
+        };
+        const reply = await g.call(sid, 'tools/list', 'a"b');
+        assert.ok(reply.complete);
+        assert.ok(reply.text.startsWith(sent));
+        const events = parseEvents(reply.text).filter((e) => e.type === 'message');
+        assert.deepEqual(
+            events.map((e) => JSON.parse(e.data)),
+            [
+                { n: 1 },
+                {
+                    jsonrpc: '2.0',
+                    id: 'a"b',
+                    error: { code: -32000, message: 'The backend was lost before it answered' },
+                },
+            ],
+        );
+        await a.open();
+        await until(async () => (await g.metric('backend_up', `backend="${a.url}"`)) === 1, 'the probe');
+        await g.request('DELETE', { headers: { 'mcp-session-id': sid } });
+    }
+});
+
+scene('so does one whose backend came back without the session', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    a.hook = ({ message }, res) => {
+        if (message?.method !== 'tools/list') return false;
+        res.writeHead(200, sse());
+        res.write('data: {"n":1}\n\n');
+        a.sessions.clear();
+        setTimeout(() => res.socket.destroy(), 50);
+        return true;
+    };
+    const reply = await g.call(sid);
+    assert.match(reply.text, /"code":-32000.*"id":7/);
+    assert.deepEqual(a.methods(), ['initialize', 'tools/list', 'ping']);
+});
+
+scene('what is not a plain stream of events gets nothing added', 1, {}, async (g, a) => {
+    for (const headers of [sse({ 'content-encoding': 'x' }), { 'content-type': 'application/json' }]) {
+        const sid = await g.session();
+        a.hook = ({ message }, res) => {
+            if (message?.method !== 'tools/list') return false;
+            res.writeHead(200, headers);
+            res.write('data: 1\n\n');
+            a.sessions.clear();
+            setTimeout(() => res.socket.destroy(), 50);
+            return true;
+        };
+        const reply = await g.call(sid);
+        assert.equal(reply.text, 'data: 1\n\n');
+        assert.equal(reply.complete, false);
+    }
+});
+
+// As a browser would: [{type, data}]
+function parseEvents(text) {
+    const events = [];
+    let event = { type: 'message', data: null };
+    for (const line of text.split('\n')) {
+        if (line === '') {
+            if (event.data !== null) events.push(event);
+            event = { type: 'message', data: null };
+        }
+        const [, field, value] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+        if (field === 'data') event.data = event.data === null ? value : `${event.data}\n${value}`;
+        if (field === 'event') event.type = value;
+    }
+    return events;
+}
 
 scene('many requests of a lost session initialise it once', 2, {}, async (g, a, b) => {
     const sid = await g.session();

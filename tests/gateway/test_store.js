@@ -43,7 +43,8 @@ scene('clients that leave while the store is asked', 2, {}, async (g, a, b) => {
         const body =
             method === 'POST' ? JSON.stringify(i % 2 ? initialize : { jsonrpc: '2.0', id: 1, method: 'm' }) : '';
         const id = i % 4 ? 'unknown' : sid;
-        const head = `${method} /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: ${id}\r\nContent-Length: ${body.length}\r\n\r\n`;
+        const length = `Content-Length: ${body.length}`;
+        const head = `${method} /mcp HTTP/1.1\r\nHost: x\r\nMcp-Session-Id: ${id}\r\n${length}\r\n\r\n`;
         streams.push(g.raw(head + body, { silent: 5 + i }));
     }
     await Promise.all(streams);
