@@ -20,6 +20,7 @@ async function until(probe, what, ms = 5000) {
 
 class Gateway {
     static binary = '';
+    static running = new Set(); // their processes
 
     // Options as on the command line: {ttl: 1, origin: ['http://a', 'http://b'], verbose: true}
     static async start(backends, options = {}) {
@@ -34,7 +35,9 @@ class Gateway {
         g.process = spawn(Gateway.binary, args, { env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=1' } });
         g.process.stdout.on('data', (d) => (g.out += d));
         g.process.stderr.on('data', (d) => (g.err += d));
+        Gateway.running.add(g.process);
         g.exited = new Promise((done) => g.process.on('close', (code, signal) => done((g.status = code ?? signal))));
+        g.exited.then(() => Gateway.running.delete(g.process));
         await until(() => g.out.includes('\n') || g.status !== undefined, 'the gateway to listen');
         const line = /^gateway: listening on (http:\/\/127\.0\.0\.1:(\d+)\/mcp)\n/.exec(g.out);
         if (!line) throw new Error(`it does not say where it listens: ${g.out}${g.err}`);
@@ -159,6 +162,11 @@ class Gateway {
         );
     }
 }
+
+// A test that hangs leaves its gateway behind.
+process.on('exit', () => {
+    for (const p of Gateway.running) p.kill('SIGKILL');
+});
 
 const initialize = {
     jsonrpc: '2.0',
