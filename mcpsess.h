@@ -614,7 +614,8 @@ typedef struct mcpsess_memstore_desc {
     uint16_t records;     /* 1..65534 */
     uint16_t leases;      /* 0..65534; 0: lease requests answer E_UNSUPPORTED */
     uint16_t value_max;   /* bytes of a record, 1..65535 */
-    bool evict;           /* when full: false refuse, true drop the least recently used */
+    bool evict;           /* when full: false refuse, true drop the least recently used; then no local tier before it,
+                             which would hide use from it and outlive what it drops */
     uint8_t seed[16];     /* secret and random where strangers choose keys */
     mcpsess_hash_fn hash; /* default mcpsess_hash */
     uint64_t fence_base;  /* default 0 */

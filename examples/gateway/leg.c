@@ -19,7 +19,7 @@
 #define CONNECT_MS 3000u /* for a connection, if the request's own deadline is not earlier */
 #define ERRAND_MS 5000u
 #define IDLE_MS 2000u
-#define IDLE_MAX 64u /* per backend */
+#define IDLE_MAX EXCHANGES_MAX /* per backend: fewer, and a burst opens and closes connections until ports run out */
 
 struct conn {
     TAILQ_ENTRY(conn) link;
