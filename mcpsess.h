@@ -822,6 +822,13 @@ int memcmp(const void *a, const void *b, size_t n);
 extern "C" {
 #endif
 
+/* A function that stays one: its frame is gone before its caller goes deeper. */
+#if defined(__GNUC__) || defined(__clang__)
+#define MCPSESS_I_APART static __attribute__((noinline))
+#else
+#define MCPSESS_I_APART static
+#endif
+
 /* ==== base ==== */
 /* uses: nothing */
 
@@ -1826,6 +1833,15 @@ MCPSESS_API int mcpsess_record_decode(mcpsess_str bytes, mcpsess_record *r) {
     return MCPSESS_OK;
 }
 
+/* Whose record this is. */
+MCPSESS_I_APART int mcpsess_i_record_names(mcpsess_str bytes, mcpsess_str *id, mcpsess_principal *who) {
+    mcpsess_record record;
+    int rc = mcpsess_record_decode(bytes, &record);
+    *id = record.id;
+    *who = record.principal;
+    return rc;
+}
+
 MCPSESS_API int mcpsess_record_next(const mcpsess_record *r, size_t *cursor, mcpsess_str *key, mcpsess_str *value) {
     mcpsess_i_reader in;
     if (r == NULL || cursor == NULL || key == NULL || value == NULL) return MCPSESS_E_ARG;
@@ -2539,15 +2555,15 @@ static void mcpsess_i_lane_overtake(mcpsess_sessions *s, const mcpsess_request *
 }
 
 static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
-    mcpsess_str bytes = mcpsess_buf_str(&lane->out);
-    mcpsess_record record;
+    mcpsess_str bytes = mcpsess_buf_str(&lane->out), id;
+    mcpsess_principal who;
     if (lane->overtaken) {
         s->stats.overtaken++;
         mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_OVERTAKEN, 0);
     }
     if (lane->request.rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
     if (lane->request.rc != MCPSESS_OK) return lane->request.rc;
-    if (mcpsess_record_decode(bytes, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, lane->request.key)) {
+    if (mcpsess_i_record_names(bytes, &id, &who) != MCPSESS_OK || !mcpsess_str_eq(id, lane->request.key)) {
         s->stats.bad_records++;
         mcpsess_i_note_set(note, MCPSESS_LOG_ERROR, MCPSESS_ITEM_BAD_RECORD, bytes.len);
         return MCPSESS_E_FORMAT;
@@ -2925,11 +2941,12 @@ MCPSESS_API int mcpsess_session_sweep(mcpsess_sessions *s, mcpsess_op *op, uint6
 
 static int mcpsess_i_session_write(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str bytes,
                                    uint64_t now_ms) {
-    mcpsess_record record;
+    mcpsess_principal who;
+    mcpsess_str id;
     if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(bytes)) return MCPSESS_E_ARG;
     if (bytes.len > s->i.desc.record_max) return MCPSESS_E_TOOBIG;
-    if (mcpsess_record_decode(bytes, &record) != MCPSESS_OK) return MCPSESS_E_FORMAT;
-    return mcpsess_i_session_begin(s, op, kind, record.id, &record.principal, bytes, NULL, now_ms);
+    if (mcpsess_i_record_names(bytes, &id, &who) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    return mcpsess_i_session_begin(s, op, kind, id, &who, bytes, NULL, now_ms);
 }
 
 MCPSESS_API int mcpsess_session_store(mcpsess_sessions *s, mcpsess_op *op, mcpsess_str record, uint64_t now_ms) {

@@ -28,8 +28,9 @@ function depth(f,    n, i, names, deepest, d) {
     return done[f]
 }
 
-# The functions that a call through a pointer, made in this module, may reach.
-function targets_of(module,    n, i, words, list) {
+# The functions that a call through a pointer may reach: as said of the function that makes it, or else of its module.
+function targets_of(f,    module, n, i, words, list) {
+    module = f in indirect ? f : home[f]
     if (!(module in indirect)) {
         print "error " module " calls through a pointer, and tests/size/indirect does not say where that leads"
         return ""
@@ -58,7 +59,7 @@ $1 == "call" {
     else calls[f] = calls[f] " " plain($3)
 }
 END {
-    for (f in pointer) calls[f] = calls[f] targets_of(home[f])
+    for (f in pointer) calls[f] = calls[f] targets_of(f)
     for (f in home) {
         d = depth(f)
         m = home[f]
