@@ -824,9 +824,9 @@ extern "C" {
 
 /* A function that stays one: its frame is gone before its caller goes deeper. */
 #if defined(__GNUC__) || defined(__clang__)
-#define MCPSESS_I_APART static __attribute__((noinline))
+#define MCPSESS_I_APART __attribute__((noinline))
 #else
-#define MCPSESS_I_APART static
+#define MCPSESS_I_APART
 #endif
 
 /* ==== base ==== */
@@ -1834,7 +1834,7 @@ MCPSESS_API int mcpsess_record_decode(mcpsess_str bytes, mcpsess_record *r) {
 }
 
 /* Whose record this is. */
-MCPSESS_I_APART int mcpsess_i_record_names(mcpsess_str bytes, mcpsess_str *id, mcpsess_principal *who) {
+static MCPSESS_I_APART int mcpsess_i_record_names(mcpsess_str bytes, mcpsess_str *id, mcpsess_principal *who) {
     mcpsess_record record;
     int rc = mcpsess_record_decode(bytes, &record);
     *id = record.id;
