@@ -87,6 +87,13 @@
 #endif
 #endif
 
+/* Whether the code may be larger and divide 64 bits, to be faster. */
+#if UINTPTR_MAX > 0xFFFFFFFFu
+#define MCPSESS_I_WIDE 1
+#else
+#define MCPSESS_I_WIDE 0
+#endif
+
 #ifndef MCPSESS_ID_MAX
 #define MCPSESS_ID_MAX 64
 #endif
@@ -981,30 +988,36 @@ MCPSESS_API void mcpsess_buf_put_char(mcpsess_buf *b, char c) {
     if (at != NULL) *at = c;
 }
 
-/* Divides a number in 16-bit limbs, highest first: 64 bits without the 64-bit division that small targets lack.
-   -> remainder */
-static uint32_t mcpsess_i_limbs_div10000(uint16_t limbs[4]) {
+/* Takes the last four digits off a number; in 16-bit limbs, highest first, where the compiler would call a long routine
+   to divide 64 bits. */
+static uint32_t mcpsess_i_take_digits(uint64_t *v) {
     uint32_t rest = 0;
+#if MCPSESS_I_WIDE
+    rest = (uint32_t)(*v % 10000u);
+    *v /= 10000u;
+#else
     unsigned n;
     for (n = 0; n < 4; n++) {
-        rest = rest << 16 | limbs[n];
-        limbs[n] = (uint16_t)(rest / 10000u);
+        rest = rest << 16 | (uint32_t)(*v >> 48);
+        *v = *v << 16 | rest / 10000u;
         rest %= 10000u;
     }
+#endif
     return rest;
 }
 
 MCPSESS_API void mcpsess_buf_put_u64(mcpsess_buf *b, uint64_t v) {
-    uint16_t limbs[4];
-    char digits[20];
-    unsigned at = 20, n;
-    for (n = 4; n-- > 0; v >>= 16) limbs[n] = (uint16_t)(v & 0xFFFFu);
-    do {
-        uint32_t four = mcpsess_i_limbs_div10000(limbs);
-        for (n = 0; n < 4; n++, four /= 10u) digits[--at] = (char)('0' + four % 10u);
-    } while ((limbs[0] | limbs[1] | limbs[2] | limbs[3]) != 0);
-    while (at < 19 && digits[at] == '0') at++;
-    mcpsess_buf_put(b, mcpsess_str_of(digits + at, 20 - at));
+    uint64_t power = 10;
+    size_t len = 1;
+    unsigned n;
+    char *at;
+    while (len < 20 && v >= power) len++, power *= 10;
+    at = mcpsess_i_buf_grow(b, len);
+    if (at == NULL) return;
+    while (len > 0) {
+        uint32_t four = mcpsess_i_take_digits(&v);
+        for (n = 0; n < 4 && len > 0; n++, four /= 10u) at[--len] = (char)('0' + four % 10u);
+    }
 }
 
 MCPSESS_API mcpsess_str mcpsess_buf_str(const mcpsess_buf *b) {
