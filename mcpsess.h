@@ -87,7 +87,7 @@
 #endif
 #endif
 
-/* Whether the code may be larger and divide 64 bits, to be faster. */
+/* Where words are large, so is memory: base64 is larger there, and faster. */
 #if UINTPTR_MAX > 0xFFFFFFFFu
 #define MCPSESS_I_WIDE 1
 #else
@@ -193,7 +193,7 @@ typedef struct mcpsess_buf {
 MCPSESS_API void mcpsess_buf_init(mcpsess_buf *b, void *mem, size_t cap);
 MCPSESS_API void mcpsess_buf_put(mcpsess_buf *b, mcpsess_str s);
 MCPSESS_API void mcpsess_buf_put_char(mcpsess_buf *b, char c);
-/* Canonical decimal. No 64-bit division. */
+/* Canonical decimal. No 64-bit division where words are smaller. */
 MCPSESS_API void mcpsess_buf_put_u64(mcpsess_buf *b, uint64_t v);
 /* Standard base64 with padding, RFC 4648 section 4. */
 MCPSESS_API void mcpsess_buf_put_b64(mcpsess_buf *b, mcpsess_str s);
@@ -988,36 +988,32 @@ MCPSESS_API void mcpsess_buf_put_char(mcpsess_buf *b, char c) {
     if (at != NULL) *at = c;
 }
 
-/* Takes the last four digits off a number; in 16-bit limbs, highest first, where the compiler would call a long routine
-   to divide 64 bits. */
-static uint32_t mcpsess_i_take_digits(uint64_t *v) {
+/* Takes the last digit off a number. What a word cannot hold is divided in 16-bit limbs, highest first: small targets
+   lack the 64-bit division. */
+static char mcpsess_i_take_digit(uint64_t *v) {
+    size_t word = (size_t)*v;
     uint32_t rest = 0;
-#if MCPSESS_I_WIDE
-    rest = (uint32_t)(*v % 10000u);
-    *v /= 10000u;
-#else
     unsigned n;
+    if (word == *v) {
+        *v = word / 10u;
+        return (char)('0' + word % 10u);
+    }
     for (n = 0; n < 4; n++) {
         rest = rest << 16 | (uint32_t)(*v >> 48);
-        *v = *v << 16 | rest / 10000u;
-        rest %= 10000u;
+        *v = *v << 16 | rest / 10u;
+        rest %= 10u;
     }
-#endif
-    return rest;
+    return (char)('0' + rest);
 }
 
 MCPSESS_API void mcpsess_buf_put_u64(mcpsess_buf *b, uint64_t v) {
     uint64_t power = 10;
     size_t len = 1;
-    unsigned n;
     char *at;
-    while (len < 20 && v >= power) len++, power *= 10;
+    for (; len < 20 && v >= power; power *= 10) len++;
     at = mcpsess_i_buf_grow(b, len);
     if (at == NULL) return;
-    while (len > 0) {
-        uint32_t four = mcpsess_i_take_digits(&v);
-        for (n = 0; n < 4 && len > 0; n++, four /= 10u) at[--len] = (char)('0' + four % 10u);
-    }
+    while (len > 0) at[--len] = mcpsess_i_take_digit(&v);
 }
 
 MCPSESS_API mcpsess_str mcpsess_buf_str(const mcpsess_buf *b) {
@@ -1049,19 +1045,28 @@ static void mcpsess_i_put_le(mcpsess_buf *b, uint64_t v, unsigned bytes) {
 static const char mcpsess_i_b64_digits[65] MCPSESS_ROM =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Values of the characters '+' to 'z'; 64: not in the alphabet. */
-static const unsigned char mcpsess_i_b64_values[80] MCPSESS_ROM = {
-    62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64, 64, 0,  1,  2,  3,  4,
-    5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64,
-    26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51};
+/* Values of the characters '+' to 'z', of every byte if MCPSESS_I_WIDE; -1: not in the alphabet. */
+#define MCPSESS_I_NONE -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
+static const signed char mcpsess_i_b64_values[MCPSESS_I_WIDE ? 256 : 80] MCPSESS_ROM = {
+#if MCPSESS_I_WIDE
+    MCPSESS_I_NONE, MCPSESS_I_NONE, -1, -1, -1, -1, -1,
+#endif
+    62, -1, -1, -1, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+    9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1, -1, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+#if MCPSESS_I_WIDE
+    MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE,
+#endif
+};
 
 static char mcpsess_i_b64_digit(uint32_t sextet) {
     return (char)MCPSESS_ROM_U8(mcpsess_i_b64_digits + (sextet & 63u));
 }
 
+/* -> 0..63, or UINT32_MAX for a character that is not in the alphabet */
 static uint32_t mcpsess_i_b64_value(char c) {
-    unsigned n = (unsigned)(unsigned char)c - (unsigned)'+';
-    return n < sizeof mcpsess_i_b64_values ? MCPSESS_ROM_U8(mcpsess_i_b64_values + n) : 64u;
+    size_t n = (unsigned char)c - (MCPSESS_I_WIDE ? 0u : (unsigned)'+');
+    return n < sizeof mcpsess_i_b64_values ? (uint32_t)(int8_t)MCPSESS_ROM_U8(mcpsess_i_b64_values + n) : UINT32_MAX;
 }
 
 MCPSESS_API size_t mcpsess_b64_bytes(size_t n) {
@@ -1069,27 +1074,36 @@ MCPSESS_API size_t mcpsess_b64_bytes(size_t n) {
     return groups > SIZE_MAX / 4 ? 0 : groups * 4;
 }
 
+/* Three bytes, above eight bits that do not matter: on large words a fourth byte, which makes it one load. */
+static uint32_t mcpsess_i_b64_three(const unsigned char *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (MCPSESS_I_WIDE ? p[3] : 0u);
+}
+
 static void mcpsess_i_b64_group(char *to, uint32_t bits) {
-    to[0] = mcpsess_i_b64_digit(bits >> 18);
-    to[1] = mcpsess_i_b64_digit(bits >> 12);
-    to[2] = mcpsess_i_b64_digit(bits >> 6);
-    to[3] = mcpsess_i_b64_digit(bits);
+    to[0] = mcpsess_i_b64_digit(bits >> 26);
+    to[1] = mcpsess_i_b64_digit(bits >> 20);
+    to[2] = mcpsess_i_b64_digit(bits >> 14);
+    to[3] = mcpsess_i_b64_digit(bits >> 8);
 }
 
 MCPSESS_API void mcpsess_buf_put_b64(mcpsess_buf *b, mcpsess_str s) {
     size_t bytes = mcpsess_b64_bytes(s.len);
     const unsigned char *from = (const unsigned char *)s.ptr;
+    uint32_t last;
     char *to;
-    if (s.len == 0) return;
-    to = mcpsess_i_buf_grow(b, bytes != 0 ? bytes : SIZE_MAX);
+    to = s.len == 0 ? NULL : mcpsess_i_buf_grow(b, bytes != 0 ? bytes : SIZE_MAX);
     if (to == NULL) return;
-    for (; s.len >= 3; s.len -= 3, from += 3, to += 4) {
-        mcpsess_i_b64_group(to, (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2]);
+    for (; MCPSESS_I_WIDE && s.len > 6; s.len -= 6, from += 6, to += 8) {
+        mcpsess_i_b64_group(to, mcpsess_i_b64_three(from));
+        mcpsess_i_b64_group(to + 4, mcpsess_i_b64_three(from + 3));
     }
-    if (s.len == 0) return;
-    mcpsess_i_b64_group(to, (uint32_t)from[0] << 16 | (s.len == 2 ? (uint32_t)from[1] << 8 : 0));
-    if (s.len == 1) to[2] = '=';
-    to[3] = '=';
+    for (; s.len > 3; s.len -= 3, from += 3, to += 4) mcpsess_i_b64_group(to, mcpsess_i_b64_three(from));
+    last = (uint32_t)from[0] << 24;
+    if (s.len > 1) last |= (uint32_t)from[1] << 16;
+    if (s.len > 2) last |= (uint32_t)from[2] << 8;
+    mcpsess_i_b64_group(to, last);
+    if (s.len < 3) to[3] = '=';
+    if (s.len < 2) to[2] = '=';
 }
 
 /* Bytes that a padded text stands for; the characters are not looked at yet. */
@@ -1100,46 +1114,43 @@ static size_t mcpsess_i_b64_raw(mcpsess_str text) {
     return text.len / 4 * 3 - padding;
 }
 
-/* Four characters as 24 bits. Whatever is not in the alphabet sets bit 6 of *bad. */
-static uint32_t mcpsess_i_b64_bits(const char *from, uint32_t *bad) {
-    uint32_t a = mcpsess_i_b64_value(from[0]), b = mcpsess_i_b64_value(from[1]);
-    uint32_t c = mcpsess_i_b64_value(from[2]), d = mcpsess_i_b64_value(from[3]);
-    *bad |= a | b | c | d;
-    return a << 18 | b << 12 | c << 6 | d;
+/* Four characters to three bytes.  -> the 24 bits; bits above them are set if a character is not in the alphabet */
+static inline uint32_t mcpsess_i_b64_take(const char *from, char *to) {
+    uint32_t bits = mcpsess_i_b64_value(from[0]) << 18 | mcpsess_i_b64_value(from[1]) << 12 |
+                    mcpsess_i_b64_value(from[2]) << 6 | mcpsess_i_b64_value(from[3]);
+    to[0] = (char)(unsigned char)(bits >> 16 & 0xFFu);
+    to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
+    to[2] = (char)(unsigned char)(bits & 0xFFu);
+    return bits;
 }
 
-/* The last group, which stands for `bytes` (1..3) bytes. -> false unless encode would have written just these. */
-static bool mcpsess_i_b64_last(const char *from, char *to, size_t bytes) {
-    char group[4];
-    uint32_t bad = 0, bits;
-    memcpy(group, from, sizeof group);
-    if (bytes < 3) group[3] = 'A';
-    if (bytes < 2) group[2] = 'A';
-    bits = mcpsess_i_b64_bits(group, &bad);
-    if ((bad & 64u) != 0 || (bits & (0xFFFFFFu >> 8 * bytes)) != 0) return false; /* bits that no byte uses */
-    to[0] = (char)(unsigned char)(bits >> 16);
-    if (bytes > 1) to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
-    if (bytes > 2) to[2] = (char)(unsigned char)(bits & 0xFFu);
-    return true;
+/* The same of a padded group, which stands for 1 or 2 bytes; bad as well unless encode would have written just this. */
+static uint32_t mcpsess_i_b64_padded(const char *from, char *to, size_t bytes) {
+    const char group[4] = {from[0], from[1], bytes == 2 ? from[2] : 'A', 'A'};
+    char raw[3];
+    uint32_t bits = mcpsess_i_b64_take(group, raw);
+    to[0] = raw[0];
+    if (bytes == 2) to[1] = raw[1];
+    return (bits & 0xFFFFFFu >> 8 * bytes) != 0 ? UINT32_MAX : bits; /* bits that no byte uses */
 }
 
 MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out) {
     size_t bytes, left;
-    uint32_t bad = 0;
+    uint32_t seen = 0;
     char *to;
     if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
     if (text.len % 4 != 0) return MCPSESS_E_FORMAT;
-    bytes = mcpsess_i_b64_raw(text);
+    left = bytes = mcpsess_i_b64_raw(text);
     if (!mcpsess_i_buf_fits(out, bytes)) return MCPSESS_E_TOOBIG;
     if (bytes == 0) return MCPSESS_OK;
     to = out->ptr + out->len;
-    for (left = bytes; left > 3; left -= 3, text.ptr += 4, to += 3) {
-        uint32_t bits = mcpsess_i_b64_bits(text.ptr, &bad);
-        to[0] = (char)(unsigned char)(bits >> 16 & 0xFFu);
-        to[1] = (char)(unsigned char)(bits >> 8 & 0xFFu);
-        to[2] = (char)(unsigned char)(bits & 0xFFu);
+    for (; MCPSESS_I_WIDE && left >= 6; left -= 6, text.ptr += 8, to += 6) {
+        seen |= mcpsess_i_b64_take(text.ptr, to);
+        seen |= mcpsess_i_b64_take(text.ptr + 4, to + 3);
     }
-    if ((bad & 64u) != 0 || !mcpsess_i_b64_last(text.ptr, to, left)) return MCPSESS_E_FORMAT;
+    for (; left >= 3; left -= 3, text.ptr += 4, to += 3) seen |= mcpsess_i_b64_take(text.ptr, to);
+    if (left > 0) seen |= mcpsess_i_b64_padded(text.ptr, to, left);
+    if (seen >> 24 != 0) return MCPSESS_E_FORMAT;
     out->len += bytes;
     return MCPSESS_OK;
 }
@@ -1619,8 +1630,9 @@ MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *o
 /* Cuts *text at the first colon that stands at a multiple of `step`. -> false if it has none */
 static bool mcpsess_i_eventid_part(mcpsess_str *text, size_t step, mcpsess_str *part) {
     mcpsess_str rest = *text;
-    size_t n;
-    for (n = 0; n < rest.len; n += step) {
+    size_t n = 0; /* two at a time, while there is none */
+    while (n + step < rest.len && rest.ptr[n] != ':' && rest.ptr[n + step] != ':') n += 2 * step;
+    for (; n < rest.len; n += step) {
         if (rest.ptr[n] != ':') continue;
         *part = mcpsess_str_of(rest.ptr, n);
         *text = mcpsess_str_of(rest.ptr + n + 1, rest.len - n - 1);
@@ -1643,9 +1655,9 @@ static int mcpsess_i_eventid_number(mcpsess_str text, uint64_t *number) {
 
 static int mcpsess_i_eventid_numbers(mcpsess_str text, mcpsess_eventid *id) {
     mcpsess_str epoch;
-    if (mcpsess_i_eventid_part(&text, 1, &epoch)) {
-        if (mcpsess_i_eventid_number(epoch, &id->epoch) != MCPSESS_OK || id->epoch == 0) return MCPSESS_E_FORMAT;
-    }
+    if (mcpsess_i_eventid_number(text, &id->sequence) == MCPSESS_OK) return MCPSESS_OK; /* the form without an epoch */
+    if (!mcpsess_i_eventid_part(&text, 1, &epoch)) return MCPSESS_E_FORMAT;
+    if (mcpsess_i_eventid_number(epoch, &id->epoch) != MCPSESS_OK || id->epoch == 0) return MCPSESS_E_FORMAT;
     return mcpsess_i_eventid_number(text, &id->sequence);
 }
 
