@@ -87,7 +87,7 @@
 #endif
 #endif
 
-/* Where words are large, so is memory: base64 is larger there, and faster. */
+/* Where words are large, so is memory: the code for event ids is larger there, and faster. */
 #if UINTPTR_MAX > 0xFFFFFFFFu
 #define MCPSESS_I_WIDE 1
 #else
@@ -1070,7 +1070,7 @@ static uint32_t mcpsess_i_b64_value(char c) {
 }
 
 MCPSESS_API size_t mcpsess_b64_bytes(size_t n) {
-    size_t groups = n / 3 + (n % 3 != 0);
+    size_t groups = n == 0 ? 0 : (n - 1) / 3 + 1;
     return groups > SIZE_MAX / 4 ? 0 : groups * 4;
 }
 
@@ -1631,7 +1631,7 @@ MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *o
 static bool mcpsess_i_eventid_part(mcpsess_str *text, size_t step, mcpsess_str *part) {
     mcpsess_str rest = *text;
     size_t n = 0; /* two at a time, while there is none */
-    while (n + step < rest.len && rest.ptr[n] != ':' && rest.ptr[n + step] != ':') n += 2 * step;
+    while (MCPSESS_I_WIDE && n + step < rest.len && rest.ptr[n] != ':' && rest.ptr[n + step] != ':') n += 2 * step;
     for (; n < rest.len; n += step) {
         if (rest.ptr[n] != ':') continue;
         *part = mcpsess_str_of(rest.ptr, n);
