@@ -12,7 +12,7 @@
      Everywhere else just include it. All other switches are optional and must be the same in every file:
 
        MCPSESS_STATIC          every function is static: a private copy for this one file
-       MCPSESS_NO_TEXT         no text in flash: mcpsess_code_text and mcpsess_item_text answer ""
+       MCPSESS_NO_TEXT         no text in flash: mcpsess_code_name, _code_text and _item_text answer ""
        MCPSESS_NO_STRING_H     do not include <string.h>; memcpy, memmove, memset and memcmp are then only declared
        MCPSESS_HASH_BITS       64: SipHash-1-3 (default where pointers have 64 bits), 32: HalfSipHash-1-3
        MCPSESS_ID_MAX          longest session id in bytes, 1..255, default 64
@@ -40,6 +40,7 @@
 
        md.records = 64;  md.value_max = 256;
        sd.capacity = 16; sd.slot_max = 256; sd.lanes = 2; sd.record_max = 256;
+       random_bytes(md.seed, 16); random_bytes(sd.seed, 16);       // strangers choose the ids they ask for
        mcpsess_memstore_init(&store, &md, ram.bytes, sizeof ram.bytes);
        sd.store = mcpsess_memstore_store(&store);
        mcpsess_session_init(&table, &sd, tier.bytes, sizeof tier.bytes);
