@@ -888,9 +888,7 @@ MCPSESS_API const char *mcpsess_item_text(int item) {
 #endif
 
 MCPSESS_API mcpsess_str mcpsess_str_of(const void *ptr, size_t len) {
-    mcpsess_str s;
-    s.ptr = (const char *)ptr;
-    s.len = ptr == NULL ? 0 : len;
+    mcpsess_str s = {(const char *)ptr, ptr == NULL ? 0 : len};
     return s;
 }
 
@@ -1048,6 +1046,7 @@ static const char mcpsess_i_b64_digits[65] MCPSESS_ROM =
 
 /* Values of the characters '+' to 'z', of every byte if MCPSESS_I_WIDE; -1: not in the alphabet. */
 #define MCPSESS_I_NONE -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
+/* clang-format off */
 static const signed char mcpsess_i_b64_values[MCPSESS_I_WIDE ? 256 : 80] MCPSESS_ROM = {
 #if MCPSESS_I_WIDE
     MCPSESS_I_NONE, MCPSESS_I_NONE, -1, -1, -1, -1, -1,
@@ -1059,6 +1058,7 @@ static const signed char mcpsess_i_b64_values[MCPSESS_I_WIDE ? 256 : 80] MCPSESS
     MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE, MCPSESS_I_NONE,
 #endif
 };
+/* clang-format on */
 
 static char mcpsess_i_b64_digit(uint32_t sextet) {
     return (char)MCPSESS_ROM_U8(mcpsess_i_b64_digits + (sextet & 63u));
@@ -2635,7 +2635,7 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
     mcpsess_op *op;
     if (lane->request.rc < 0) {
         s->stats.failures++;
-        mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t) - (int64_t)lane->request.rc);
+        mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t)(-lane->request.rc));
     }
     answer = mcpsess_i_land(s, lane, now_ms, note);
     while ((op = lane->waiters) != NULL) {
