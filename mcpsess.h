@@ -2037,16 +2037,18 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
 
 /* Drops what has expired. *earliest is when the next entry will. */
 static uint16_t mcpsess_i_memstore_purge(mcpsess_memstore *m, mcpsess_lru *table, uint64_t now_ms, uint64_t *earliest) {
-    mcpsess_lru_entry entry;
-    uint16_t cursor = 0, dropped = 0;
+    uint16_t at = mcpsess_i_lru_ready(table) ? table->i.oldest : (uint16_t)MCPSESS_I_NIL, dropped = 0;
     *earliest = MCPSESS_NEVER;
-    while (mcpsess_lru_next(table, &cursor, &entry) == MCPSESS_OK) {
-        if (mcpsess_time_left(now_ms, entry.expires_ms) == 0) {
-            (void)mcpsess_lru_del(table, entry.key);
+    while (at != MCPSESS_I_NIL) {
+        const mcpsess_i_lru_node *node = &table->i.nodes[at];
+        uint16_t newer = node->newer;
+        if (mcpsess_i_lru_expired(table, at, now_ms)) {
+            mcpsess_i_lru_remove(table, at);
             dropped++;
-        } else if (entry.expires_ms < *earliest) {
-            *earliest = entry.expires_ms;
+        } else if (node->expires_ms < *earliest) {
+            *earliest = node->expires_ms;
         }
+        at = newer;
     }
     m->stats.expired += dropped;
     return dropped;
