@@ -898,17 +898,13 @@ MCPSESS_API mcpsess_str mcpsess_str_z(const char *z) {
     return mcpsess_str_of(z, n);
 }
 
-/* memcmp and memcpy must not be handed NULL, even for no bytes. */
-static bool mcpsess_i_equal(const char *a, const char *b, size_t n) {
-    return n == 0 || memcmp(a, b, n) == 0;
-}
-
+/* memcpy must not be handed NULL, even for no bytes; nor must memcmp below. */
 static void mcpsess_i_copy(char *to, const char *from, size_t n) {
     if (n != 0) memcpy(to, from, n);
 }
 
 MCPSESS_API bool mcpsess_str_eq(mcpsess_str a, mcpsess_str b) {
-    return a.len == b.len && mcpsess_i_equal(a.ptr, b.ptr, a.len);
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 MCPSESS_API int mcpsess_str_order(mcpsess_str a, mcpsess_str b) {
@@ -937,12 +933,11 @@ MCPSESS_API bool mcpsess_str_eq_ct(mcpsess_str a, mcpsess_str b) {
     return verdict == 0;
 }
 
-static bool mcpsess_i_has_nul(mcpsess_str s) {
-    size_t n;
-    for (n = 0; n < s.len; n++) {
-        if (s.ptr[n] == '\0') return true;
-    }
-    return false;
+/* Where the first NUL is; s.len if there is none. */
+static size_t mcpsess_i_find_nul(mcpsess_str s) {
+    size_t n = 0;
+    while (n < s.len && s.ptr[n] != '\0') n++;
+    return n;
 }
 
 /* A slice with a length but no bytes can only be a caller's mistake. */
@@ -1296,6 +1291,18 @@ static void mcpsess_i_note_log(const mcpsess_i_note *note, const mcpsess_log *lo
 MCPSESS_API mcpsess_lru_desc mcpsess_lru_desc_default(void) {
     mcpsess_lru_desc d;
     memset(&d, 0, sizeof d);
+    return d;
+}
+
+/* A table whose keys are session ids. */
+static mcpsess_lru_desc mcpsess_i_lru_by_id(uint16_t capacity, uint16_t value_max, const uint8_t seed[16],
+                                            mcpsess_hash_fn hash) {
+    mcpsess_lru_desc d = mcpsess_lru_desc_default();
+    d.capacity = capacity;
+    d.key_max = MCPSESS_ID_MAX;
+    d.value_max = value_max;
+    d.hash = hash;
+    memcpy(d.seed, seed, sizeof d.seed);
     return d;
 }
 
@@ -1701,8 +1708,8 @@ MCPSESS_API int mcpsess_principal_check(const mcpsess_principal *who) {
     if (who->issuer.len >= MCPSESS_PRINCIPAL_MAX || who->subject.len >= MCPSESS_PRINCIPAL_MAX - who->issuer.len) {
         return MCPSESS_E_TOOBIG;
     }
-    if (mcpsess_i_has_nul(who->issuer) || mcpsess_i_has_nul(who->subject)) return MCPSESS_E_PRINCIPAL;
-    return MCPSESS_OK;
+    if (mcpsess_i_find_nul(who->issuer) < who->issuer.len) return MCPSESS_E_PRINCIPAL;
+    return mcpsess_i_find_nul(who->subject) < who->subject.len ? MCPSESS_E_PRINCIPAL : MCPSESS_OK;
 }
 
 static size_t mcpsess_i_principal_len(const mcpsess_principal *who) {
@@ -1760,11 +1767,11 @@ static mcpsess_str mcpsess_i_take_str(mcpsess_i_reader *r, unsigned length_bytes
 static mcpsess_principal mcpsess_i_take_owner(mcpsess_i_reader *r) {
     mcpsess_principal who = {{NULL, 0}, {NULL, 0}};
     mcpsess_str both;
-    size_t n = 0;
+    size_t n;
     if (mcpsess_i_take_le(r, 1) != MCPSESS_RECORD_VERSION) r->bad = true;
     both = mcpsess_i_take_str(r, 2);
     if (both.len == 0) return who;
-    while (n < both.len && both.ptr[n] != '\0') n++;
+    n = mcpsess_i_find_nul(both);
     if (n == both.len) {
         r->bad = true;
         return who;
@@ -1993,17 +2000,6 @@ MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
     return d;
 }
 
-static mcpsess_lru_desc mcpsess_i_memstore_table(const mcpsess_memstore_desc *d, uint16_t capacity,
-                                                 uint16_t value_max) {
-    mcpsess_lru_desc l = mcpsess_lru_desc_default();
-    l.capacity = capacity;
-    l.key_max = MCPSESS_ID_MAX;
-    l.value_max = value_max;
-    l.hash = d->hash;
-    memcpy(l.seed, d->seed, sizeof l.seed);
-    return l;
-}
-
 MCPSESS_API size_t mcpsess_memstore_bytes(const mcpsess_memstore_desc *d) {
     uint64_t bytes;
     if (d == NULL || d->records == 0 || d->records > MCPSESS_LRU_MAX || d->leases > MCPSESS_LRU_MAX) return 0;
@@ -2020,11 +2016,11 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
     memset(m, 0, sizeof *m);
     rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_memstore_bytes(d));
     if (rc != MCPSESS_OK) return rc;
-    table = mcpsess_i_memstore_table(d, d->records, d->value_max);
+    table = mcpsess_i_lru_by_id(d->records, d->value_max, d->seed, d->hash);
     records = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
     rc = mcpsess_lru_init(&m->i.records, &table, mem, mem_len);
     if (rc == MCPSESS_OK && d->leases != 0) {
-        table = mcpsess_i_memstore_table(d, d->leases, MCPSESS_I_LEASE_BYTES);
+        table = mcpsess_i_lru_by_id(d->leases, MCPSESS_I_LEASE_BYTES, d->seed, d->hash);
         rc = mcpsess_lru_init(&m->i.leases, &table, (char *)mem + records, mem_len - records);
     }
     m->i.fence = d->fence_base;
@@ -2134,7 +2130,7 @@ static int mcpsess_i_memstore_put(mcpsess_memstore *m, mcpsess_request *r, uint1
     if (rc != MCPSESS_OK) return rc;
     rc = mcpsess_lru_put(&m->i.records, r->key, r->value, expires_ms);
     if (expires_ms < m->i.quiet_until_ms) m->i.quiet_until_ms = expires_ms;
-    if (m->i.records.i.len > m->stats.high_water) m->stats.high_water = m->i.records.i.len;
+    m->stats.high_water = m->i.records.stats.high_water;
     r->left_ms = mcpsess_time_left(now_ms, expires_ms);
     return rc;
 }
@@ -2358,7 +2354,7 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
 }
 
 /* ==== tier ==== */
-/* uses: base lru record store */
+/* uses: base lru record */
 
 /* What the local tier keeps in front of a record. */
 typedef struct mcpsess_i_slot_head {
@@ -2405,8 +2401,8 @@ static mcpsess_i_slot_head mcpsess_i_tier_confirm(const mcpsess_sessions *s, uin
     return head;
 }
 
-static void mcpsess_i_tier_drop(mcpsess_sessions *s, const mcpsess_request *r, uint64_t now_ms) {
-    uint16_t at = mcpsess_i_tier_find(s, r->key, &r->owner, now_ms);
+static void mcpsess_i_tier_drop(mcpsess_sessions *s, mcpsess_str id, const mcpsess_principal *who, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_tier_find(s, id, who, now_ms);
     if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&s->i.tier, at);
 }
 
@@ -2589,7 +2585,8 @@ static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64
         s->stats.overtaken++;
         mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_OVERTAKEN, 0);
     }
-    if (lane->request.rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
+    if (lane->request.rc == MCPSESS_MISS && !lane->overtaken)
+        mcpsess_i_tier_drop(s, lane->request.key, &lane->request.owner, now_ms);
     if (lane->request.rc != MCPSESS_OK) return lane->request.rc;
     if (mcpsess_i_record_names(bytes, &id, &who) != MCPSESS_OK || !mcpsess_str_eq(id, lane->request.key)) {
         s->stats.bad_records++;
@@ -2603,8 +2600,9 @@ static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64
 static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
     const mcpsess_request *r = &lane->request;
     if (r->rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, r->value, s->i.desc.ttl_ms, note);
-    if (r->rc == MCPSESS_OK && lane->overtaken) mcpsess_i_tier_drop(s, r, now_ms); /* which write came last? */
-    if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r, now_ms);
+    if (r->rc == MCPSESS_OK && lane->overtaken)
+        mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms); /* which write came last? */
+    if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms);
     if (r->rc == MCPSESS_E_UNKNOWN) (void)mcpsess_lru_mark(&s->i.tier, r->key);
     if (r->rc == MCPSESS_OK || r->rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, r);
     return r->rc;
@@ -2620,11 +2618,13 @@ static int mcpsess_i_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t no
     case MCPSESS_I_UPDATE: return mcpsess_i_land_put(s, lane, now_ms, note);
     case MCPSESS_I_EXISTS:
     case MCPSESS_I_TOUCH:
-        if (rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, &lane->request, now_ms);
+        if (rc == MCPSESS_MISS && !lane->overtaken)
+            mcpsess_i_tier_drop(s, lane->request.key, &lane->request.owner, now_ms);
         if (rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_extend(s, lane, now_ms);
         return rc;
     case MCPSESS_I_DEL:
-        mcpsess_i_tier_drop(s, &lane->request, now_ms); /* a load may have brought it back meanwhile */
+        mcpsess_i_tier_drop(s, lane->request.key, &lane->request.owner,
+                            now_ms); /* a load may have brought it back meanwhile */
         mcpsess_i_lane_overtake(s, &lane->request);
         return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
     default: return rc;
@@ -2686,14 +2686,10 @@ MCPSESS_API size_t mcpsess_session_bytes(const mcpsess_session_desc *d) {
 
 static int mcpsess_i_session_init_tier(mcpsess_sessions *s, void *mem, size_t mem_len, size_t *used) {
     const mcpsess_session_desc *d = &s->i.desc;
-    mcpsess_lru_desc tier = mcpsess_lru_desc_default();
+    mcpsess_lru_desc tier;
     *used = 0;
     if (d->capacity == 0) return MCPSESS_OK;
-    tier.capacity = d->capacity;
-    tier.key_max = MCPSESS_ID_MAX;
-    tier.value_max = (uint16_t)(MCPSESS_I_SLOT_HEAD + d->slot_max);
-    tier.hash = d->hash;
-    memcpy(tier.seed, d->seed, sizeof tier.seed);
+    tier = mcpsess_i_lru_by_id(d->capacity, (uint16_t)(MCPSESS_I_SLOT_HEAD + d->slot_max), d->seed, d->hash);
     *used = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&tier));
     return mcpsess_lru_init(&s->i.tier, &tier, mem, mem_len);
 }
@@ -2896,10 +2892,7 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     rc = kind == MCPSESS_I_SWEEP ? MCPSESS_OK : mcpsess_session_id_check(id);
     if (rc == MCPSESS_OK) rc = mcpsess_principal_check(who);
     if (rc != MCPSESS_OK) return rc;
-    if (kind == MCPSESS_I_DEL) {
-        at = mcpsess_i_tier_find(s, id, who, now_ms);
-        if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&s->i.tier, at);
-    }
+    if (kind == MCPSESS_I_DEL) mcpsess_i_tier_drop(s, id, who, now_ms);
     op->i.id = id;
     op->i.who = *who;
     op->i.deadline_ms = mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
