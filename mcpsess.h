@@ -150,7 +150,8 @@ extern "C" {
     X(E_UNKNOWN, -14, "the connection was lost in between: it may have been written, or not")    \
     X(E_UNSUPPORTED, -15, "this store does not answer this kind of request")                     \
     X(E_RANDOM, -16, "the random hook failed")                                                   \
-    X(E_CORRUPT, -17, "an invariant does not hold: memory was overwritten")
+    X(E_CORRUPT, -17, "an invariant does not hold: memory was overwritten")                      \
+    X(E_STORE, -64, "this and below: the store refused, for a reason of its own; nothing was written")
 
 enum {
 #define MCPSESS_I_CODE(name, number, text) MCPSESS_##name = (number),
@@ -280,6 +281,9 @@ MCPSESS_API const char *mcpsess_item_text(int item);
         void *align_ptr;              \
         unsigned char bytes[size];    \
     } name
+
+/* What every init asks of its storage; needed 0 is a desc out of range.  -> OK, E_ARG, E_NOMEM, E_ALIGN */
+MCPSESS_API int mcpsess_storage_check(const void *mem, size_t mem_len, size_t needed);
 
 /* ---- lru: fixed-capacity table in strict least-recently-used order ----------------------------------------- >>lru
 
@@ -447,6 +451,10 @@ MCPSESS_API int mcpsess_record_encode(const mcpsess_record *r, mcpsess_buf *out)
 MCPSESS_API int mcpsess_record_decode(mcpsess_str bytes, mcpsess_record *r);
 /* Does a record belong to this principal? Looks at the first bytes only; in constant time. false for other bytes. */
 MCPSESS_API bool mcpsess_record_owned(mcpsess_str bytes, const mcpsess_principal *who);
+/* Appends the bytes that every record of this principal begins with, and nobody else's: for a store that checks the
+   owner where the records are.  -> OK, E_PRINCIPAL, E_TOOBIG, E_ARG; on an error out is as it was */
+MCPSESS_API int mcpsess_record_owner(const mcpsess_principal *who, mcpsess_buf *out);
+#define MCPSESS_RECORD_OWNER_MAX (3u + MCPSESS_PRINCIPAL_MAX) /* bytes it appends at most */
 /* *value points into the record's bytes. O(pairs).  -> OK, MISS, E_ARG */
 MCPSESS_API int mcpsess_record_get(const mcpsess_record *r, mcpsess_str key, mcpsess_str *value);
 /* Walks the pairs in key order. Start with *cursor 0.  -> OK, END, E_ARG */
@@ -474,12 +482,13 @@ enum {
 
 typedef struct mcpsess_op mcpsess_op;
 
-typedef struct mcpsess_i_op_class {
+/* How a kind of operation is stepped. All are called for a pending op only; poll and cancel may end it. */
+typedef struct mcpsess_op_class {
     int (*poll)(mcpsess_op *op, uint64_t now_ms);
     void (*cancel)(mcpsess_op *op);
     uint64_t (*next_due)(mcpsess_op *op, uint64_t now_ms);
     unsigned (*want)(mcpsess_op *op);
-} mcpsess_i_op_class;
+} mcpsess_op_class;
 
 struct mcpsess_op {
     uint32_t timeout_ms; /* set before begin; 0: the default of the object it is begun on */
@@ -488,7 +497,7 @@ struct mcpsess_op {
     size_t need;         /* result with E_TOOBIG: bytes the record has */
     bool stale;          /* result: the store was away, this is the local copy */
     struct {
-        const mcpsess_i_op_class *cls;
+        const mcpsess_op_class *cls;
         void *object;
         mcpsess_op *next;
         mcpsess_str id, value;
@@ -510,6 +519,13 @@ MCPSESS_API void mcpsess_cancel(mcpsess_op *op);
 /* The instant by which to poll again; MCPSESS_NEVER: done. */
 MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms);
 MCPSESS_API unsigned mcpsess_want(mcpsess_op *op); /* MCPSESS_WANT_ bits; 0: done */
+
+/* For operations of your own: a struct with an mcpsess_op in it, a begin function, and a class. Begin zeroes
+   the results and makes op pending.  -> PENDING, E_STATE: it is pending, E_ARG */
+MCPSESS_API int mcpsess_op_begin(mcpsess_op *op, const mcpsess_op_class *cls, void *object);
+MCPSESS_API int mcpsess_op_end(mcpsess_op *op, int rc); /* the result of a pending op; -> rc */
+MCPSESS_API int mcpsess_op_rc(const mcpsess_op *op);    /* PENDING, or the result */
+MCPSESS_API void *mcpsess_op_object(const mcpsess_op *op);
 
 /* For programs that like to block. */
 typedef struct mcpsess_wait_hook {
@@ -536,8 +552,9 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    DEL_EQUAL       key owner expect                         OK, LOST, MISS
    TOUCH           key owner ttl_ms                         OK (left_ms), MISS
    SWEEP           -                                        OK (count): what has expired is removed
-   LEASE_ACQUIRE   key value (the token) ttl_ms             OK (fence): held, also if this token held it; BUSY (left_ms)
-   LEASE_EXTEND    key value ttl_ms                         OK (fence), LOST: not, or no longer, this token's
+   LEASE_ACQUIRE   key value (the token) ttl_ms             OK (fence, left_ms): held, also if this token held it; BUSY
+                                                            (left_ms: of its holder)
+   LEASE_EXTEND    key value ttl_ms                         OK (fence, left_ms), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
    LOG_...         come with the streams                    E_UNSUPPORTED
    all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED,
@@ -580,8 +597,10 @@ typedef struct mcpsess_request {
     mcpsess_str value;
     mcpsess_str expect;
     uint64_t ttl_ms;
+    uint64_t deadline_ms; /* a store with I/O gives up then, with E_TIMEOUT; 0: its own default */
     mcpsess_buf *out;
-    uint64_t left_ms; /* result: TTL left when the store answered; MCPSESS_NEVER: none */
+    uint64_t left_ms; /* result: TTL left when the store answered; MCPSESS_NEVER: none. Of a lease that was got: for how
+                         long it may be relied on, time under way and clock drift taken off */
     uint64_t fence;   /* result: grows with every change of holder */
     size_t need;      /* result with E_TOOBIG: bytes the value has */
     uint32_t count;   /* result of SWEEP */
@@ -590,6 +609,14 @@ typedef struct mcpsess_request {
         uint32_t slot;
     } i;
 } mcpsess_request;
+
+/* Who is told of records that changed. */
+typedef struct mcpsess_listener {
+    /* This record was written or removed, perhaps by ourselves; an empty key: any of them may have been, unheard.
+       Called inside poll, hear and close of the store. */
+    void (*changed)(void *user, mcpsess_str key);
+    void *user;
+} mcpsess_listener;
 
 typedef struct mcpsess_store_class {
     /* Takes a request; its slices and out must live until it is done. -> request rc */
@@ -602,12 +629,23 @@ typedef struct mcpsess_store_class {
     unsigned (*want)(void *self);
     /* Fails what is pending with E_CLOSED, and all that follows. */
     void (*close)(void *self);
+    /* Both NULL where nobody else writes. One listener, which must live as long as the store is used; NULL: none. */
+    void (*listen)(void *self, const mcpsess_listener *listener);
+    /* Takes in, and passes on, what has been told so far: at most one receive. -> OK: nothing older is unheard, and
+       what comes will be told; STALE: changes are not, or not reliably, told at the moment */
+    int (*hear)(void *self, uint64_t now_ms);
 } mcpsess_store_class;
 
 typedef struct mcpsess_store {
-    const mcpsess_store_class *cls; /* every function set */
+    const mcpsess_store_class *cls; /* every function set, listen and hear apart */
     void *self;
 } mcpsess_store;
+
+#define MCPSESS_TOKEN_MAX 32u /* bytes of a lease token */
+
+/* What every store asks of a request before it looks at anything else.
+   -> OK, E_ARG, E_TOOBIG: a key over MCPSESS_ID_MAX, a token over MCPSESS_TOKEN_MAX */
+MCPSESS_API int mcpsess_request_check(const mcpsess_request *r);
 
 /* ---- memstore: the store in RAM, the embedded default --------------------------------------------------- >>memstore
 
@@ -615,8 +653,6 @@ typedef struct mcpsess_store {
    if there was none it refuses with E_FULL, or, by option, drops the least recently used. Expired means absent from
    that very millisecond on, swept or not. Leases are never evicted: a full lease table answers E_FULL. Fences only
    grow, from fence_base; give a boot counter or the wall clock where a fence must outlive a restart. */
-
-#define MCPSESS_TOKEN_MAX 32u /* bytes of a lease token */
 
 typedef struct mcpsess_memstore_desc {
     uint16_t records;     /* 1..65534 */
@@ -691,16 +727,19 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
 
 typedef struct mcpsess_session_desc {
     mcpsess_store store;
-    uint16_t capacity;    /* entries of the local tier, 0..65534; 0: none, every load asks the store */
-    uint16_t slot_max;    /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
-    uint16_t lanes;       /* requests under way at a time, 1..65534 */
-    uint16_t record_max;  /* bytes of a record, 1..65535 */
-    uint64_t ttl_ms;      /* sliding; default 30 min */
-    uint64_t max_age_ms;  /* served without asking at most this long; default 60 s */
-    uint64_t stale_ms;    /* served with the store away at most this long; default: until its TTL */
-    uint32_t timeout_ms;  /* of an op that brings none; default 5 s */
-    uint8_t seed[16];     /* secret and random: strangers choose the ids they ask for */
-    mcpsess_hash_fn hash; /* default mcpsess_hash */
+    uint16_t capacity;   /* entries of the local tier, 0..65534; 0: none, every load asks the store */
+    uint16_t slot_max;   /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
+    uint16_t lanes;      /* requests under way at a time, 1..65534 */
+    uint16_t record_max; /* bytes of a record, 1..65535 */
+    uint64_t ttl_ms;     /* sliding; default 30 min */
+    uint64_t max_age_ms; /* served without asking at most this long; default 60 s */
+    uint64_t stale_ms;   /* served with the store away at most this long; default: until its TTL */
+    /* Of a store that others write to as well: */
+    uint32_t max_lag_ms;    /* served without listening for changes at most this long; default 5 ms */
+    uint32_t revalidate_ms; /* served without asking while changes are not told at most this long; default 1 s */
+    uint32_t timeout_ms;    /* of an op that brings none; default 5 s */
+    uint8_t seed[16];       /* secret and random: strangers choose the ids they ask for */
+    mcpsess_hash_fn hash;   /* default mcpsess_hash */
     mcpsess_lock lock;
     mcpsess_log log;
 } mcpsess_session_desc;
@@ -1251,8 +1290,7 @@ struct mcpsess_i_align {
     } strictest;
 };
 
-/* -> OK, E_ARG, E_NOMEM, E_ALIGN; needed is 0 for a desc out of range. */
-static int mcpsess_i_storage_check(const void *mem, size_t mem_len, size_t needed) {
+MCPSESS_API int mcpsess_storage_check(const void *mem, size_t mem_len, size_t needed) {
     if (mem == NULL || needed == 0) return MCPSESS_E_ARG;
     if ((uintptr_t)mem % offsetof(struct mcpsess_i_align, strictest) != 0) return MCPSESS_E_ALIGN;
     return mem_len < needed ? MCPSESS_E_NOMEM : MCPSESS_OK;
@@ -1317,7 +1355,7 @@ MCPSESS_API int mcpsess_lru_init(mcpsess_lru *l, const mcpsess_lru_desc *d, void
     int rc;
     if (l == NULL || d == NULL) return MCPSESS_E_ARG;
     memset(l, 0, sizeof *l);
-    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_lru_bytes(d));
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_lru_bytes(d));
     if (rc != MCPSESS_OK) return rc;
     l->i.nodes = (mcpsess_i_lru_node *)mem;
     l->i.heads = (uint16_t *)(void *)(l->i.nodes + d->capacity);
@@ -1808,19 +1846,31 @@ static void mcpsess_i_put_str(mcpsess_buf *b, mcpsess_str s, unsigned length_byt
     mcpsess_buf_put(b, s);
 }
 
+MCPSESS_API int mcpsess_record_owner(const mcpsess_principal *who, mcpsess_buf *out) {
+    size_t mark;
+    int rc = mcpsess_principal_check(who);
+    if (out == NULL) return MCPSESS_E_ARG;
+    if (rc != MCPSESS_OK) return rc;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    mark = out->len;
+    mcpsess_i_put_le(out, MCPSESS_RECORD_VERSION, 1);
+    mcpsess_i_put_le(out, mcpsess_i_principal_len(who), 2);
+    if (who->issuer.len != 0) {
+        mcpsess_buf_put(out, who->issuer);
+        mcpsess_buf_put_char(out, '\0');
+        mcpsess_buf_put(out, who->subject);
+    }
+    return mcpsess_i_buf_settle(out, mark);
+}
+
 MCPSESS_API int mcpsess_record_encode(const mcpsess_record *r, mcpsess_buf *out) {
     int rc;
     if (r == NULL || out == NULL || out->len != 0 || mcpsess_i_str_bad(r->backend)) return MCPSESS_E_ARG;
     if (r->created_ms > MCPSESS_RECORD_TIME_MAX || r->updated_ms > MCPSESS_RECORD_TIME_MAX) return MCPSESS_E_ARG;
     if (!mcpsess_i_id_valid(r->id, 255)) return MCPSESS_E_ID;
-    rc = mcpsess_principal_check(&r->principal);
+    if (r->backend.len > UINT16_MAX) return MCPSESS_E_TOOBIG;
+    rc = mcpsess_record_owner(&r->principal, out);
     if (rc != MCPSESS_OK) return rc;
-    if (r->backend.len > UINT16_MAX || out->overflow) return MCPSESS_E_TOOBIG;
-    mcpsess_i_put_le(out, MCPSESS_RECORD_VERSION, 1);
-    mcpsess_i_put_le(out, mcpsess_i_principal_len(&r->principal), 2);
-    mcpsess_buf_put(out, r->principal.issuer);
-    if (r->principal.issuer.len != 0) mcpsess_buf_put_char(out, '\0');
-    mcpsess_buf_put(out, r->principal.subject);
     mcpsess_i_put_le(out, r->state, 1);
     mcpsess_i_put_le(out, r->created_ms, 6);
     mcpsess_i_put_le(out, r->updated_ms, 6);
@@ -1964,6 +2014,30 @@ MCPSESS_API void mcpsess_op_init(mcpsess_op *op, uint32_t timeout_ms) {
     op->i.rc = MCPSESS_E_STATE;
 }
 
+MCPSESS_API int mcpsess_op_begin(mcpsess_op *op, const mcpsess_op_class *cls, void *object) {
+    if (op == NULL || cls == NULL) return MCPSESS_E_ARG;
+    if (op->i.rc == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    op->left_ms = 0;
+    op->count = 0;
+    op->need = 0;
+    op->stale = false;
+    op->i.cls = cls;
+    op->i.object = object;
+    return op->i.rc = MCPSESS_PENDING;
+}
+
+MCPSESS_API int mcpsess_op_end(mcpsess_op *op, int rc) {
+    return op->i.rc = rc;
+}
+
+MCPSESS_API int mcpsess_op_rc(const mcpsess_op *op) {
+    return op == NULL ? MCPSESS_E_ARG : op->i.rc;
+}
+
+MCPSESS_API void *mcpsess_op_object(const mcpsess_op *op) {
+    return op->i.object;
+}
+
 MCPSESS_API int mcpsess_poll(mcpsess_op *op, uint64_t now_ms) {
     if (op == NULL) return MCPSESS_E_ARG;
     return op->i.cls != NULL ? op->i.cls->poll(op, now_ms) : op->i.rc;
@@ -1991,6 +2065,25 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
     return begun;
 }
 
+/* ==== store ==== */
+/* uses: base */
+
+static bool mcpsess_i_request_bad(const mcpsess_request *r) {
+    if (mcpsess_i_str_bad(r->key) || mcpsess_i_str_bad(r->value) || mcpsess_i_str_bad(r->expect)) return true;
+    if (mcpsess_i_str_bad(r->owner.issuer) || mcpsess_i_str_bad(r->owner.subject)) return true;
+    if (r->kind == 0 || r->kind > MCPSESS_LOG_DEL || (r->kind == MCPSESS_PUT && r->mode > MCPSESS_PUT_CAS)) return true;
+    return r->key.len == 0 && r->kind != MCPSESS_SWEEP;
+}
+
+MCPSESS_API int mcpsess_request_check(const mcpsess_request *r) {
+    if (mcpsess_i_request_bad(r)) return MCPSESS_E_ARG;
+    if (r->key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
+    if (r->kind < MCPSESS_LEASE_ACQUIRE || r->kind > MCPSESS_LEASE_RELEASE) return MCPSESS_OK;
+    if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
+    if (r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE)) return MCPSESS_E_ARG;
+    return MCPSESS_OK;
+}
+
 /* ==== memstore ==== */
 /* uses: base lru record store */
 
@@ -2014,7 +2107,7 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
     int rc;
     if (m == NULL || d == NULL || (d->lock.lock == NULL) != (d->lock.unlock == NULL)) return MCPSESS_E_ARG;
     memset(m, 0, sizeof *m);
-    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_memstore_bytes(d));
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_memstore_bytes(d));
     if (rc != MCPSESS_OK) return rc;
     table = mcpsess_i_lru_by_id(d->records, d->value_max, d->seed, d->hash);
     records = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
@@ -2166,6 +2259,7 @@ static int mcpsess_i_memstore_acquire(mcpsess_memstore *m, mcpsess_request *r, u
         return MCPSESS_E_FULL;
     }
     r->fence = ++m->i.fence;
+    r->left_ms = r->ttl_ms;
     mcpsess_buf_init(&value, bytes, sizeof bytes);
     mcpsess_i_put_le(&value, r->fence, 8);
     mcpsess_buf_put(&value, r->value);
@@ -2178,8 +2272,6 @@ static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uin
     uint64_t fence;
     uint16_t at;
     if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
-    if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
-    if (r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE)) return MCPSESS_E_ARG;
     at = mcpsess_i_memstore_live(m, &m->i.leases, r->key, now_ms);
     if (at == MCPSESS_I_NIL) {
         return r->kind == MCPSESS_LEASE_ACQUIRE ? mcpsess_i_memstore_acquire(m, r, expires_ms, now_ms) : MCPSESS_LOST;
@@ -2191,22 +2283,20 @@ static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uin
         return r->kind == MCPSESS_LEASE_ACQUIRE ? MCPSESS_BUSY : MCPSESS_LOST;
     }
     r->fence = fence;
-    if (r->kind == MCPSESS_LEASE_RELEASE) mcpsess_i_lru_remove(&m->i.leases, at);
-    else m->i.leases.i.nodes[at].expires_ms = expires_ms;
+    if (r->kind == MCPSESS_LEASE_RELEASE) {
+        mcpsess_i_lru_remove(&m->i.leases, at);
+        return MCPSESS_OK;
+    }
+    m->i.leases.i.nodes[at].expires_ms = expires_ms;
+    r->left_ms = r->ttl_ms;
     return MCPSESS_OK;
 }
 
-static bool mcpsess_i_request_bad(const mcpsess_request *r) {
-    if (mcpsess_i_str_bad(r->key) || mcpsess_i_str_bad(r->value) || mcpsess_i_str_bad(r->expect)) return true;
-    if (mcpsess_i_str_bad(r->owner.issuer) || mcpsess_i_str_bad(r->owner.subject)) return true;
-    if (r->kind == MCPSESS_PUT && r->mode > MCPSESS_PUT_CAS) return true;
-    return r->key.len == 0 && r->kind != MCPSESS_SWEEP;
-}
-
 static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
+    int rc;
     if (m->i.closed) return MCPSESS_E_CLOSED;
-    if (mcpsess_i_request_bad(r)) return MCPSESS_E_ARG;
-    if (r->key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
+    rc = mcpsess_request_check(r);
+    if (rc != MCPSESS_OK) return rc;
     m->stats.requests++;
     switch (r->kind) {
     case MCPSESS_GET:
@@ -2218,7 +2308,7 @@ static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uin
     case MCPSESS_LEASE_ACQUIRE:
     case MCPSESS_LEASE_EXTEND:
     case MCPSESS_LEASE_RELEASE: return mcpsess_i_memstore_lease(m, r, now_ms);
-    default: return r->kind <= MCPSESS_LOG_DEL ? MCPSESS_E_UNSUPPORTED : MCPSESS_E_ARG;
+    default: return MCPSESS_E_UNSUPPORTED;
     }
 }
 
@@ -2266,9 +2356,14 @@ static void mcpsess_i_memstore_close(void *self) {
 }
 
 MCPSESS_API mcpsess_store mcpsess_memstore_store(mcpsess_memstore *m) {
-    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit, mcpsess_i_memstore_poll,
-                                            mcpsess_i_memstore_cancel, mcpsess_i_memstore_next_due,
-                                            mcpsess_i_memstore_want,   mcpsess_i_memstore_close};
+    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit,
+                                            mcpsess_i_memstore_poll,
+                                            mcpsess_i_memstore_cancel,
+                                            mcpsess_i_memstore_next_due,
+                                            mcpsess_i_memstore_want,
+                                            mcpsess_i_memstore_close,
+                                            NULL,
+                                            NULL};
     mcpsess_store store;
     store.cls = &cls;
     store.self = m;
@@ -2700,7 +2795,7 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
     int rc;
     if (s == NULL || d == NULL) return MCPSESS_E_ARG;
     memset(s, 0, sizeof *s);
-    rc = mcpsess_i_storage_check(mem, mem_len, mcpsess_session_bytes(d));
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_session_bytes(d));
     if (rc != MCPSESS_OK) return rc;
     s->i.desc = *d;
     if (d->ttl_ms == 0) s->i.desc.ttl_ms = standard.ttl_ms;
@@ -2906,8 +3001,8 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
 
 static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
                                    const mcpsess_principal *who, mcpsess_str value, mcpsess_buf *out, uint64_t now_ms) {
-    static const mcpsess_i_op_class cls = {mcpsess_i_session_poll, mcpsess_i_session_cancel, mcpsess_i_session_next_due,
-                                           mcpsess_i_session_want};
+    static const mcpsess_op_class cls = {mcpsess_i_session_poll, mcpsess_i_session_cancel, mcpsess_i_session_next_due,
+                                         mcpsess_i_session_want};
     int rc;
     if (!mcpsess_i_session_ready(s) || op == NULL || who == NULL || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
     if (mcpsess_i_str_bad(who->issuer) || mcpsess_i_str_bad(who->subject)) return MCPSESS_E_ARG;
@@ -2918,15 +3013,10 @@ static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     } else if (s->i.closed) {
         rc = MCPSESS_E_CLOSED;
     } else {
-        op->left_ms = 0;
-        op->count = 0;
-        op->need = 0;
-        op->stale = false;
-        op->i.cls = &cls;
-        op->i.object = s;
+        (void)mcpsess_op_begin(op, &cls, s);
         op->i.value = value;
         op->i.out = out;
-        rc = op->i.rc = mcpsess_i_session_start(s, op, kind, id, who, now_ms);
+        rc = mcpsess_op_end(op, mcpsess_i_session_start(s, op, kind, id, who, now_ms));
     }
     mcpsess_i_unlock(&s->i.desc.lock);
     return rc == MCPSESS_PENDING ? mcpsess_i_session_poll(op, now_ms) : rc;

@@ -130,7 +130,7 @@ static int finish(mcpsess_op *op, int rc, const char *what) {
 MCPSESS_SESSION_STORAGE(tier, 2, RECORD_MAX, 1, RECORD_MAX);
 
 static int init_sessions(mcpsess_sessions *table, eeprom *e) {
-    static const mcpsess_store_class slow = {submit, poll, cancel, next_due, want, close};
+    static const mcpsess_store_class slow = {submit, poll, cancel, next_due, want, close, NULL, NULL};
     mcpsess_session_desc d = mcpsess_session_desc_default();
     d.store.cls = &slow;
     d.store.self = e;

@@ -80,7 +80,7 @@ static void close_store(void *self) {
 }
 
 mcpsess_store __wrap_mcpsess_memstore_store(mcpsess_memstore *m) {
-    static const mcpsess_store_class slow = {submit, poll_store, cancel, next_due, want, close_store};
+    static const mcpsess_store_class slow = {submit, poll_store, cancel, next_due, want, close_store, NULL, NULL};
     mcpsess_store s = {&slow, NULL};
     struct sigaction on_toggle = {0};
     inner = __real_mcpsess_memstore_store(m);

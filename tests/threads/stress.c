@@ -169,7 +169,7 @@ static void *work(void *user) {
 }
 
 static int open_table(void) {
-    static const mcpsess_store_class cls = {submit, poll_late, cancel, next_due, want, close_store};
+    static const mcpsess_store_class cls = {submit, poll_late, cancel, next_due, want, close_store, NULL, NULL};
     mcpsess_memstore_desc m = mcpsess_memstore_desc_default();
     mcpsess_session_desc d = mcpsess_session_desc_default();
     m.records = IDS;

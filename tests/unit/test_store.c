@@ -118,7 +118,7 @@ static void close_store(void *self) {
     }
 }
 
-static const mcpsess_store_class test_store_class = {submit, poll, cancel, next_due, want, close_store};
+static const mcpsess_store_class test_store_class = {submit, poll, cancel, next_due, want, close_store, NULL, NULL};
 
 void test_store_init(test_store *t, mcpsess_store inner) {
     memset(t, 0, sizeof *t);
