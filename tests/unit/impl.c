@@ -1,4 +1,5 @@
-/* The one file that holds the implementation under test. */
+/* The one file that holds the implementations under test. */
 
 #define MCPSESS_IMPLEMENTATION
-#include "mcpsess.h"
+#define MCPSESS_REDIS_IMPLEMENTATION
+#include "mcpsess_redis.h"

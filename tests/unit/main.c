@@ -9,6 +9,11 @@ int main(void) {
     test_record();
     test_memstore();
     test_session();
+    test_coherence();
+    test_resp();
+    test_redis();
+    test_redisstore();
+    test_toolhive();
     status = tap_finish();
     port_exit(status);
     return status;

@@ -48,10 +48,15 @@ void tap_seed(uint32_t seed);
 
 /* the suites, one per file test_<module>.c */
 void test_base(void);
+void test_coherence(void);
 void test_eventid(void);
 void test_lru(void);
 void test_memstore(void);
 void test_record(void);
+void test_redis(void);
+void test_redisstore(void);
+void test_resp(void);
 void test_session(void);
+void test_toolhive(void);
 
 #endif

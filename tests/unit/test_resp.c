@@ -1,0 +1,3 @@
+#include "test_util.h"
+
+void test_resp(void) {}
