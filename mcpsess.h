@@ -26,7 +26,7 @@
      event ids of resumable streams                         >>eventid
      the session record                                     >>record
      operations: pending, deadline, poll                    >>op
-     the store: one contract for RAM, Redis and yours       >>store
+     the store: one contract for RAM, servers and yours     >>store
      the store in RAM                                       >>memstore
      sessions: a local tier before any store                >>session
 
@@ -209,8 +209,8 @@ MCPSESS_API size_t mcpsess_b64_bytes(size_t n);
 /* Strict decoding, RFC 4648 section 4: standard alphabet, padded, unused bits zero, no white space. Appends to out.
    -> OK, E_FORMAT, E_TOOBIG, E_ARG; on an error out is as it was (overflow not set) */
 MCPSESS_API int mcpsess_b64_decode(mcpsess_str text, mcpsess_buf *out);
-/* Canonical decimal 0..max: digits only, no leading zero, no sign, no space. max is at most 2^63-1, as sequences, Redis
-   integers and .NET ticks are.  -> OK, E_FORMAT, E_ARG */
+/* Canonical decimal 0..max: digits only, no leading zero, no sign, no space. max is at most 2^63-1, as sequences and
+   the integers of most servers are.  -> OK, E_FORMAT, E_ARG */
 MCPSESS_API int mcpsess_u64_decode(mcpsess_str text, uint64_t max, uint64_t *out);
 
 /* A keyed hash for keys that strangers choose. Replaceable in every desc that has one. */
@@ -537,7 +537,7 @@ typedef struct mcpsess_wait_hook {
 /* mcpsess_wait(&op, mcpsess_session_load(..., &op, ...), &hook): steps op until done.  -> result, E_CANCELED, E_ARG */
 MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook *hook);
 
-/* ---- store: one contract for RAM, Redis and yours -------------------------------------------------------- >>store
+/* ---- store: one contract for RAM, servers and yours ------------------------------------------------------ >>store
 
    A request is submitted once and done when its rc is no longer PENDING. A synchronous store finishes inside submit.
    Every request is one atomic step of the store.

@@ -151,7 +151,7 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
 
 #ifndef MCPSESS_RESP_ONLY
 
-/* ---- redis: one connection, any command ---------------------------------------------------------------- >>redis
+/* ---- redis: one connection, any command ------------------------------------------------------------------- >>redis
 
    state        what happens                                       leaves to
    down         waits for the end of the backoff                   connecting
@@ -421,8 +421,7 @@ MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms);
 MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms);
 MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r); /* invariants; -> OK, E_CORRUPT, E_ARG */
 
-/* ---- redisstore: the store on Redis ---------------------------------------------------------------------
-   >>redisstore
+/* ---- redisstore: the store on Redis ------------------------------------------------------------------ >>redisstore
 
    One round trip a request, one script each, so each is one atomic step of the server.
 
@@ -486,8 +485,7 @@ MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
 
 #ifndef MCPSESS_REDIS_NO_COMPAT
 
-/* ---- toolhive: sessions as ToolHive keeps them ------------------------------------------------------------
-   >>toolhive
+/* ---- toolhive: sessions as ToolHive keeps them --------------------------------------------------------- >>toolhive
 
    Two JSON values, both written exactly as ToolHive writes them, with no member added; read in any order, with any
    white space, any escapes. */

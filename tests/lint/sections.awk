@@ -1,8 +1,8 @@
-# What the implementation sections of mcpsess.h are made of. It reads the header twice:
-#   awk -f tests/lint/sections.awk mcpsess.h mcpsess.h
+# What the implementation sections of the headers are made of. It reads them twice:
+#   awk -f tests/lint/sections.awk mcpsess.h mcpsess_redis.h again=1 mcpsess.h mcpsess_redis.h
 #
 #   section NAME LINES          a section, "/* ==== NAME ==== */", and how long it is
-#   part NAME session           it is a part of session: the API has no section of its name
+#   part NAME WHOLE             the API has no section of its name: it belongs to the next one that the API has
 #   uses NAME OTHER...          its second line, "/* uses: OTHER, ... */"; "missing" where there is none
 #   function NAME IDENTIFIER    a function or constant table that it defines
 #   calls NAME OTHER IDENTIFIER it names something that section OTHER defines, or a type that OTHER's API declares
@@ -44,9 +44,15 @@ function type_of(code) {
     return match(code, /^mcpsess_[a-z0-9_]+/) ? substr(code, 1, RLENGTH) : ""
 }
 
-# Types of session's API may be used in its parts.
+# A whole's types may be used in its parts.
 function own_type(word) {
-    return word in declared && (declared[word] == section || (declared[word] == "session" && !(section in api)))
+    return word in declared && (declared[word] == section || declared[word] == whole[section])
+}
+
+# The next section that the API has.
+function whole_of(n) {
+    while (n <= sections && !(order[n] in api)) n++
+    return order[n]
 }
 
 # The section that a word belongs to; "" where that is this one, or none.
@@ -59,32 +65,36 @@ function end_section() {
     if (section != "") print "section", section, FNR - first
 }
 
-FNR == 1 { section = ""; in_comment = 0; pass++ }
+FNR == 1 { section = face = ""; in_comment = 0 }
+FNR == 1 && again && !wholes_known++ {
+    for (n = 1; n <= sections; n++) whole[order[n]] = whole_of(n)
+}
 
 /^\/\* ---- [a-z]+: / {
     face = $3
     sub(/:/, "", face)
     api[face] = 1
 }
-section == "" && pass == 1 && face != "" {
+section == "" && !again && face != "" {
     name = type_of($0)
     if (name != "" && !(name in declared)) declared[name] = face
 }
 
 /^\/\* ==== [a-z]+ ==== \*\/$/ {
-    if (pass == 2) end_section()
+    if (again) end_section()
     section = $3
     first = FNR
-    if (pass == 2 && !(section in api)) print "part", section, "session"
+    if (!again) order[++sections] = section
+    if (again && !(section in api)) print "part", section, whole[section]
     next
 }
-/mcpsess is available under either of two licences/ || /^#endif.*MCPSESS_IMPLEMENTATION/ {
-    if (pass == 2) end_section()
+/mcpsess is available under either of two licences/ || /^#endif.*MCPSESS_(REDIS_)?IMPLEMENTATION/ {
+    if (again) end_section()
     section = ""
 }
 section == "" { next }
 
-pass == 2 && FNR == first + 1 {
+again && FNR == first + 1 {
     line = $0
     if (line !~ /^\/\* uses: .* \*\/$/) line = "missing"
     gsub(/^\/\* uses:|\*\/$|,/, "", line)
@@ -92,7 +102,7 @@ pass == 2 && FNR == first + 1 {
     next
 }
 { code = code_of($0) }
-pass == 1 {
+!again {
     name = defined_by(code)
     if (name != "") home[name] = section
     next
