@@ -1,6 +1,6 @@
 /* The sizes of the objects a user places, to be read from the symbol table: each array is as long as its object. */
 
-#include "mcpsess.h"
+#include "mcpsess_redis.h"
 
 #define SIZE_OF(type)                         \
     extern char size_of_##type[sizeof(type)]; \
@@ -13,6 +13,9 @@ SIZE_OF(mcpsess_op);
 SIZE_OF(mcpsess_request);
 SIZE_OF(mcpsess_memstore);
 SIZE_OF(mcpsess_sessions);
+SIZE_OF(mcpsess_resp);
+SIZE_OF(mcpsess_redis);
+SIZE_OF(mcpsess_redis_store);
 
 /* Bookkeeping per entry: by the formula, and as the structs are. */
 #define PER_ENTRY (MCPSESS_LRU_BYTES(1000, 36, 64) / 1000 - 36 - 64)
