@@ -131,8 +131,7 @@ typedef struct mcpsess_resp {
 
 /* desc NULL, or a member of 0, is the default. Cost: none. */
 MCPSESS_API void mcpsess_resp_init(mcpsess_resp *d, const mcpsess_resp_desc *desc);
-/* Takes one item off the front of *in. On PENDING *in is as it was but for pieces already handed out: call again with
-   those bytes and more behind them.
+/* Takes one item off the front of *in. On PENDING call again with what is left in *in and more bytes behind it.
    -> OK, PENDING: more bytes are needed, E_FORMAT: not RESP, E_TOOBIG: over a limit, E_UNSUPPORTED: streamed, E_ARG;
    an error stays until init */
 MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item);
@@ -285,9 +284,9 @@ typedef struct mcpsess_redis mcpsess_redis;
 
 /* What is built on the engine tells it so, before the first poll: its scripts, and what it wants to hear. */
 typedef struct mcpsess_redis_script {
-    const char *text; /* constant, terminated; in MCPSESS_ROM */
-    uint16_t len;
-    char sha1[41]; /* of text, lower case hex: what SCRIPT LOAD answers */
+    const char *text; /* constant, in MCPSESS_ROM; its EVALSHA and its SCRIPT LOAD must fit tx_bytes */
+    const char *sha1; /* of text, 40 digits of lower case hex, in MCPSESS_ROM: what SCRIPT LOAD answers */
+    uint16_t len;     /* of text */
 } mcpsess_redis_script;
 
 typedef struct mcpsess_redis_module {
@@ -325,8 +324,9 @@ typedef struct mcpsess_i_redis_slot {
     void *request;
     uint64_t deadline_ms;
     uint64_t sent_ms;
+    uint32_t start; /* bytes encoded on this connection before it */
     uint8_t flags;
-    uint8_t state;
+    uint8_t reloads; /* times it met NOSCRIPT */
 } mcpsess_i_redis_slot;
 
 #define MCPSESS_REDIS_ERROR_MAX 96u
@@ -339,16 +339,25 @@ struct mcpsess_redis {
         mcpsess_i_redis_slot *slots; /* a ring: first come first served */
         mcpsess_buf tx;
         char *rx;
-        uint32_t rx_len, tx_sent;
+        uint32_t rx_len;
+        uint32_t tx_total, tx_done; /* bytes encoded, and sent, on this connection */
         mcpsess_resp resp;
-        uint64_t state_since_ms, due_ms, heard_ms, ping_ms;
+        uint64_t since_ms;    /* in this state, or the wait for its answer began */
+        uint64_t due_ms;      /* down: of the next attempt */
+        uint64_t heard_ms;    /* the server last sent something */
+        uint64_t earliest_ms; /* no deadline is before */
         int64_t wall_offset_ms;
-        uint16_t head, used, unsent; /* oldest slot, slots in use, of them not encoded yet */
-        uint16_t failures;           /* attempts to connect since the last good one */
-        uint8_t state, step, tracking, rank;
-        bool resp3, opened, polling, wall_known;
-        int rc; /* sticky */
-        uint8_t error_len;
+        uint16_t head, used; /* oldest slot, slots in use: */
+        uint16_t redo;       /* first those that met NOSCRIPT, then those that await a reply, */
+        uint16_t unsent;     /* last those that are not encoded yet */
+        uint8_t failures;    /* attempts to connect since the last good one, at most 32 */
+        uint8_t state, target;
+        uint8_t asked, answered; /* steps of the handshake */
+        uint8_t error_len, push;
+        bool resp3, tracking, polling, polled, pinging, leaving, wall_known;
+        int rc;       /* failed: why */
+        int reply_rc; /* of the reply that is being read */
+        int64_t wall_s;
         char error[MCPSESS_REDIS_ERROR_MAX];
         uint32_t ready;
     } i;
@@ -391,8 +400,7 @@ typedef struct mcpsess_redis_op {
         mcpsess_redis *redis;
         const mcpsess_str *argv;
         mcpsess_buf *reply;
-        size_t argc;
-        uint64_t deadline_ms;
+        size_t argc, mark;
         bool overflow;
     } i;
 } mcpsess_redis_op;
@@ -512,12 +520,1417 @@ extern "C" {
 #endif
 
 /* ==== resp ==== */
-/* uses: nothing */
+/* uses: base */
+
+/* -- the decoder -- */
+
+MCPSESS_API void mcpsess_resp_init(mcpsess_resp *d, const mcpsess_resp_desc *desc) {
+    if (d == NULL) return;
+    memset(d, 0, sizeof *d);
+    if (desc != NULL) d->i.limits = *desc;
+    if (d->i.limits.line_max == 0) d->i.limits.line_max = 512;
+    if (d->i.limits.bulk_max == 0) d->i.limits.bulk_max = UINT32_C(512) * 1024 * 1024;
+    if (d->i.limits.elements_max == 0) d->i.limits.elements_max = UINT32_C(1) << 20;
+}
+
+static int mcpsess_i_resp_fail(mcpsess_resp *d, int code) {
+    d->i.error = (int8_t)code;
+    return code;
+}
+
+/* Where the line at the front of `in` ends. What was searched before is not searched again. */
+static int mcpsess_i_resp_line(mcpsess_resp *d, mcpsess_str in, size_t *end) {
+    size_t n = d->i.scanned == 0 ? 1 : (size_t)d->i.scanned;
+    while (n < in.len && in.ptr[n] != '\r' && in.ptr[n] != '\n') n++;
+    if (n - 1 > d->i.limits.line_max) return MCPSESS_E_TOOBIG;
+    if (n + 1 >= in.len) {
+        if (n < in.len && in.ptr[n] == '\n') return MCPSESS_E_FORMAT;
+        d->i.scanned = (uint32_t)n;
+        return MCPSESS_PENDING;
+    }
+    if (in.ptr[n] != '\r' || in.ptr[n + 1] != '\n') return MCPSESS_E_FORMAT;
+    d->i.scanned = 0;
+    *end = n;
+    return MCPSESS_OK;
+}
+
+/* -> how many digits s has from its n-th byte on */
+static size_t mcpsess_i_resp_digits(mcpsess_str s, size_t n) {
+    size_t from = n;
+    while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9') n++;
+    return n - from;
+}
+
+static size_t mcpsess_i_resp_sign(mcpsess_str s, size_t n) {
+    return n < s.len && (s.ptr[n] == '-' || s.ptr[n] == '+');
+}
+
+/* A whole number of at most 64 bits. 19 digits cannot overflow an unsigned one. */
+static bool mcpsess_i_resp_integer(mcpsess_str s, int64_t *number) {
+    size_t n = mcpsess_i_resp_sign(s, 0);
+    bool negative = n != 0 && s.ptr[0] == '-';
+    uint64_t v = 0;
+    if (s.len == n || s.len - n > 19) return false;
+    for (; n < s.len; n++) {
+        unsigned digit = (unsigned)(unsigned char)s.ptr[n] - (unsigned)'0';
+        if (digit > 9) return false;
+        v = v * 10 + digit;
+    }
+    if (v > (uint64_t)INT64_MAX + (negative ? 1u : 0u)) return false;
+    *number = v > (uint64_t)INT64_MAX ? INT64_MIN : negative ? -(int64_t)v : (int64_t)v;
+    return true;
+}
+
+static bool mcpsess_i_resp_double(mcpsess_str s) {
+    size_t n = mcpsess_i_resp_sign(s, 0), digits;
+    mcpsess_str rest = mcpsess_str_of(s.ptr + n, s.len - n);
+    if (mcpsess_str_eq(rest, MCPSESS_STR("inf")) || mcpsess_str_eq(rest, MCPSESS_STR("nan"))) return true;
+    digits = mcpsess_i_resp_digits(s, n);
+    n += digits;
+    if (n < s.len && s.ptr[n] == '.') {
+        size_t fraction = mcpsess_i_resp_digits(s, n + 1);
+        n += 1 + fraction;
+        digits += fraction;
+    }
+    if (digits == 0) return false;
+    if (n < s.len && (s.ptr[n] == 'e' || s.ptr[n] == 'E')) {
+        n += 1 + mcpsess_i_resp_sign(s, n + 1);
+        digits = mcpsess_i_resp_digits(s, n);
+        n += digits;
+    }
+    return digits != 0 && n == s.len;
+}
+
+/* One element more is complete. -> is the reply? An attribute is no element: what it belongs to is still to come. */
+static bool mcpsess_i_resp_closes(mcpsess_resp *d) {
+    while (d->i.depth > 0) {
+        if (--d->i.left[d->i.depth - 1] != 0) return false;
+        d->i.depth--;
+        if ((d->i.attributes >> d->i.depth & 1u) != 0) {
+            d->i.attributes &= ~(UINT32_C(1) << d->i.depth);
+            return false;
+        }
+    }
+    d->i.elements = 0;
+    d->i.push = false;
+    return true;
+}
+
+/* Elements that a reply may still have; those of a push are taken as they come. */
+static bool mcpsess_i_resp_charge(mcpsess_resp *d, uint64_t count) {
+    if (count > UINT32_MAX) return false;
+    if (d->i.push) return true;
+    if (count > d->i.limits.elements_max - d->i.elements) return false;
+    d->i.elements += (uint32_t)count;
+    return true;
+}
+
+static int mcpsess_i_resp_open(mcpsess_resp *d, mcpsess_resp_item *item) {
+    bool attribute = item->type == MCPSESS_RESP_ATTRIBUTE;
+    uint64_t count = (uint64_t)item->number;
+    if (item->number < 0) return MCPSESS_E_FORMAT;
+    if (item->type == MCPSESS_RESP_PUSH) {
+        if (d->i.depth != 0 || count == 0) return MCPSESS_E_FORMAT;
+        d->i.push = true;
+    }
+    if (item->type == MCPSESS_RESP_MAP || attribute) count *= 2; /* below 2^64: number is below 2^63 */
+    if (!mcpsess_i_resp_charge(d, count + (attribute ? 1u : 0u))) return MCPSESS_E_TOOBIG;
+    item->number = (int64_t)count;
+    if (count == 0) {
+        item->ends = !attribute && mcpsess_i_resp_closes(d);
+        return MCPSESS_OK;
+    }
+    if (d->i.depth == MCPSESS_RESP_DEPTH) return MCPSESS_E_TOOBIG;
+    if (attribute) d->i.attributes |= UINT32_C(1) << d->i.depth;
+    d->i.left[d->i.depth++] = (uint32_t)count;
+    return MCPSESS_OK;
+}
+
+/* The next piece of the open bulk. The last one is handed out when the CRLF behind it is there, and not empty unless
+   the bulk is. */
+static int mcpsess_i_resp_piece(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    size_t take = in->len;
+    item->type = d->i.type;
+    item->depth = d->i.depth;
+    item->number = (int64_t)d->i.bulk_len;
+    item->ends = false;
+    if (take >= d->i.bulk && take - d->i.bulk >= 2) {
+        take = (size_t)d->i.bulk;
+        if (in->ptr[take] != '\r' || in->ptr[take + 1] != '\n') return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
+        item->text = mcpsess_str_of(in->ptr, take);
+        item->left = 0;
+        *in = mcpsess_str_of(in->ptr + take + 2, in->len - take - 2);
+        d->i.type = 0;
+        item->ends = mcpsess_i_resp_closes(d);
+        return MCPSESS_OK;
+    }
+    if (take >= d->i.bulk) take = d->i.bulk == 0 ? 0 : (size_t)d->i.bulk - 1;
+    if (take == 0) return MCPSESS_PENDING;
+    d->i.bulk -= (uint32_t)take;
+    item->text = mcpsess_str_of(in->ptr, take);
+    item->left = d->i.bulk;
+    *in = mcpsess_str_of(in->ptr + take, in->len - take);
+    return MCPSESS_OK;
+}
+
+/* A bulk whose head is the line in front. */
+static int mcpsess_i_resp_bulk(mcpsess_resp *d, mcpsess_str *in, size_t head, mcpsess_resp_item *item) {
+    if (item->number < 0) return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
+    if (item->number > (int64_t)d->i.limits.bulk_max) return mcpsess_i_resp_fail(d, MCPSESS_E_TOOBIG);
+    if (item->type == MCPSESS_RESP_VERBATIM && item->number < 4) return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
+    if (item->number <= (int64_t)d->i.limits.whole_max && (uint64_t)(in->len - head) < (uint64_t)item->number + 2) {
+        return MCPSESS_PENDING;
+    }
+    d->i.type = item->type;
+    d->i.bulk = d->i.bulk_len = (uint32_t)item->number;
+    *in = mcpsess_str_of(in->ptr + head, in->len - head);
+    return mcpsess_i_resp_piece(d, in, item);
+}
+
+/* Everything that is one line; number is set where the type has one. */
+static int mcpsess_i_resp_scalar(mcpsess_resp_item *item) {
+    mcpsess_str s = item->text;
+    size_t sign;
+    switch (item->type) {
+    case MCPSESS_RESP_SIMPLE:
+    case MCPSESS_RESP_ERROR: return MCPSESS_OK;
+    case MCPSESS_RESP_INTEGER: return mcpsess_i_resp_integer(s, &item->number) ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    case MCPSESS_RESP_NULL: return s.len == 0 ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    case MCPSESS_RESP_BOOL:
+        if (s.len != 1 || (s.ptr[0] != 't' && s.ptr[0] != 'f')) return MCPSESS_E_FORMAT;
+        item->number = s.ptr[0] == 't';
+        return MCPSESS_OK;
+    case MCPSESS_RESP_DOUBLE: return mcpsess_i_resp_double(s) ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    case MCPSESS_RESP_BIG:
+        sign = mcpsess_i_resp_sign(s, 0);
+        return s.len > sign && sign + mcpsess_i_resp_digits(s, sign) == s.len ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    default: return item->type == ';' || item->type == '.' ? MCPSESS_E_UNSUPPORTED : MCPSESS_E_FORMAT;
+    }
+}
+
+static bool mcpsess_i_resp_counted(uint8_t type) {
+    switch (type) {
+    case MCPSESS_RESP_BULK:
+    case MCPSESS_RESP_BULK_ERROR:
+    case MCPSESS_RESP_VERBATIM:
+    case MCPSESS_RESP_ARRAY:
+    case MCPSESS_RESP_MAP:
+    case MCPSESS_RESP_SET:
+    case MCPSESS_RESP_ATTRIBUTE:
+    case MCPSESS_RESP_PUSH: return true;
+    default: return false;
+    }
+}
+
+/* A line that gives a length. RESP2 spells null as a bulk or an array of length -1. */
+static int mcpsess_i_resp_head(mcpsess_resp_item *item) {
+    if (item->text.len == 1 && item->text.ptr[0] == '?') return MCPSESS_E_UNSUPPORTED;
+    if (!mcpsess_i_resp_integer(item->text, &item->number)) return MCPSESS_E_FORMAT;
+    if (item->number == -1 && (item->type == MCPSESS_RESP_BULK || item->type == MCPSESS_RESP_ARRAY)) {
+        item->type = MCPSESS_RESP_NULL;
+        item->number = 0;
+    }
+    item->text.len = 0;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    size_t end;
+    int rc;
+    if (d == NULL || in == NULL || item == NULL || (in->ptr == NULL && in->len != 0)) return MCPSESS_E_ARG;
+    if (d->i.error != 0) return d->i.error;
+    if (d->i.type != 0) return mcpsess_i_resp_piece(d, in, item);
+    if (in->len == 0) return MCPSESS_PENDING;
+    rc = mcpsess_i_resp_line(d, *in, &end);
+    if (rc == MCPSESS_PENDING) return rc;
+    if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
+    item->type = (uint8_t)in->ptr[0];
+    item->text = mcpsess_str_of(in->ptr + 1, end - 1);
+    item->number = 0;
+    item->left = 0;
+    item->depth = d->i.depth;
+    item->ends = false;
+    rc = mcpsess_i_resp_counted(item->type) ? mcpsess_i_resp_head(item) : mcpsess_i_resp_scalar(item);
+    if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
+    if (!mcpsess_i_resp_counted(item->type)) {
+        item->ends = mcpsess_i_resp_closes(d);
+    } else if (item->type == MCPSESS_RESP_BULK || item->type == MCPSESS_RESP_BULK_ERROR ||
+               item->type == MCPSESS_RESP_VERBATIM) {
+        return mcpsess_i_resp_bulk(d, in, end + 2, item);
+    } else {
+        rc = mcpsess_i_resp_open(d, item);
+        if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
+    }
+    *in = mcpsess_str_of(in->ptr + end + 2, in->len - end - 2);
+    return MCPSESS_OK;
+}
+
+/* -- the encoder -- */
+
+static size_t mcpsess_i_resp_width(size_t n) {
+    size_t width = 1;
+    for (; n >= 10; n /= 10) width++;
+    return width;
+}
+
+/* Type, number, CRLF at `at`. -> behind them */
+static char *mcpsess_i_resp_write(char *at, uint8_t type, size_t n) {
+    size_t width = mcpsess_i_resp_width(n), digit = width;
+    *at++ = (char)type;
+    for (; digit > 0; n /= 10) at[--digit] = (char)('0' + n % 10);
+    at += width;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+MCPSESS_API size_t mcpsess_resp_command_bytes(const mcpsess_str *argv, size_t argc) {
+    size_t bytes = 3 + mcpsess_i_resp_width(argc), n;
+    for (n = 0; n < argc; n++) {
+        size_t frame = 5 + mcpsess_i_resp_width(argv[n].len);
+        if (argv[n].len > SIZE_MAX - frame - bytes) return 0;
+        bytes += frame + argv[n].len;
+    }
+    return bytes;
+}
+
+MCPSESS_API int mcpsess_resp_put_command(mcpsess_buf *out, const mcpsess_str *argv, size_t argc) {
+    size_t bytes, n;
+    char *at;
+    if (out == NULL || argv == NULL || argc == 0) return MCPSESS_E_ARG;
+    for (n = 0; n < argc; n++) {
+        if (argv[n].ptr == NULL && argv[n].len != 0) return MCPSESS_E_ARG;
+    }
+    bytes = mcpsess_resp_command_bytes(argv, argc);
+    if (bytes == 0 || out->overflow || bytes > out->cap - out->len) return MCPSESS_E_TOOBIG;
+    at = mcpsess_i_resp_write(out->ptr + out->len, MCPSESS_RESP_ARRAY, argc);
+    for (n = 0; n < argc; n++) {
+        at = mcpsess_i_resp_write(at, MCPSESS_RESP_BULK, argv[n].len);
+        if (argv[n].len != 0) memcpy(at, argv[n].ptr, argv[n].len);
+        at += argv[n].len;
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    out->len += bytes;
+    return MCPSESS_OK;
+}
+
+static void mcpsess_i_resp_put_crlf(mcpsess_buf *out) {
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+MCPSESS_API void mcpsess_resp_put_number(mcpsess_buf *out, uint8_t type, int64_t number) {
+    mcpsess_buf_put_char(out, (char)type);
+    if (number < 0) mcpsess_buf_put_char(out, '-');
+    mcpsess_buf_put_u64(out, number < 0 ? 0u - (uint64_t)number : (uint64_t)number);
+    mcpsess_i_resp_put_crlf(out);
+}
+
+MCPSESS_API void mcpsess_resp_put_text(mcpsess_buf *out, uint8_t type, mcpsess_str text) {
+    mcpsess_buf_put_char(out, (char)type);
+    mcpsess_buf_put(out, text);
+    mcpsess_i_resp_put_crlf(out);
+}
+
+MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_str bytes) {
+    mcpsess_resp_put_number(out, type, (int64_t)bytes.len);
+    mcpsess_buf_put(out, bytes);
+    mcpsess_i_resp_put_crlf(out);
+}
 
 #ifndef MCPSESS_RESP_ONLY
 
+/* ==== slots ==== */
+/* uses: base resp redis */
+
+/* state; the order counts: from GREETING on there is a connection */
+enum {
+    MCPSESS_I_REDIS_DOWN = 1,
+    MCPSESS_I_REDIS_FAILED,
+    MCPSESS_I_REDIS_CLOSED,
+    MCPSESS_I_REDIS_CONNECTING,
+    MCPSESS_I_REDIS_GREETING,
+    MCPSESS_I_REDIS_READY,
+    MCPSESS_I_REDIS_RELOADING
+};
+
+#define MCPSESS_I_REDIS_INIT UINT32_C(0x72656469)
+#define MCPSESS_I_REDIS_WAS_SENT 0x80u /* slot.flags: once, on a connection that is gone */
+#define MCPSESS_I_REDIS_LOST 0x40u     /* slot.flags: ends with E_UNKNOWN */
+#define MCPSESS_I_REDIS_RELOADS 3u     /* how often a command may meet NOSCRIPT */
+
+static mcpsess_i_redis_slot *mcpsess_i_redis_slot_at(mcpsess_redis *r, uint16_t n) {
+    uint32_t at = (uint32_t)r->i.head + n;
+    return &r->i.slots[at < r->i.desc.slots ? at : at - r->i.desc.slots];
+}
+
+/* Slots that are encoded: they await a reply, or met NOSCRIPT. */
+static uint16_t mcpsess_i_redis_encoded(const mcpsess_redis *r) {
+    return (uint16_t)(r->i.used - r->i.unsent);
+}
+
+static bool mcpsess_i_redis_awaits(const mcpsess_redis *r) {
+    return mcpsess_i_redis_encoded(r) > r->i.redo;
+}
+
+/* Takes the n-th slot out; those before it move up, so that the usual one, the first, moves nothing. */
+static mcpsess_i_redis_slot mcpsess_i_redis_take(mcpsess_redis *r, uint16_t n) {
+    mcpsess_i_redis_slot taken = *mcpsess_i_redis_slot_at(r, n);
+    if (n < r->i.redo) r->i.redo--;
+    if (n >= mcpsess_i_redis_encoded(r)) r->i.unsent--;
+    for (; n > 0; n--) *mcpsess_i_redis_slot_at(r, n) = *mcpsess_i_redis_slot_at(r, (uint16_t)(n - 1));
+    r->i.head = (uint16_t)(r->i.head + 1 == r->i.desc.slots ? 0 : r->i.head + 1);
+    r->i.used--;
+    return taken;
+}
+
+static void mcpsess_i_redis_end(mcpsess_redis *r, const mcpsess_i_redis_slot *slot, int rc, uint64_t now_ms) {
+    if (slot->cls == NULL) return;
+    if (rc == MCPSESS_E_UNKNOWN) r->stats.unknown++;
+    slot->cls->done(slot->user, slot->request, rc, now_ms);
+}
+
+static void mcpsess_i_redis_log(const mcpsess_redis *r, int level, int item, mcpsess_str key, uint64_t number) {
+    if (r->i.desc.log.log != NULL) r->i.desc.log.log(r->i.desc.log.user, level, item, key, number);
+}
+
+/* Bytes of a command may have reached the server. */
+static bool mcpsess_i_redis_touched(const mcpsess_redis *r, uint16_t n, const mcpsess_i_redis_slot *slot) {
+    if ((slot->flags & MCPSESS_I_REDIS_WAS_SENT) != 0) return true;
+    return n >= r->i.redo && n < mcpsess_i_redis_encoded(r) && r->i.tx_done - slot->start - 1u < UINT32_C(0x80000000);
+}
+
+/* Commands that have met their deadline. One that awaits its reply leaves its slot behind. */
+static void mcpsess_i_redis_expire(mcpsess_redis *r, uint64_t now_ms) {
+    uint16_t n = 0;
+    if (now_ms < r->i.earliest_ms) return;
+    r->i.earliest_ms = MCPSESS_NEVER;
+    while (n < r->i.used) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), ended;
+        bool touched, awaits = n >= r->i.redo && n < mcpsess_i_redis_encoded(r);
+        if (slot->cls == NULL || slot->deadline_ms > now_ms) {
+            if (slot->cls != NULL && slot->deadline_ms < r->i.earliest_ms) r->i.earliest_ms = slot->deadline_ms;
+            n++;
+            continue;
+        }
+        touched = mcpsess_i_redis_touched(r, n, slot);
+        ended = *slot;
+        if (awaits) slot->cls = NULL;
+        else (void)mcpsess_i_redis_take(r, n);
+        r->stats.timeouts++;
+        mcpsess_i_redis_end(r, &ended, touched ? MCPSESS_E_TIMEOUT : MCPSESS_E_IO, now_ms);
+        n = 0; /* done may have changed the ring */
+    }
+}
+
+/* The connection is gone: every command goes out again, or ends. */
+static void mcpsess_i_redis_settle(mcpsess_redis *r, uint64_t now_ms) {
+    uint16_t n;
+    for (n = 0; n < r->i.used; n++) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
+        bool encoded = n < mcpsess_i_redis_encoded(r), redo = n < r->i.redo;
+        if (slot->cls == NULL) {
+            slot->flags |= MCPSESS_I_REDIS_LOST;
+        } else if (encoded && !redo && mcpsess_i_redis_touched(r, n, slot)) {
+            if ((slot->flags & MCPSESS_REDIS_REPEAT) == 0) slot->flags |= MCPSESS_I_REDIS_LOST;
+            else r->stats.repeated++;
+            slot->flags |= MCPSESS_I_REDIS_WAS_SENT;
+        }
+    }
+    r->i.unsent = r->i.used;
+    r->i.redo = 0;
+    for (n = 0; n < r->i.used;) {
+        mcpsess_i_redis_slot lost;
+        if ((mcpsess_i_redis_slot_at(r, n)->flags & MCPSESS_I_REDIS_LOST) == 0) {
+            n++;
+            continue;
+        }
+        lost = mcpsess_i_redis_take(r, n);
+        mcpsess_i_redis_end(r, &lost, MCPSESS_E_UNKNOWN, now_ms);
+        n = 0;
+    }
+}
+
+/* The server is away: what never left ends now, unless it is told to wait. */
+static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t now_ms) {
+    uint16_t n = 0;
+    while (n < r->i.used) {
+        mcpsess_i_redis_slot slot = *mcpsess_i_redis_slot_at(r, n);
+        if (!all && (r->i.desc.patient || (slot.flags & MCPSESS_I_REDIS_WAS_SENT) != 0)) {
+            n++;
+            continue;
+        }
+        slot = mcpsess_i_redis_take(r, n);
+        mcpsess_i_redis_end(r, &slot, rc, now_ms);
+        n = 0;
+    }
+}
+
+/* ==== wire ==== */
+/* uses: base resp redis slots */
+
+static void mcpsess_i_redis_tell(mcpsess_redis *r, mcpsess_str key) {
+    mcpsess_redis_module *m;
+    for (m = r->i.modules; m != NULL; m = m->i.next) {
+        if (m->changed != NULL) m->changed(m->user, key);
+    }
+}
+
+static void mcpsess_i_redis_enter(mcpsess_redis *r, uint8_t state, uint64_t now_ms) {
+    r->i.state = state;
+    r->i.since_ms = now_ms;
+}
+
+/* Full jitter: a random time up to the backoff, which doubles with every failure. */
+static uint64_t mcpsess_i_redis_backoff(mcpsess_redis *r) {
+    uint64_t cap = r->i.desc.backoff_min_ms;
+    uint32_t bits = 0;
+    uint8_t n;
+    for (n = 1; n < r->i.failures && cap < r->i.desc.backoff_max_ms; n++) cap *= 2;
+    if (cap > r->i.desc.backoff_max_ms) cap = r->i.desc.backoff_max_ms;
+    if (r->i.desc.random == NULL || r->i.desc.random(r->i.desc.random_user, &bits, sizeof bits) != 0) return cap;
+    return (cap + 1) * bits >> 32;
+}
+
+static void mcpsess_i_redis_begin_resp(mcpsess_redis *r) {
+    mcpsess_resp_desc limits = {0, 0, 0, 0};
+    limits.line_max = r->i.desc.rx_bytes - 3;
+    limits.whole_max = r->i.desc.rx_bytes - 24; /* its head, its CRLF */
+    mcpsess_resp_init(&r->i.resp, &limits);
+}
+
+/* Ends the connection, or the attempt. What was told of changes until now may have missed some. */
+static void mcpsess_i_redis_drop_connection(mcpsess_redis *r, uint64_t now_ms) {
+    bool was_ready = r->i.state >= MCPSESS_I_REDIS_READY;
+    uint16_t under_way = mcpsess_i_redis_encoded(r);
+    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) r->i.desc.transport.close(r->i.desc.transport.user);
+    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_DOWN, now_ms);
+    r->i.leaving = r->i.pinging = r->i.tracking = false;
+    r->i.target = 0;
+    r->i.rx_len = 0;
+    if (was_ready) {
+        r->stats.disconnects++;
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_DISCONNECTED, mcpsess_str_of(NULL, 0), under_way);
+        r->i.failures = 0;
+    } else {
+        r->stats.connect_failures++;
+        if (r->i.failures < 32) r->i.failures++;
+    }
+    r->i.due_ms = mcpsess_time_add(now_ms, mcpsess_i_redis_backoff(r));
+    if (!was_ready) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_CONNECT_FAILED, mcpsess_redis_error(r),
+                            r->i.due_ms - now_ms);
+    }
+    mcpsess_i_redis_settle(r, now_ms);
+    if (!was_ready) mcpsess_i_redis_give_up(r, MCPSESS_E_IO, false, now_ms);
+    if (was_ready) mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+}
+
+/* The handshake was refused for good: nothing is tried again before a reset. */
+static void mcpsess_i_redis_fail(mcpsess_redis *r, int rc, uint64_t now_ms) {
+    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_FAILED, mcpsess_redis_error(r),
+                        (uint64_t)(-(int64_t)rc));
+    mcpsess_i_redis_drop_connection(r, now_ms);
+    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_FAILED, now_ms);
+    r->i.rc = rc;
+    mcpsess_i_redis_give_up(r, rc, true, now_ms);
+}
+
+/* Bytes in tx that are not sent move to its front. */
+static void mcpsess_i_redis_compact(mcpsess_redis *r) {
+    uint32_t waiting = r->i.tx_total - r->i.tx_done;
+    if (waiting == r->i.tx.len) return;
+    memmove(r->i.tx.ptr, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), (size_t)waiting);
+    r->i.tx.len = (size_t)waiting;
+}
+
+/* Encodes what is in line, as far as there is room. */
+static void mcpsess_i_redis_encode(mcpsess_redis *r, uint64_t now_ms) {
+    while (r->i.state == MCPSESS_I_REDIS_READY && r->i.unsent > 0) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, mcpsess_i_redis_encoded(r));
+        size_t mark;
+        if (r->i.tx.cap - r->i.tx.len < r->i.tx.cap / 2) mcpsess_i_redis_compact(r);
+        mark = r->i.tx.len;
+        slot->cls->encode(slot->user, slot->request, &r->i.tx);
+        if (!r->i.tx.overflow) {
+            slot->start = r->i.tx_total;
+            slot->sent_ms = now_ms;
+            r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
+            r->i.unsent--;
+            r->stats.commands++;
+            continue;
+        }
+        r->i.tx.len = mark;
+        r->i.tx.overflow = false;
+        if (r->i.tx_total != r->i.tx_done) return; /* there will be room when that is sent */
+        {
+            mcpsess_i_redis_slot large = mcpsess_i_redis_take(r, mcpsess_i_redis_encoded(r));
+            mcpsess_i_redis_end(r, &large, MCPSESS_E_TOOBIG, now_ms);
+        }
+    }
+}
+
+/* One send. -> false: the connection is dead */
+static bool mcpsess_i_redis_send(mcpsess_redis *r) {
+    uint32_t waiting = r->i.tx_total - r->i.tx_done;
+    size_t len = waiting > INT16_MAX ? (size_t)INT16_MAX : (size_t)waiting;
+    int moved;
+    if (waiting == 0) return true;
+    moved = r->i.desc.transport.send(r->i.desc.transport.user, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), len);
+    if (moved < 0 || (size_t)moved > len) return false;
+    r->i.tx_done += (uint32_t)moved;
+    r->stats.bytes_sent += (uint32_t)moved;
+    if (r->i.tx_total == r->i.tx_done) r->i.tx.len = 0;
+    return true;
+}
+
+/* One receive. -> < 0 dead, otherwise bytes; *full: there may be more */
+static int mcpsess_i_redis_recv(mcpsess_redis *r, uint64_t now_ms, bool *full) {
+    size_t room = (size_t)(r->i.desc.rx_bytes - r->i.rx_len);
+    int moved;
+    if (room > (size_t)INT16_MAX) room = (size_t)INT16_MAX;
+    moved = r->i.desc.transport.recv(r->i.desc.transport.user, r->i.rx + r->i.rx_len, room);
+    if (moved < 0 || (size_t)moved > room) return -1;
+    *full = (size_t)moved == room;
+    if (moved > 0) r->i.heard_ms = now_ms;
+    r->i.rx_len += (uint32_t)moved;
+    r->stats.bytes_received += (uint32_t)moved;
+    return moved;
+}
+
+/* ==== greeting ==== */
+/* uses: base resp redis slots wire */
+
+/* Steps of the handshake; SCRIPT LOADs begin at MCPSESS_I_GREET_SCRIPTS. A reload has only those. */
+enum {
+    MCPSESS_I_GREET_HELLO = 0,
+    MCPSESS_I_GREET_AUTH,
+    MCPSESS_I_GREET_NAME,
+    MCPSESS_I_GREET_SELECT,
+    MCPSESS_I_GREET_TIME,
+    MCPSESS_I_GREET_TRACKING,
+    MCPSESS_I_GREET_SCRIPTS
+};
+
+static const mcpsess_redis_script *mcpsess_i_redis_script(const mcpsess_redis *r, uint8_t n) {
+    const mcpsess_redis_module *m;
+    for (m = r->i.modules; m != NULL; m = m->i.next) {
+        if (n < m->script_count) return &m->scripts[n];
+        n = (uint8_t)(n - m->script_count);
+    }
+    return NULL;
+}
+
+static void mcpsess_i_redis_put(mcpsess_buf *out, mcpsess_str bytes) {
+    mcpsess_resp_put_bytes(out, MCPSESS_RESP_BULK, bytes);
+}
+
+static void mcpsess_i_redis_put_words(mcpsess_buf *out, uint8_t count, mcpsess_str first, mcpsess_str second) {
+    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, count);
+    mcpsess_i_redis_put(out, first);
+    if (second.len != 0) mcpsess_i_redis_put(out, second);
+}
+
+static void mcpsess_i_redis_put_credentials(const mcpsess_redis *r, mcpsess_buf *out, bool user) {
+    if (user) mcpsess_i_redis_put(out, r->i.desc.user.len != 0 ? r->i.desc.user : MCPSESS_STR("default"));
+    mcpsess_i_redis_put(out, r->i.desc.password);
+}
+
+static void mcpsess_i_redis_put_hello(const mcpsess_redis *r, mcpsess_buf *out) {
+    bool auth = r->i.desc.password.len != 0, name = r->i.desc.name.len != 0;
+    mcpsess_i_redis_put_words(out, (uint8_t)(2 + (auth ? 3 : 0) + (name ? 2 : 0)), MCPSESS_STR("HELLO"),
+                              MCPSESS_STR("3"));
+    if (auth) {
+        mcpsess_i_redis_put(out, MCPSESS_STR("AUTH"));
+        mcpsess_i_redis_put_credentials(r, out, true);
+    }
+    if (name) {
+        mcpsess_i_redis_put(out, MCPSESS_STR("SETNAME"));
+        mcpsess_i_redis_put(out, r->i.desc.name);
+    }
+}
+
+static void mcpsess_i_redis_put_tracking(const mcpsess_redis *r, mcpsess_buf *out) {
+    const mcpsess_redis_module *m;
+    uint8_t prefixes = 0;
+    if (r->i.desc.tracking == MCPSESS_REDIS_TRACK_PREFIXES) {
+        for (m = r->i.modules; m != NULL; m = m->i.next) prefixes = (uint8_t)(prefixes + (m->prefix.len != 0));
+    }
+    mcpsess_i_redis_put_words(out, (uint8_t)(3 + (prefixes != 0 ? 1 + 2 * prefixes : 0)), MCPSESS_STR("CLIENT"),
+                              MCPSESS_STR("TRACKING"));
+    mcpsess_i_redis_put(out, MCPSESS_STR("ON"));
+    if (prefixes == 0) return;
+    mcpsess_i_redis_put(out, MCPSESS_STR("BCAST"));
+    for (m = r->i.modules; m != NULL; m = m->i.next) {
+        if (m->prefix.len == 0) continue;
+        mcpsess_i_redis_put(out, MCPSESS_STR("PREFIX"));
+        mcpsess_i_redis_put(out, m->prefix);
+    }
+}
+
+static void mcpsess_i_redis_put_rom(mcpsess_buf *out, const char *text, size_t len) {
+    for (; len > 0; len--, text++) mcpsess_buf_put_char(out, (char)MCPSESS_ROM_U8(text));
+}
+
+static void mcpsess_i_redis_put_script(mcpsess_buf *out, const mcpsess_redis_script *script) {
+    mcpsess_i_redis_put_words(out, 3, MCPSESS_STR("SCRIPT"), MCPSESS_STR("LOAD"));
+    mcpsess_buf_put_char(out, '$');
+    mcpsess_buf_put_u64(out, script->len);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+    mcpsess_i_redis_put_rom(out, script->text, script->len);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+/* Does this step apply? */
+static bool mcpsess_i_greet_applies(const mcpsess_redis *r, uint8_t step) {
+    switch (step) {
+    case MCPSESS_I_GREET_HELLO: return r->i.resp3;
+    case MCPSESS_I_GREET_AUTH: return !r->i.resp3 && r->i.desc.password.len != 0;
+    case MCPSESS_I_GREET_NAME: return !r->i.resp3 && r->i.desc.name.len != 0;
+    case MCPSESS_I_GREET_SELECT: return r->i.desc.db != 0;
+    case MCPSESS_I_GREET_TRACKING: return r->i.resp3 && r->i.desc.tracking != MCPSESS_REDIS_TRACK_OFF;
+    default: return true;
+    }
+}
+
+static void mcpsess_i_greet_encode(const mcpsess_redis *r, uint8_t step, mcpsess_buf *out) {
+    char digits[8];
+    mcpsess_buf number;
+    switch (step) {
+    case MCPSESS_I_GREET_HELLO: mcpsess_i_redis_put_hello(r, out); break;
+    case MCPSESS_I_GREET_AUTH:
+        mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, r->i.desc.user.len != 0 ? 3 : 2);
+        mcpsess_i_redis_put(out, MCPSESS_STR("AUTH"));
+        mcpsess_i_redis_put_credentials(r, out, r->i.desc.user.len != 0);
+        break;
+    case MCPSESS_I_GREET_NAME:
+        mcpsess_i_redis_put_words(out, 3, MCPSESS_STR("CLIENT"), MCPSESS_STR("SETNAME"));
+        mcpsess_i_redis_put(out, r->i.desc.name);
+        break;
+    case MCPSESS_I_GREET_SELECT:
+        mcpsess_buf_init(&number, digits, sizeof digits);
+        mcpsess_buf_put_u64(&number, r->i.desc.db);
+        mcpsess_i_redis_put_words(out, 2, MCPSESS_STR("SELECT"), mcpsess_buf_str(&number));
+        break;
+    case MCPSESS_I_GREET_TIME: mcpsess_i_redis_put_words(out, 1, MCPSESS_STR("TIME"), mcpsess_str_of(NULL, 0)); break;
+    case MCPSESS_I_GREET_TRACKING: mcpsess_i_redis_put_tracking(r, out); break;
+    default:
+        mcpsess_i_redis_put_script(out, mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)));
+        break;
+    }
+}
+
+/* The step after `step` that applies; the one past the last script when there is none. */
+static uint8_t mcpsess_i_greet_next(const mcpsess_redis *r, uint8_t step) {
+    do step++;
+    while (step < MCPSESS_I_GREET_SCRIPTS && !mcpsess_i_greet_applies(r, step));
+    return step;
+}
+
+static bool mcpsess_i_greet_over(const mcpsess_redis *r, uint8_t step) {
+    if (step < MCPSESS_I_GREET_SCRIPTS) return false;
+    return mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)) == NULL;
+}
+
+static void mcpsess_i_greet_begin(mcpsess_redis *r, uint8_t first) {
+    if (first < MCPSESS_I_GREET_SCRIPTS && !mcpsess_i_greet_applies(r, first)) first = mcpsess_i_greet_next(r, first);
+    r->i.asked = r->i.answered = first;
+}
+
+/* Everything that is known to be right is asked at once; what the answer to HELLO decides waits for it. */
+static void mcpsess_i_greet_ask(mcpsess_redis *r) {
+    while (!mcpsess_i_greet_over(r, r->i.asked)) {
+        size_t mark = r->i.tx.len;
+        if (r->i.asked != r->i.answered && r->i.answered <= MCPSESS_I_GREET_AUTH) return;
+        mcpsess_i_greet_encode(r, r->i.asked, &r->i.tx);
+        if (r->i.tx.overflow) {
+            r->i.tx.overflow = false;
+            r->i.tx.len = mark;
+            return;
+        }
+        r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
+        r->i.asked = mcpsess_i_greet_next(r, r->i.asked);
+    }
+}
+
+/* Ready for commands: first those that met NOSCRIPT. */
+static void mcpsess_i_greet_done(mcpsess_redis *r, uint64_t now_ms) {
+    bool reload = r->i.state == MCPSESS_I_REDIS_RELOADING;
+    uint64_t took_ms = now_ms - r->i.since_ms;
+    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_READY, now_ms);
+    if (reload) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_SCRIPTS_LOST, mcpsess_str_of(NULL, 0), r->i.redo);
+        r->i.unsent = (uint16_t)(r->i.unsent + r->i.redo);
+        r->i.redo = 0;
+        return;
+    }
+    r->i.failures = 0;
+    r->stats.connects++;
+    mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_CONNECTED, mcpsess_str_of(NULL, 0), took_ms);
+    if (r->i.desc.tracking != MCPSESS_REDIS_TRACK_OFF && !r->i.tracking) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_NO_TRACKING, mcpsess_redis_error(r), 0);
+    }
+    mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+}
+
+/* Errors of the handshake that time may mend. */
+static bool mcpsess_i_greet_passing(int rc) {
+    return rc == MCPSESS_REDIS_E_LOADING || rc == MCPSESS_REDIS_E_BUSY || rc == MCPSESS_REDIS_E_MASTERDOWN ||
+           rc == MCPSESS_REDIS_E_CLUSTERDOWN || rc == MCPSESS_REDIS_E_OOM;
+}
+
+/* An item of an answer. */
+static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item, uint64_t now_ms) {
+    uint8_t step = r->i.answered, n;
+    int64_t number = 0;
+    if (step == MCPSESS_I_GREET_TIME && item->depth == 1 && item->left == 0) {
+        uint64_t v = 0;
+        if (mcpsess_u64_decode(item->text, INT64_MAX / 2000, &v) == MCPSESS_OK) number = (int64_t)v;
+        if (!item->ends) {
+            r->i.wall_s = number;
+            return;
+        }
+        r->i.wall_offset_ms = r->i.wall_s * 1000 + number / 1000 - (int64_t)now_ms;
+        r->i.wall_known = r->i.wall_s > 0;
+    }
+    if (step >= MCPSESS_I_GREET_SCRIPTS && item->ends && r->i.reply_rc == MCPSESS_OK) {
+        const mcpsess_redis_script *script = mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS));
+        if (item->text.len != 40) r->i.reply_rc = MCPSESS_REDIS_E_PROTOCOL;
+        for (n = 0; n < 40 && r->i.reply_rc == MCPSESS_OK; n++) {
+            if (item->text.ptr[n] != (char)MCPSESS_ROM_U8(script->sha1 + n)) r->i.reply_rc = MCPSESS_REDIS_E_PROTOCOL;
+        }
+    }
+}
+
+/* The answer to a step is complete. -> false: the connection was ended */
+static bool mcpsess_i_greet_answer(mcpsess_redis *r, uint64_t now_ms) {
+    uint8_t step = r->i.answered;
+    int rc = r->i.reply_rc;
+    bool optional = step == MCPSESS_I_GREET_NAME || step == MCPSESS_I_GREET_TIME || step == MCPSESS_I_GREET_TRACKING;
+    if (step == MCPSESS_I_GREET_HELLO && rc != MCPSESS_OK && rc != MCPSESS_REDIS_E_WRONGPASS &&
+        rc != MCPSESS_REDIS_E_NOAUTH && !mcpsess_i_greet_passing(rc)) {
+        r->i.resp3 = false; /* an old server, or a user that may not */
+        mcpsess_i_greet_begin(r, MCPSESS_I_GREET_AUTH);
+        return true;
+    }
+    if (rc != MCPSESS_OK && !optional) {
+        if (mcpsess_i_greet_passing(rc)) mcpsess_i_redis_drop_connection(r, now_ms);
+        else mcpsess_i_redis_fail(r, rc, now_ms);
+        return false;
+    }
+    if (step == MCPSESS_I_GREET_TRACKING) r->i.tracking = rc == MCPSESS_OK;
+    r->i.answered = mcpsess_i_greet_next(r, step);
+    if (mcpsess_i_greet_over(r, r->i.answered)) mcpsess_i_greet_done(r, now_ms);
+    return true;
+}
+
 /* ==== redis ==== */
-/* uses: resp */
+/* uses: base op resp slots wire greeting */
+
+#ifdef MCPSESS_NO_TEXT
+MCPSESS_API const char *mcpsess_redis_code_name(int code) {
+    return mcpsess_code_name(code);
+}
+
+MCPSESS_API const char *mcpsess_redis_code_text(int code) {
+    return mcpsess_code_text(code);
+}
+
+MCPSESS_API const char *mcpsess_redis_item_text(int item) {
+    return mcpsess_item_text(item);
+}
+#else
+MCPSESS_API const char *mcpsess_redis_code_name(int code) {
+    switch (code) {
+#define MCPSESS_I_NAME(name, number, text) \
+    case MCPSESS_REDIS_##name:             \
+        return #name;
+        MCPSESS_REDIS_CODES(MCPSESS_I_NAME)
+#undef MCPSESS_I_NAME
+    default: return mcpsess_code_name(code);
+    }
+}
+
+#define MCPSESS_I_TEXT(name, number, text) \
+    case (number):                         \
+        return text;
+
+MCPSESS_API const char *mcpsess_redis_code_text(int code) {
+    switch (code) {
+        MCPSESS_REDIS_CODES(MCPSESS_I_TEXT)
+    default: return mcpsess_code_text(code);
+    }
+}
+
+MCPSESS_API const char *mcpsess_redis_item_text(int item) {
+    switch (item) {
+        MCPSESS_REDIS_ITEMS(MCPSESS_I_TEXT)
+    default: return mcpsess_item_text(item);
+    }
+}
+#undef MCPSESS_I_TEXT
+#endif
+
+MCPSESS_API mcpsess_redis_desc mcpsess_redis_desc_default(void) {
+    mcpsess_redis_desc d;
+    memset(&d, 0, sizeof d);
+    d.connect_timeout_ms = UINT32_C(5000);
+    d.reply_timeout_ms = UINT32_C(3000);
+    d.timeout_ms = UINT32_C(5000);
+    d.idle_ms = UINT32_C(5000);
+    d.backoff_min_ms = 50;
+    d.backoff_max_ms = UINT32_C(5000);
+    d.tracking = MCPSESS_REDIS_TRACK_KEYS;
+    return d;
+}
+
+MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d) {
+    const uint32_t most = UINT32_C(1) << 24;
+    uint64_t bytes;
+    if (d == NULL || d->slots == 0 || d->slots > 32767u) return 0;
+    if (d->tx_bytes < 64 || d->tx_bytes > most || d->rx_bytes < 64 || d->rx_bytes > most) return 0;
+    bytes = MCPSESS_REDIS_BYTES(d->slots, d->tx_bytes, d->rx_bytes);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+static void mcpsess_i_redis_default(uint32_t *member, uint32_t standard) {
+    if (*member == 0) *member = standard;
+}
+
+MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d, void *mem, size_t mem_len) {
+    mcpsess_redis_desc standard = mcpsess_redis_desc_default();
+    const mcpsess_redis_transport *t;
+    size_t slots;
+    int rc;
+    if (r == NULL || d == NULL) return MCPSESS_E_ARG;
+    t = &d->transport;
+    if (!t->open || !t->send || !t->recv || !t->close || d->tracking > MCPSESS_REDIS_TRACK_PREFIXES)
+        return MCPSESS_E_ARG;
+    memset(r, 0, sizeof *r);
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_redis_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    r->i.desc = *d;
+    mcpsess_i_redis_default(&r->i.desc.connect_timeout_ms, standard.connect_timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.reply_timeout_ms, standard.reply_timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.timeout_ms, standard.timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.idle_ms, standard.idle_ms);
+    mcpsess_i_redis_default(&r->i.desc.backoff_min_ms, standard.backoff_min_ms);
+    mcpsess_i_redis_default(&r->i.desc.backoff_max_ms, standard.backoff_max_ms);
+    if (d->tracking == 0) r->i.desc.tracking = standard.tracking;
+    r->i.slots = (mcpsess_i_redis_slot *)mem;
+    slots = (size_t)MCPSESS_I_ROUND8(d->slots * sizeof *r->i.slots);
+    mcpsess_buf_init(&r->i.tx, (char *)mem + slots, (size_t)d->tx_bytes);
+    r->i.rx = r->i.tx.ptr + d->tx_bytes;
+    r->i.earliest_ms = MCPSESS_NEVER;
+    r->i.state = MCPSESS_I_REDIS_DOWN;
+    r->i.ready = MCPSESS_I_REDIS_INIT;
+    return MCPSESS_OK;
+}
+
+static bool mcpsess_i_redis_ready(const mcpsess_redis *r) {
+    return r != NULL && r->i.ready == MCPSESS_I_REDIS_INIT;
+}
+
+static bool mcpsess_i_redis_overlap(mcpsess_str a, mcpsess_str b) {
+    size_t n = a.len < b.len ? a.len : b.len;
+    return a.len != 0 && b.len != 0 && memcmp(a.ptr, b.ptr, n) == 0;
+}
+
+MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m) {
+    mcpsess_redis_module **link;
+    unsigned scripts = 0, n;
+    if (!mcpsess_i_redis_ready(r) || m == NULL || (m->scripts == NULL && m->script_count != 0)) return MCPSESS_E_ARG;
+    if (r->i.polled) return MCPSESS_E_STATE;
+    for (n = 0; n < m->script_count; n++) {
+        if (m->scripts[n].len + 64u > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG; /* SCRIPT LOAD and its frame */
+    }
+    for (link = &r->i.modules; *link != NULL; link = &(*link)->i.next) {
+        if (*link == m || mcpsess_i_redis_overlap((*link)->prefix, m->prefix)) return MCPSESS_E_ARG;
+        scripts += (*link)->script_count;
+    }
+    if (scripts + m->script_count > 200u) return MCPSESS_E_ARG;
+    m->i.next = NULL;
+    *link = m;
+    return MCPSESS_OK;
+}
+
+/* -- replies -- */
+
+enum { MCPSESS_I_TO_PUSH = 1, MCPSESS_I_TO_GREETING, MCPSESS_I_TO_PING, MCPSESS_I_TO_SLOT };
+
+/* Whose is the reply that begins here? 0: nobody's */
+static uint8_t mcpsess_i_redis_taker(const mcpsess_redis *r, const mcpsess_resp_item *item) {
+    if (item->type == MCPSESS_RESP_PUSH) return MCPSESS_I_TO_PUSH;
+    if (r->i.pinging) return MCPSESS_I_TO_PING;
+    if (mcpsess_i_redis_awaits(r)) return MCPSESS_I_TO_SLOT;
+    return r->i.state != MCPSESS_I_REDIS_READY && r->i.asked != r->i.answered ? MCPSESS_I_TO_GREETING : 0;
+}
+
+static int mcpsess_i_redis_classify(mcpsess_str text) {
+    static const struct {
+        mcpsess_str word;
+        int code;
+    } codes[] = {
+        {{"NOSCRIPT", 8}, MCPSESS_REDIS_E_NOSCRIPT},
+        {{"LOADING", 7}, MCPSESS_REDIS_E_LOADING},
+        {{"BUSY", 4}, MCPSESS_REDIS_E_BUSY},
+        {{"READONLY", 8}, MCPSESS_REDIS_E_READONLY},
+        {{"MASTERDOWN", 10}, MCPSESS_REDIS_E_MASTERDOWN},
+        {{"NOREPLICAS", 10}, MCPSESS_REDIS_E_NOREPLICAS},
+        {{"MISCONF", 7}, MCPSESS_REDIS_E_MISCONF},
+        {{"OOM", 3}, MCPSESS_REDIS_E_OOM},
+        {{"NOAUTH", 6}, MCPSESS_REDIS_E_NOAUTH},
+        {{"WRONGPASS", 9}, MCPSESS_REDIS_E_WRONGPASS},
+        {{"NOPERM", 6}, MCPSESS_REDIS_E_NOPERM},
+        {{"WRONGTYPE", 9}, MCPSESS_REDIS_E_WRONGTYPE},
+        {{"MOVED", 5}, MCPSESS_REDIS_E_MOVED},
+        {{"ASK", 3}, MCPSESS_REDIS_E_MOVED},
+        {{"CROSSSLOT", 9}, MCPSESS_REDIS_E_CROSSSLOT},
+        {{"CLUSTERDOWN", 11}, MCPSESS_REDIS_E_CLUSTERDOWN},
+        {{"TRYAGAIN", 8}, MCPSESS_REDIS_E_CLUSTERDOWN},
+    };
+    size_t n, word = 0;
+    while (word < text.len && text.ptr[word] != ' ') word++;
+    for (n = 0; n < sizeof codes / sizeof codes[0]; n++) {
+        if (mcpsess_str_eq(codes[n].word, mcpsess_str_of(text.ptr, word))) return codes[n].code;
+    }
+    if (text.len >= 11 && mcpsess_str_eq(mcpsess_str_of(text.ptr, 11), MCPSESS_STR("ERR unknown"))) {
+        return MCPSESS_REDIS_E_SYNTAX;
+    }
+    return MCPSESS_REDIS_E_SERVER;
+}
+
+/* Keeps the text of an error, as much as there is room for; its code when all of it was read. */
+static void mcpsess_i_redis_error_item(mcpsess_redis *r, const mcpsess_resp_item *item) {
+    size_t take = item->text.len;
+    if (r->i.reply_rc == MCPSESS_OK) r->i.error_len = 0;
+    if (take > MCPSESS_REDIS_ERROR_MAX - r->i.error_len) take = MCPSESS_REDIS_ERROR_MAX - r->i.error_len;
+    if (take != 0) memcpy(r->i.error + r->i.error_len, item->text.ptr, take);
+    r->i.error_len = (uint8_t)(r->i.error_len + take);
+    r->i.reply_rc = mcpsess_i_redis_classify(mcpsess_redis_error(r));
+    if (!item->ends) return;
+    r->stats.server_errors++;
+    mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_SERVER_ERROR, mcpsess_redis_error(r),
+                        (uint64_t)(-(int64_t)r->i.reply_rc));
+}
+
+/* "invalidate", then null (all keys) or an array of keys; anything else is for the modules. */
+static void mcpsess_i_redis_push_item(mcpsess_redis *r, const mcpsess_resp_item *item) {
+    mcpsess_redis_module *m;
+    if (item->depth == 0) {
+        r->stats.pushes++;
+        r->i.push = 0;
+        return;
+    }
+    if (r->i.push == 0) r->i.push = mcpsess_str_eq(item->text, MCPSESS_STR("invalidate")) ? 1 : 2;
+    else if (r->i.push == 1 && item->type == MCPSESS_RESP_NULL) mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+    else if (r->i.push == 1 && item->depth == 2 && item->left == 0) {
+        bool whole = (uint64_t)item->number == item->text.len && item->text.len != 0;
+        r->stats.invalidations++;
+        mcpsess_i_redis_tell(r, whole ? item->text : mcpsess_str_of(NULL, 0)); /* too long to be told by name */
+    }
+    if (r->i.push != 2) return;
+    for (m = r->i.modules; m != NULL; m = m->i.next) {
+        if (m->push != NULL) m->push(m->user, item);
+    }
+}
+
+/* The first command that awaits a reply has it. */
+static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
+    mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo), done;
+    int rc = r->i.reply_rc;
+    if (rc == MCPSESS_REDIS_E_NOSCRIPT && slot->cls != NULL && (slot->flags & MCPSESS_REDIS_SCRIPT) != 0 &&
+        slot->reloads < MCPSESS_I_REDIS_RELOADS) {
+        slot->reloads++;
+        r->i.redo++;
+        if (r->i.state == MCPSESS_I_REDIS_RELOADING) return;
+        r->stats.reloads++;
+        mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_RELOADING, now_ms);
+        r->i.asked = r->i.answered = MCPSESS_I_GREET_SCRIPTS;
+        return;
+    }
+    if (rc == MCPSESS_REDIS_E_READONLY || rc == MCPSESS_REDIS_E_MASTERDOWN || rc == MCPSESS_REDIS_E_NOAUTH) {
+        r->i.leaving = true; /* the name may lead to another server by now */
+    }
+    done = mcpsess_i_redis_take(r, r->i.redo);
+    if (done.cls == NULL) {
+        r->stats.late_replies++;
+        mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_LATE_REPLY, mcpsess_str_of(NULL, 0),
+                            now_ms - done.sent_ms);
+        return;
+    }
+    r->stats.replies++;
+    mcpsess_i_redis_end(r, &done, rc, now_ms);
+}
+
+/* -> false: the connection was ended */
+static bool mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item, mcpsess_str raw, uint64_t now_ms) {
+    uint8_t target = r->i.target;
+    if (target == 0) {
+        target = mcpsess_i_redis_taker(r, item);
+        if (target == 0) return false;
+        r->i.reply_rc = MCPSESS_OK;
+    }
+    r->i.target = item->ends ? 0 : target;
+    if (target == MCPSESS_I_TO_PUSH) {
+        mcpsess_i_redis_push_item(r, item);
+        return true;
+    }
+    if (item->depth == 0 && (item->type == MCPSESS_RESP_ERROR || item->type == MCPSESS_RESP_BULK_ERROR)) {
+        mcpsess_i_redis_error_item(r, item);
+    } else if (target == MCPSESS_I_TO_GREETING) {
+        mcpsess_i_greet_item(r, item, now_ms);
+    } else if (target == MCPSESS_I_TO_SLOT) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo);
+        if (slot->cls != NULL) slot->cls->item(slot->user, slot->request, item, raw);
+    }
+    if (!item->ends) return true;
+    if (target == MCPSESS_I_TO_PING) r->i.pinging = false;
+    if (target == MCPSESS_I_TO_SLOT) mcpsess_i_redis_answer(r, now_ms);
+    return target != MCPSESS_I_TO_GREETING || mcpsess_i_greet_answer(r, now_ms);
+}
+
+/* What was received, as far as it goes. -> false: the connection was ended */
+static bool mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
+    mcpsess_str in = mcpsess_str_of(r->i.rx, (size_t)r->i.rx_len);
+    int rc = MCPSESS_OK;
+    while (rc == MCPSESS_OK) {
+        bool attribute = r->i.resp.i.attributes != 0;
+        const char *from = in.ptr;
+        mcpsess_resp_item item;
+        rc = mcpsess_resp_next(&r->i.resp, &in, &item);
+        if (rc != MCPSESS_OK || attribute || item.type == MCPSESS_RESP_ATTRIBUTE) continue;
+        if (!mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms)) {
+            if (r->i.state < MCPSESS_I_REDIS_CONNECTING) return false;
+            rc = MCPSESS_REDIS_E_PROTOCOL;
+        }
+    }
+    if (rc != MCPSESS_PENDING) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR, mcpsess_str_of(NULL, 0),
+                            (uint64_t)(-(int64_t)rc));
+        mcpsess_i_redis_drop_connection(r, now_ms);
+        return false;
+    }
+    if (in.len != 0 && in.len != r->i.rx_len) memmove(r->i.rx, in.ptr, in.len);
+    r->i.rx_len = (uint32_t)in.len;
+    return true;
+}
+
+/* ==== steps ==== */
+/* uses: base op resp redis slots wire greeting */
+
+/* When the server must have answered. */
+static uint64_t mcpsess_i_redis_patience(mcpsess_redis *r) {
+    switch (r->i.state) {
+    case MCPSESS_I_REDIS_CONNECTING:
+    case MCPSESS_I_REDIS_GREETING: return mcpsess_time_add(r->i.since_ms, r->i.desc.connect_timeout_ms);
+    case MCPSESS_I_REDIS_READY:
+    case MCPSESS_I_REDIS_RELOADING:
+        if (r->i.pinging) return mcpsess_time_add(r->i.since_ms, r->i.desc.reply_timeout_ms);
+        if (mcpsess_i_redis_awaits(r)) {
+            return mcpsess_time_add(mcpsess_i_redis_slot_at(r, r->i.redo)->sent_ms, r->i.desc.reply_timeout_ms);
+        }
+        if (r->i.state == MCPSESS_I_REDIS_RELOADING) {
+            return mcpsess_time_add(r->i.since_ms, (uint64_t)r->i.desc.reply_timeout_ms * 2);
+        }
+        return MCPSESS_NEVER;
+    default: return MCPSESS_NEVER;
+    }
+}
+
+static bool mcpsess_i_redis_idle(const mcpsess_redis *r) {
+    return r->i.state == MCPSESS_I_REDIS_READY && !r->i.pinging && !mcpsess_i_redis_awaits(r) && r->i.unsent == 0;
+}
+
+static void mcpsess_i_redis_ping(mcpsess_redis *r, uint64_t now_ms) {
+    size_t mark = r->i.tx.len;
+    if (!mcpsess_i_redis_idle(r) || now_ms < mcpsess_time_add(r->i.heard_ms, r->i.desc.idle_ms)) return;
+    mcpsess_i_redis_put_words(&r->i.tx, 1, MCPSESS_STR("PING"), mcpsess_str_of(NULL, 0));
+    r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
+    r->i.pinging = true;
+    r->i.since_ms = now_ms;
+    r->stats.pings++;
+}
+
+static void mcpsess_i_redis_connect(mcpsess_redis *r, uint64_t now_ms) {
+    int rc;
+    if (r->i.state == MCPSESS_I_REDIS_DOWN && now_ms >= r->i.due_ms) {
+        mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_CONNECTING, now_ms);
+        r->i.tx.len = 0;
+        r->i.tx_total = r->i.tx_done = r->i.rx_len = 0;
+        r->i.error_len = 0;
+        mcpsess_i_redis_begin_resp(r);
+    }
+    if (r->i.state != MCPSESS_I_REDIS_CONNECTING) return;
+    rc = r->i.desc.transport.open(r->i.desc.transport.user);
+    if (rc < 0) mcpsess_i_redis_drop_connection(r, now_ms);
+    if (rc <= 0) return;
+    r->i.state = MCPSESS_I_REDIS_GREETING; /* since_ms stays: the timeout is for both */
+    r->i.heard_ms = now_ms;
+    r->i.resp3 = !r->i.desc.resp2;
+    mcpsess_i_greet_begin(r, MCPSESS_I_GREET_HELLO);
+}
+
+/* What is to be sent, into tx. */
+static void mcpsess_i_redis_fill(mcpsess_redis *r, uint64_t now_ms) {
+    bool drained = !mcpsess_i_redis_awaits(r) && !r->i.pinging;
+    if (r->i.state == MCPSESS_I_REDIS_GREETING || (r->i.state == MCPSESS_I_REDIS_RELOADING && drained)) {
+        mcpsess_i_greet_ask(r);
+    }
+    mcpsess_i_redis_encode(r, now_ms);
+    mcpsess_i_redis_ping(r, now_ms);
+}
+
+static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
+    bool full, sent;
+    mcpsess_i_redis_expire(r, now_ms);
+    mcpsess_i_redis_connect(r, now_ms);
+    if (now_ms >= mcpsess_i_redis_patience(r)) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
+                            now_ms - r->i.heard_ms);
+        mcpsess_i_redis_drop_connection(r, now_ms);
+    }
+    if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
+    mcpsess_i_redis_fill(r, now_ms);
+    sent = mcpsess_i_redis_send(r);
+    /* What came before the connection broke is still read: it may be the answer. */
+    if (mcpsess_i_redis_recv(r, now_ms, &full) < 0) sent = false;
+    if (!mcpsess_i_redis_process(r, now_ms)) return;
+    if (!sent || r->i.leaving) mcpsess_i_redis_drop_connection(r, now_ms);
+}
+
+MCPSESS_API int mcpsess_redis_poll(mcpsess_redis *r, uint64_t now_ms) {
+    if (!mcpsess_i_redis_ready(r)) return MCPSESS_E_ARG;
+    if (r->i.polling) return MCPSESS_PENDING;
+    r->i.polling = r->i.polled = true;
+    mcpsess_i_redis_step(r, now_ms);
+    r->i.polling = false;
+    if (r->i.state == MCPSESS_I_REDIS_FAILED) return r->i.rc;
+    if (r->i.state == MCPSESS_I_REDIS_CLOSED) return MCPSESS_E_CLOSED;
+    return r->i.state >= MCPSESS_I_REDIS_READY ? MCPSESS_OK : MCPSESS_PENDING;
+}
+
+/* Something could be encoded right now. */
+static bool mcpsess_i_redis_runnable(const mcpsess_redis *r) {
+    return r->i.state == MCPSESS_I_REDIS_READY && r->i.unsent > 0 && r->i.tx_total == r->i.tx_done;
+}
+
+MCPSESS_API uint64_t mcpsess_redis_next_due(mcpsess_redis *r, uint64_t now_ms) {
+    uint64_t due_ms;
+    if (!mcpsess_i_redis_ready(r)) return MCPSESS_NEVER;
+    if (mcpsess_i_redis_runnable(r)) return now_ms;
+    due_ms = mcpsess_i_redis_patience(r);
+    if (r->i.state == MCPSESS_I_REDIS_DOWN) due_ms = r->i.due_ms;
+    if (mcpsess_i_redis_idle(r)) due_ms = mcpsess_time_add(r->i.heard_ms, r->i.desc.idle_ms);
+    return due_ms < r->i.earliest_ms ? due_ms : r->i.earliest_ms;
+}
+
+MCPSESS_API unsigned mcpsess_redis_want(mcpsess_redis *r) {
+    if (!mcpsess_i_redis_ready(r)) return 0;
+    switch (r->i.state) {
+    case MCPSESS_I_REDIS_DOWN: return MCPSESS_WANT_TIME;
+    case MCPSESS_I_REDIS_CONNECTING: return MCPSESS_WANT_READ | MCPSESS_WANT_WRITE | MCPSESS_WANT_TIME;
+    case MCPSESS_I_REDIS_GREETING:
+    case MCPSESS_I_REDIS_READY:
+    case MCPSESS_I_REDIS_RELOADING: {
+        unsigned want = MCPSESS_WANT_READ | MCPSESS_WANT_TIME;
+        bool drained = !mcpsess_i_redis_awaits(r) && !r->i.pinging && r->i.state != MCPSESS_I_REDIS_READY;
+        if (r->i.tx_total != r->i.tx_done) return want | MCPSESS_WANT_WRITE;
+        if (drained && r->i.asked == r->i.answered) want |= MCPSESS_WANT_NOW;
+        return mcpsess_i_redis_runnable(r) ? want | MCPSESS_WANT_NOW : want;
+    }
+    default: return 0;
+    }
+}
+
+MCPSESS_API void mcpsess_redis_close(mcpsess_redis *r) {
+    if (!mcpsess_i_redis_ready(r) || r->i.state == MCPSESS_I_REDIS_CLOSED) return;
+    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) r->i.desc.transport.close(r->i.desc.transport.user);
+    mcpsess_i_redis_settle(r, r->i.heard_ms);
+    r->i.state = MCPSESS_I_REDIS_CLOSED;
+    r->i.leaving = r->i.pinging = r->i.tracking = false;
+    mcpsess_i_redis_give_up(r, MCPSESS_E_CLOSED, true, r->i.heard_ms);
+    mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+}
+
+MCPSESS_API int mcpsess_redis_reset(mcpsess_redis *r, uint64_t now_ms) {
+    if (!mcpsess_i_redis_ready(r)) return MCPSESS_E_ARG;
+    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) mcpsess_i_redis_drop_connection(r, now_ms);
+    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_DOWN, now_ms);
+    r->i.due_ms = now_ms;
+    r->i.failures = 0;
+    r->i.rc = MCPSESS_OK;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_redis_submit(mcpsess_redis *r, const mcpsess_redis_class *cls, void *user, void *request,
+                                     unsigned flags, uint64_t deadline_ms, uint64_t now_ms) {
+    mcpsess_i_redis_slot *slot;
+    if (!mcpsess_i_redis_ready(r) || cls == NULL || request == NULL) return MCPSESS_E_ARG;
+    if (r->i.state == MCPSESS_I_REDIS_CLOSED) return MCPSESS_E_CLOSED;
+    if (r->i.state == MCPSESS_I_REDIS_FAILED) return r->i.rc;
+    if (r->i.failures != 0 && !r->i.desc.patient && r->i.state < MCPSESS_I_REDIS_READY) return MCPSESS_E_IO;
+    if (r->i.used == r->i.desc.slots) return MCPSESS_E_FULL;
+    slot = mcpsess_i_redis_slot_at(r, r->i.used);
+    memset(slot, 0, sizeof *slot);
+    slot->cls = cls;
+    slot->user = user;
+    slot->request = request;
+    slot->flags = (uint8_t)(flags & (MCPSESS_REDIS_REPEAT | MCPSESS_REDIS_SCRIPT));
+    slot->deadline_ms = deadline_ms != 0 ? deadline_ms : mcpsess_time_add(now_ms, r->i.desc.timeout_ms);
+    if (slot->deadline_ms < r->i.earliest_ms) r->i.earliest_ms = slot->deadline_ms;
+    r->i.used++;
+    r->i.unsent++;
+    return MCPSESS_PENDING;
+}
+
+MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request) {
+    uint16_t n = 0;
+    if (!mcpsess_i_redis_ready(r)) return;
+    while (n < r->i.used) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
+        if (slot->cls == NULL || slot->request != request) {
+            n++;
+        } else if (n >= r->i.redo && n < mcpsess_i_redis_encoded(r)) {
+            slot->cls = NULL;
+        } else {
+            (void)mcpsess_i_redis_take(r, n);
+        }
+    }
+}
+
+MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r) {
+    return r == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(r->i.error, r->i.error_len);
+}
+
+MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms) {
+    uint64_t silence_ms;
+    bool full = true;
+    if (!mcpsess_i_redis_ready(r) || r->i.polling || r->i.state != MCPSESS_I_REDIS_READY) return MCPSESS_STALE;
+    r->i.polling = true;
+    if (mcpsess_i_redis_recv(r, now_ms, &full) < 0) r->i.leaving = true;
+    if (mcpsess_i_redis_process(r, now_ms) && r->i.leaving) mcpsess_i_redis_drop_connection(r, now_ms);
+    r->i.polling = false;
+    if (r->i.state != MCPSESS_I_REDIS_READY || !r->i.tracking || full) return MCPSESS_STALE;
+    silence_ms = now_ms - r->i.heard_ms;
+    return silence_ms <= (uint64_t)r->i.desc.idle_ms + r->i.desc.reply_timeout_ms ? MCPSESS_OK : MCPSESS_STALE;
+}
+
+MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms) {
+    return r != NULL && r->i.wall_known ? (uint64_t)(r->i.wall_offset_ms + (int64_t)now_ms) : 0;
+}
+
+MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r) {
+    uint32_t waiting;
+    if (!mcpsess_i_redis_ready(r)) return MCPSESS_E_ARG;
+    waiting = r->i.tx_total - r->i.tx_done;
+    if (r->i.used > r->i.desc.slots || r->i.head >= r->i.desc.slots) return MCPSESS_E_CORRUPT;
+    if (r->i.unsent > r->i.used || r->i.redo > r->i.used - r->i.unsent) return MCPSESS_E_CORRUPT;
+    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING && waiting > r->i.tx.len) return MCPSESS_E_CORRUPT;
+    if (r->i.rx_len > r->i.desc.rx_bytes || r->i.tx.len > r->i.tx.cap) return MCPSESS_E_CORRUPT;
+    return MCPSESS_OK;
+}
+
+/* ==== rediscmd ==== */
+/* uses: base op resp redis */
+
+static void mcpsess_i_rcmd_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_redis_op *op = (const mcpsess_redis_op *)request;
+    (void)user;
+    if (mcpsess_resp_put_command(out, op->i.argv, op->i.argc) != MCPSESS_OK) out->overflow = true;
+}
+
+static void mcpsess_i_rcmd_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
+    mcpsess_redis_op *op = (mcpsess_redis_op *)request;
+    (void)user;
+    (void)item;
+    op->op.need += raw.len;
+    if (raw.len > op->i.reply->cap - op->i.reply->len) op->i.overflow = true;
+    if (!op->i.overflow) mcpsess_buf_put(op->i.reply, raw);
+}
+
+static void mcpsess_i_rcmd_done(void *user, void *request, int rc, uint64_t now_ms) {
+    mcpsess_redis_op *op = (mcpsess_redis_op *)request;
+    (void)user;
+    (void)now_ms;
+    if (rc == MCPSESS_OK && op->i.overflow) rc = MCPSESS_E_TOOBIG;
+    if (rc != MCPSESS_OK) op->i.reply->len = op->i.mark;
+    (void)mcpsess_op_end(&op->op, rc);
+}
+
+static int mcpsess_i_rcmd_poll(mcpsess_op *op, uint64_t now_ms) {
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING) {
+        (void)mcpsess_redis_poll(((mcpsess_redis_op *)mcpsess_op_object(op))->i.redis, now_ms);
+    }
+    return mcpsess_op_rc(op);
+}
+
+static void mcpsess_i_rcmd_cancel(mcpsess_op *op) {
+    mcpsess_redis_op *self = (mcpsess_redis_op *)mcpsess_op_object(op);
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    mcpsess_redis_drop(self->i.redis, self);
+    self->i.reply->len = self->i.mark;
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
+}
+
+static uint64_t mcpsess_i_rcmd_next_due(mcpsess_op *op, uint64_t now_ms) {
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    return mcpsess_redis_next_due(((mcpsess_redis_op *)mcpsess_op_object(op))->i.redis, now_ms);
+}
+
+static unsigned mcpsess_i_rcmd_want(mcpsess_op *op) {
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    return mcpsess_redis_want(((mcpsess_redis_op *)mcpsess_op_object(op))->i.redis);
+}
+
+MCPSESS_API int mcpsess_redis_cmd(mcpsess_redis *r, mcpsess_redis_op *op, const mcpsess_str *argv, size_t argc,
+                                  mcpsess_buf *reply, uint64_t now_ms) {
+    static const mcpsess_redis_class cls = {mcpsess_i_rcmd_encode, mcpsess_i_rcmd_item, mcpsess_i_rcmd_done};
+    static const mcpsess_op_class steps = {mcpsess_i_rcmd_poll, mcpsess_i_rcmd_cancel, mcpsess_i_rcmd_next_due,
+                                           mcpsess_i_rcmd_want};
+    uint64_t deadline_ms;
+    size_t bytes, n;
+    int rc;
+    if (!mcpsess_i_redis_ready(r) || op == NULL || argv == NULL || argc == 0 || reply == NULL) return MCPSESS_E_ARG;
+    for (n = 0; n < argc; n++) {
+        if (argv[n].ptr == NULL && argv[n].len != 0) return MCPSESS_E_ARG;
+    }
+    if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    bytes = mcpsess_resp_command_bytes(argv, argc);
+    if (bytes == 0 || bytes > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG;
+    op->i.redis = r;
+    op->i.argv = argv;
+    op->i.argc = argc;
+    op->i.reply = reply;
+    op->i.mark = reply->len;
+    op->i.overflow = reply->overflow;
+    deadline_ms = op->op.timeout_ms == 0 ? 0 : mcpsess_time_add(now_ms, op->op.timeout_ms);
+    (void)mcpsess_op_begin(&op->op, &steps, op);
+    rc = mcpsess_redis_submit(r, &cls, r, op, 0, deadline_ms, now_ms);
+    if (rc != MCPSESS_PENDING) return mcpsess_op_end(&op->op, rc);
+    return mcpsess_i_rcmd_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_redis_call(mcpsess_redis *r, const mcpsess_str *argv, size_t argc, mcpsess_buf *reply,
+                                   const mcpsess_wait_hook *hook) {
+    mcpsess_redis_op op;
+    int rc;
+    if (hook == NULL || hook->now_ms == NULL || hook->wait == NULL) return MCPSESS_E_ARG;
+    mcpsess_op_init(&op.op, 0);
+    rc = mcpsess_redis_cmd(r, &op, argv, argc, reply, hook->now_ms(hook->user));
+    return mcpsess_wait(&op.op, rc, hook);
+}
+
+MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply) {
+    mcpsess_str text = {NULL, 0};
+    mcpsess_resp_item item;
+    mcpsess_resp d;
+    mcpsess_resp_desc limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, 1};
+    mcpsess_resp_init(&d, &limits);
+    if (mcpsess_resp_next(&d, &reply, &item) != MCPSESS_OK || !item.ends || reply.len != 0) return text;
+    if (item.type == MCPSESS_RESP_VERBATIM) return mcpsess_str_of(item.text.ptr + 4, item.text.len - 4);
+    return mcpsess_i_resp_counted(item.type) && item.type != MCPSESS_RESP_BULK ? text : item.text;
+}
 
 /* ==== redisstore ==== */
 /* uses: redis */
