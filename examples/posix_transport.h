@@ -37,7 +37,7 @@ typedef struct sock {
     const char *host; /* name, literal address, or path of a Unix socket, which begins with "/" */
     const char *port; /* decimal; of no use to a path */
     int fd;           /* -1: none */
-    char error[128];  /* why it failed last; empty: it did not */
+    char error[128];  /* why it failed last; empty: not since it connected */
     struct {
         struct addrinfo *list; /* while connecting */
         unsigned first, tried; /* addresses are tried in turn, from this one on */
@@ -150,7 +150,6 @@ static inline int sock_open(void *user) {
     int rc = -1;
     if (!s->i.list) {
         if (s->fd >= 0) return 1;
-        s->error[0] = '\0';
         if (sock_resolve(s) != 0) return -1;
     }
     if (s->fd >= 0) rc = sock_connected(s);

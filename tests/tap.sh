@@ -38,6 +38,28 @@ check() {
     fi
 }
 
+# relay NAME COMMAND...: runs a test program, passes its TAP on under its name, and adds a test of its own: that the
+# program came to its plan within its time, with an exit status that fits. Its log is kept in the folder $out.
+relay() {
+    local name=$1 log=$out/$1.log status=0 seen=0 bad=0 plan=none line
+    shift
+    timeout --kill-after=5 100 "$@" >"$log" 2>&1 </dev/null || status=$?
+    while IFS= read -r line; do
+        case ${line%$'\r'} in
+        "ok "*) seen=$((seen + 1)) && ok "$name: ${line#* - }" ;;
+        "not ok "*) seen=$((seen + 1)) bad=1 && not_ok "$name: ${line#* - }" ;;
+        1..*) plan=${line#1..} ;;
+        "#"*) printf "%s\n" "$line" ;;
+        *) note <<<"$line" ;;
+        esac
+    done <"$log"
+    if [ "$plan" = "$seen" ] && [ "$seen" != 0 ] && [ "$status" = "$bad" ]; then
+        ok "$name: came to its plan"
+    else
+        not_ok "$name: exit status $status, $seen tests, plan $plan"
+    fi
+}
+
 have() {
     command -v "$1" >/dev/null
 }
