@@ -6,6 +6,7 @@ MINUTES ?= 10
 help:
 	@echo "make demo     two devices behind a gateway, and a client that talks to them: a transcript to read"
 	@echo "make serve    the same, left running for a client of yours"
+	@echo "              STORE=redis: two gateways that share a Redis, for both of these"
 	@echo "make check    the unit tests; needs gcc alone, takes less than a minute"
 	@echo "make test     everything; installs what it lacks if it may"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
@@ -19,7 +20,7 @@ demo serve: demo-packages
 	@examples/demo/run $@
 
 demo-packages:
-	@tests/install demo
+	@tests/install demo $(filter redis,$(STORE))
 
 check:
 	@tests/install check
@@ -42,12 +43,17 @@ prove:
 bench:
 	@bench/run
 
-build/gateway: $(wildcard examples/gateway/*.[ch]) mcpsess.h
+# TLS to Redis, where Mbed TLS is installed.
+tls = $(shell echo '\#include <mbedtls/ssl.h>' | $(CC) -E - >/dev/null 2>&1 && \
+	echo -DGATEWAY_TLS -lmbedtls -lmbedx509 -lmbedcrypto)
+
+build/gateway: $(wildcard examples/gateway/*.[ch] examples/*_transport.h) mcpsess.h mcpsess_redis.h
+build/gateway: libs = $(tls)
 build/device: $(wildcard examples/device/*.[ch]) mcpsess.h
 build/client: $(wildcard examples/client/*.[ch]) mcpsess.h
 build/gateway build/device build/client:
 	@mkdir -p build
-	$(CC) -std=c99 $(CFLAGS) -I. -o $@ $(filter %.c,$^) -levent -lcjson
+	$(CC) -std=c99 $(CFLAGS) -I. -o $@ $(filter %.c,$^) -levent -lcjson $(libs)
 
 clean:
 	rm -rf build

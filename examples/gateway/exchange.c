@@ -39,6 +39,7 @@ struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req) {
     x->backend = -1;
     x->method = evhttp_request_get_command(req);
     mcpsess_op_init(&x->task.op, 0);
+    mcpsess_op_init(&x->settling.op, 0);
     evbuffer_add_buffer(x->body_bytes, evhttp_request_get_input_buffer(req));
     x->body.len = evbuffer_get_length(x->body_bytes);
     x->body.ptr = (const char *)evbuffer_pullup(x->body_bytes, -1);
@@ -53,6 +54,7 @@ static void exchange_free(struct exchange *x) {
     if (x->gone) evhttp_request_free(x->req);
     if (x->leg != NULL) leg_cancel(x->leg);
     table_forget(x->g, &x->task);
+    table_forget(x->g, &x->settling);
     TAILQ_REMOVE(&x->g->exchanges, x, link);
     x->g->in_flight--;
     evbuffer_free(x->held);

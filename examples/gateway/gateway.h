@@ -12,10 +12,11 @@
                  ├─ conns.c    who is connected, and who is too slow
                  ├─ exchange.c one client request and its reply
                  └─ metrics.c  counters in the Prometheus text format
-     rpc.c reads JSON-RPC and writes its errors, headers.c copies HTTP headers, main.c has options, signals and the
-   loop.
+     redis.c has the connection of a store that is shared with other gateways, rpc.c reads JSON-RPC and writes its
+   errors, headers.c copies HTTP headers, options.c is the command line, main.c has signals and the loop.
 
    Every client has a session id of ours; the record behind it says which backend has the session and under which id.
+   All that a gateway must know of a session is in that record, so any gateway on the same store serves it.
 
    Everything is bounded: sessions, connections, requests in flight, heads, bodies, what is held back, what a slow
    client is behind. The largest part is bodies: at worst EXCHANGES_MAX + max_connections times --max-body, so set those
@@ -37,7 +38,8 @@
 #include <event2/http.h>
 #include <sys/queue.h>
 
-#include "mcpsess.h"
+#define MCPSESS_REDIS_NO_COMPAT
+#include "mcpsess_redis.h"
 
 #define BACKENDS_MAX 32u
 #define ORIGINS_MAX 16u
@@ -51,8 +53,21 @@
 #define BACKLOG_MAX (256u * 1024u) /* bytes a slow client may be behind before its backend is paused */
 #define HELD_MAX (64u * 1024u)     /* bytes of an answer that is read before it is passed on */
 #define ERRANDS_MAX 64u            /* farewells to backends under way */
+#define STORE_TIMEOUT_MS 2000u     /* for the session store to answer */
 
-/* ---- main.c */
+/* ---- options.c */
+
+struct redis_config {
+    const char *host; /* or the path of a Unix socket; NULL: sessions are in RAM */
+    const char *port;
+    const char *user, *prefix;
+    char *password;
+    const char *tls_name, *tls_ca, *tls_cert, *tls_key;
+    uint64_t stale_ms;
+    uint16_t db;
+    uint8_t tracking;
+    bool tls;
+};
 
 struct config {
     const char *host; /* address to listen on */
@@ -71,7 +86,12 @@ struct config {
     bool evict;  /* sessions full: drop the least recently used one instead of refusing a new one */
     bool modern; /* 2026-07-28 requests: forward (or refuse) */
     bool verbose;
+    struct redis_config redis;
 };
+
+bool options(struct config *c, int argc, char **argv); /* false: wrong; has been said */
+
+/* ---- main.c */
 
 struct gateway;
 struct exchange;
@@ -111,12 +131,14 @@ bool rpc_names_session(mcpsess_str body); /* an error whose message is about the
 
 /* A store operation and what comes after it. */
 struct task {
-    mcpsess_op op;
+    mcpsess_op op;           /* first */
+    mcpsess_request request; /* of table_swap */
     void (*then)(void *user, int rc);
     void *user;
     TAILQ_ENTRY(task) link;
-    bool waiting;
+    bool waiting, done;
 };
+TAILQ_HEAD(task_list, task);
 
 int table_open(struct gateway *g);
 void table_close(struct gateway *g);
@@ -124,14 +146,26 @@ void table_close(struct gateway *g);
 void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, int), void *user);
 void table_forget(struct gateway *g, struct task *t);
 void table_sweep(struct gateway *g);
+/* Replaces a session's record if its bytes are still `expect`: whoever was faster, here or at another gateway, wins.
+   -> PENDING, OK, LOST, MISS, or an error; expect and value must live until then */
+int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value);
 int table_new_id(struct gateway *g, mcpsess_buf *out);
+void table_pump(evutil_socket_t fd, short what, void *user); /* an event's callback: steps what is under way */
 /* The book: this gateway's own list of which session is where, to count them per backend. */
-void book_bind(struct gateway *g, mcpsess_str id, unsigned backend, bool moved);
+void book_bind(struct gateway *g, mcpsess_str id, unsigned backend);
 void book_touch(struct gateway *g, mcpsess_str id, unsigned backend);
 void book_unbind(struct gateway *g, mcpsess_str id);
-/* Did the session move, and has no stream been opened since? Then a Last-Event-ID is of a backend that is gone. */
-bool book_moved(const struct gateway *g, mcpsess_str id);
-void book_settled(struct gateway *g, mcpsess_str id);
+
+/* ---- redis.c: the store on Redis */
+
+struct wire; /* its connection */
+
+int redis_open(struct gateway *g, mcpsess_store *store);
+void redis_close(struct gateway *g);
+void redis_step(struct gateway *g);                  /* sends and receives, at most once each */
+void redis_watch(struct gateway *g);                 /* the event loop looks after what the connection waits for now */
+uint64_t redis_due(struct gateway *g, uint64_t now); /* when to step it at the latest */
+void redis_metrics(struct gateway *g, struct evbuffer *out);
 
 /* ---- backend.c */
 
@@ -210,13 +244,14 @@ struct exchange {
     mcpsess_principal who;
     char who_bytes[MCPSESS_PRINCIPAL_MAX];
 
-    struct task task;
+    struct task task, settling; /* the second: route.c, a stream after a move */
     mcpsess_buf record;
     char record_bytes[RECORD_MAX];
     char update_bytes[RECORD_MAX];
     int backend; /* index, -1: none of ours */
     char backend_sid[BACKEND_SID_MAX + 1];
     uint32_t tried; /* backends that refused the connection */
+    bool moved;     /* the session, and no stream was opened since: a Last-Event-ID is of a backend that is gone */
 
     struct leg *leg;
     bool gone;     /* the client went away */
@@ -263,6 +298,7 @@ void headers_copy(struct evkeyvalq *to, struct evkeyvalq *from, const char *cons
 
 #define PAIR_BACKEND_SID "backend_sid" /* of the session's record: its id at the backend */
 #define PAIR_INIT_BODY "init_body"     /* the initialize that began it */
+#define PAIR_MOVED "moved"             /* there: as exchange.moved */
 
 void route(struct exchange *x);
 void route_stop(struct exchange *x); /* the gateway stops: ends x if it would not end by itself */
@@ -305,9 +341,10 @@ void conns_sweep(struct gateway *g);
 
 struct metrics {
     uint64_t requests[KINDS][600];
-    uint64_t revived, revive_failed, replayed, refused_connections, slow_connections;
+    uint64_t revived, revive_failed, revive_lost, replayed, refused_connections, slow_connections;
 };
 void metrics_write(struct gateway *g, struct evbuffer *out);
+void metric(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value);
 
 /* ---- the gateway */
 
@@ -328,9 +365,13 @@ struct gateway {
 
     void *store_memory, *tier_memory, *book_memory;
     mcpsess_memstore memstore;
+    mcpsess_redis redis;
+    mcpsess_redis_store redis_store;
+    struct wire *wire; /* NULL: the store is in RAM */
+    mcpsess_store store;
     mcpsess_sessions sessions;
     mcpsess_lru book;
-    TAILQ_HEAD(, task) tasks;
+    struct task_list tasks, done; /* under way, and those whose end is to be told */
     struct task sweep;
     struct event *pump;
 

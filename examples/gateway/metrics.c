@@ -8,7 +8,7 @@ static void family(struct evbuffer *out, const char *name, const char *type, con
     evbuffer_add_printf(out, "# HELP mcp_gateway_%s %s\n# TYPE mcp_gateway_%s %s\n", name, help, name, type);
 }
 
-static void one(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value) {
+void metric(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value) {
     family(out, name, type, help);
     evbuffer_add_printf(out, "mcp_gateway_%s %" PRIu64 "\n", name, value);
 }
@@ -24,27 +24,32 @@ static void requests(struct gateway *g, struct evbuffer *out) {
                                 n);
         }
     }
-    one(out, "requests_in_flight", "gauge", "Requests under way, streams included.", g->in_flight);
-    one(out, "connections", "gauge", "Client connections, as of the last second.", g->connections);
-    one(out, "connections_refused_total", "counter", "Connections over the limit.", g->metrics.refused_connections);
-    one(out, "connections_slow_total", "counter", "Connections closed because no request came in time.",
-        g->metrics.slow_connections);
+    metric(out, "requests_in_flight", "gauge", "Requests under way, streams included.", g->in_flight);
+    metric(out, "connections", "gauge", "Client connections, as of the last second.", g->connections);
+    metric(out, "connections_refused_total", "counter", "Connections over the limit.", g->metrics.refused_connections);
+    metric(out, "connections_slow_total", "counter", "Connections closed because no request came in time.",
+           g->metrics.slow_connections);
 }
 
 static void sessions(struct gateway *g, struct evbuffer *out) {
     const mcpsess_session_stats *s = &g->sessions.stats;
     const mcpsess_memstore_stats *m = &g->memstore.stats;
-    one(out, "sessions", "gauge", "Sessions this gateway knows the backend of.", mcpsess_lru_len(&g->book));
-    one(out, "session_local_hits_total", "counter", "Loads served without asking the store.", s->local_hits);
-    one(out, "session_store_requests_total", "counter", "Requests to the session store.", s->requests);
-    one(out, "session_store_failures_total", "counter", "Requests to the session store that failed.", s->failures);
-    one(out, "session_foreign_total", "counter", "Sessions asked for by another principal.", m->foreign);
-    one(out, "session_evictions_total", "counter", "Sessions dropped to make room.", m->evicted);
-    one(out, "session_expirations_total", "counter", "Sessions nobody used until their TTL.", m->expired);
-    one(out, "sessions_refused_total", "counter", "Sessions refused because the store was full.", m->refused);
-    one(out, "reinitialisations_total", "counter", "Sessions initialised again at a backend.", g->metrics.revived);
-    one(out, "reinitialisations_failed_total", "counter", "Sessions that could not be.", g->metrics.revive_failed);
-    one(out, "replays_total", "counter", "Requests sent again after that.", g->metrics.replayed);
+    metric(out, "sessions", "gauge", "Sessions this gateway knows the backend of.", mcpsess_lru_len(&g->book));
+    metric(out, "session_local_hits_total", "counter", "Loads served without asking the store.", s->local_hits);
+    metric(out, "session_store_requests_total", "counter", "Requests to the session store.", s->requests);
+    metric(out, "session_store_failures_total", "counter", "Requests to the session store that failed.", s->failures);
+    metric(out, "session_stale_total", "counter", "Loads served from here because the store was away.",
+           s->served_stale);
+    metric(out, "session_foreign_total", "counter", "Sessions asked for by another principal.",
+           g->wire != NULL ? g->redis_store.stats.foreign : m->foreign);
+    metric(out, "session_evictions_total", "counter", "Sessions dropped to make room.", m->evicted);
+    metric(out, "session_expirations_total", "counter", "Sessions nobody used until their TTL.", m->expired);
+    metric(out, "sessions_refused_total", "counter", "Sessions refused because the store was full.", m->refused);
+    metric(out, "reinitialisations_total", "counter", "Sessions initialised again at a backend.", g->metrics.revived);
+    metric(out, "reinitialisations_failed_total", "counter", "Sessions that could not be.", g->metrics.revive_failed);
+    metric(out, "reinitialisations_lost_total", "counter", "Sessions another gateway initialised first.",
+           g->metrics.revive_lost);
+    metric(out, "replays_total", "counter", "Requests sent again after that.", g->metrics.replayed);
 }
 
 static void backends(struct gateway *g, struct evbuffer *out) {
@@ -62,5 +67,6 @@ static void backends(struct gateway *g, struct evbuffer *out) {
 void metrics_write(struct gateway *g, struct evbuffer *out) {
     requests(g, out);
     sessions(g, out);
+    redis_metrics(g, out);
     backends(g, out);
 }

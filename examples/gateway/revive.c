@@ -4,8 +4,9 @@
    backend and its id for the session; and the request that found out is sent once more. The client notices nothing.
 
    One request does this for a session at a time; others that find out meanwhile wait for it, and share its success or
-   its failure. Whoever comes too late finds that the record has changed, and just goes on. The record is updated only
-   if it is still there: a session that ended meanwhile is not brought back. */
+   its failure. Whoever comes too late finds that the record has changed, and just goes on. The record is replaced only
+   if it is still the one that failed: a session that ended meanwhile is not brought back, and of two gateways that do
+   this at the same time the second ends the session that it began, and goes where the first one did. */
 
 #include "gateway.h"
 
@@ -62,18 +63,37 @@ static void succeed(struct exchange *x) {
 
 /* ---- step 4: the record */
 
+static void overtaken(void *user, int rc) {
+    struct exchange *x = user;
+    mcpsess_record r;
+    if (rc == MCPSESS_MISS) {
+        fail_lost(x);
+    } else if (rc != MCPSESS_OK) {
+        fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
+    } else {
+        route_read_record(x, &r);
+        if (x->backend >= 0) book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
+        succeed(x);
+    }
+}
+
 static void updated(void *user, int rc) {
     struct exchange *x = user;
     if (rc == MCPSESS_OK) {
+        x->moved = true;
         say(x->g, "session revived at %s", x->g->backends[x->backend].url);
         x->g->metrics.revived++;
-        book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend, true);
+        book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
         succeed(x);
         return;
     }
     if (x->backend_sid[0] != '\0') errand(&x->g->backends[x->backend], EVHTTP_REQ_DELETE, x->backend_sid);
-    if (rc == MCPSESS_MISS) fail_lost(x); /* ended meanwhile */
-    else fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
+    if (rc == MCPSESS_MISS) {
+        fail_lost(x); /* ended meanwhile */
+    } else if (rc == MCPSESS_LOST) {
+        x->g->metrics.revive_lost++;
+        route_load(x, overtaken);
+    } else fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
 }
 
 static int rebuild_record(struct exchange *x, mcpsess_buf *out) {
@@ -85,6 +105,8 @@ static int rebuild_record(struct exchange *x, mcpsess_buf *out) {
     mcpsess_buf_init(out, x->update_bytes, sizeof x->update_bytes);
     rc = mcpsess_record_encode(&r, out);
     if (rc != MCPSESS_OK) return rc;
+    rc = mcpsess_record_put(out, MCPSESS_STR(PAIR_MOVED), MCPSESS_STR("1"));
+    if (rc != MCPSESS_OK) return rc;
     if (x->backend_sid[0] == '\0') {
         rc = mcpsess_record_del(out, MCPSESS_STR(PAIR_BACKEND_SID));
         return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
@@ -95,7 +117,7 @@ static int rebuild_record(struct exchange *x, mcpsess_buf *out) {
 static void update(struct exchange *x) {
     mcpsess_buf out;
     int rc = rebuild_record(x, &out);
-    if (rc == MCPSESS_OK) rc = mcpsess_session_update(&x->g->sessions, &x->task.op, mcpsess_buf_str(&out), now_ms());
+    if (rc == MCPSESS_OK) rc = table_swap(x->g, &x->task, mcpsess_buf_str(&x->record), mcpsess_buf_str(&out));
     table_then(x->g, &x->task, rc, updated, x);
 }
 

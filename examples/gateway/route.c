@@ -48,7 +48,7 @@ static void begin_leg(struct exchange *x, const struct leg_events *events) {
     if (x->kind == KIND_SESSION && x->backend_sid[0] != '\0') {
         evhttp_add_header(leg_headers(l), "Mcp-Session-Id", x->backend_sid);
     }
-    if (x->method == EVHTTP_REQ_GET && book_moved(x->g, mcpsess_str_z(x->sid))) {
+    if (x->method == EVHTTP_REQ_GET && x->moved) {
         evhttp_remove_header(leg_headers(l), "Last-Event-ID");
     }
     leg_send(l, x->method, x->body);
@@ -101,7 +101,7 @@ static void created(void *user, int rc) {
         if (!x->in_head) store_error(x, rc); /* else as soon as the leg has ended */
         return;
     }
-    book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend, false);
+    book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
     reply_header(x, "Mcp-Session-Id", x->sid);
     reply_open(x);
     if (x->ended) finish(x, x->how);
@@ -186,16 +186,19 @@ static const struct leg_events initialize_events = {initialize_head, on_data, in
 /* ---- a session of ours */
 
 static void modern(struct exchange *x);
+static void forward_end(void *user, enum leg_end how);
 
 void route_read_record(struct exchange *x, mcpsess_record *r) {
-    mcpsess_str sid = {0};
+    mcpsess_str sid = {0}, moved;
     mcpsess_record_decode(mcpsess_buf_str(&x->record), r); /* the session layer has checked it */
     mcpsess_record_get(r, MCPSESS_STR(PAIR_BACKEND_SID), &sid);
+    x->moved = mcpsess_record_get(r, MCPSESS_STR(PAIR_MOVED), &moved) == MCPSESS_OK;
     x->backend = backend_find(x->g, r->backend);
     snprintf(x->backend_sid, sizeof x->backend_sid, "%.*s", (int)sid.len, sid.len > 0 ? sid.ptr : "");
 }
 
 void route_load(struct exchange *x, void (*then)(void *, int)) {
+    table_forget(x->g, &x->settling);
     mcpsess_buf_init(&x->record, x->record_bytes, sizeof x->record_bytes);
     int rc = mcpsess_session_load(&x->g->sessions, &x->task.op, mcpsess_str_z(x->sid), &x->who, &x->record, now_ms());
     table_then(x->g, &x->task, rc, then, x);
@@ -247,13 +250,36 @@ void route_forward(struct exchange *x) {
     }
 }
 
+/* A session that moved has a stream again, whose ids mean something where it is now. That is written down before the
+   client sees the stream; if it cannot be, its next stream begins without a Last-Event-ID as well. */
+static void settled(void *user, int rc) {
+    struct exchange *x = user;
+    if (rc != MCPSESS_OK) say(x->g, "a stream after a move: %s", mcpsess_code_name(rc));
+    if (!x->open) reply_open(x);
+    if (x->ended) forward_end(x, x->how);
+}
+
+static void settle(struct exchange *x) {
+    mcpsess_buf out;
+    x->moved = false;
+    x->hold = true;
+    mcpsess_buf_init(&out, x->update_bytes, sizeof x->update_bytes);
+    mcpsess_buf_put(&out, mcpsess_buf_str(&x->record));
+    int rc = mcpsess_record_del(&out, MCPSESS_STR(PAIR_MOVED));
+    if (rc == MCPSESS_OK) rc = table_swap(x->g, &x->settling, mcpsess_buf_str(&x->record), mcpsess_buf_str(&out));
+    table_then(x->g, &x->settling, rc, settled, x);
+}
+
 static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
     struct exchange *x = user;
     bool may_revive = x->backend_sid[0] != '\0' && !x->replayed;
     x->lost = status == 404 && may_revive;
     if (x->lost) return false;
     reply_take(x, status, headers);
-    if (x->method == EVHTTP_REQ_GET && status == 200) book_settled(x->g, mcpsess_str_z(x->sid));
+    if (x->method == EVHTTP_REQ_GET && status == 200 && x->moved) {
+        settle(x);
+        return true;
+    }
     x->hold = status == 400 && may_revive; /* look at it first: servers in the field answer 400 where 404 is due */
     if (!x->hold) reply_open(x);
     return true;
@@ -273,6 +299,11 @@ static mcpsess_str held(struct exchange *x) {
 static void forward_end(void *user, enum leg_end how) {
     struct exchange *x = user;
     x->leg = NULL;
+    if (x->settling.waiting) {
+        x->ended = true;
+        x->how = how;
+        return;
+    }
     if (x->hold && how == LEG_DONE) {
         x->lost = rpc_names_session(held(x));
         if (x->lost) reply_drop(x);

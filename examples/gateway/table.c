@@ -1,8 +1,9 @@
 /* table.c - sessions: the mcpsess store and its local tier, the operations under way, and the book.
 
    No call into the session layer is taken to be done when it returns. Whoever begins one hands the result to table_then
-   with a function to go on with; what is PENDING is polled from a timer that fires when the operations ask for it. With
-   the store in RAM nothing is ever pending; a store behind a socket goes into store_open, and nothing else changes. */
+   with a function to go on with; what is PENDING is polled from a timer that fires when the operations ask for it, and,
+   with a store behind a socket, when that has something to read or to write. With the store in RAM nothing is ever
+   pending. */
 
 #include "gateway.h"
 
@@ -10,9 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define LANES 64u         /* store requests at a time */
-#define LOCAL_MAX 256u    /* sessions in the local tier */
-#define SOCKET_POLL_MS 5u /* how often to look after a store that waits for its socket */
+#define LANES 64u      /* store requests at a time */
+#define LOCAL_MAX 256u /* sessions in the local tier before the store in RAM */
 
 static int random_bytes(void *user, void *dst, size_t len) {
     (void)user;
@@ -30,49 +30,106 @@ static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t nu
     say(user, "sessions: %s (%llu)", mcpsess_item_text(item), (unsigned long long)number);
 }
 
-/* ---- operations under way */
+/* ---- operations under way
+
+   There are two sorts, those of the session layer and those of table_swap. One step of any of a sort steps the store
+   and may end all others of that sort. All have the same time to live. So the one of each sort that has waited longest
+   is the only one to be polled. */
+
+static bool is_swap(const struct task *t) {
+    return t->request.kind != 0;
+}
+
+static bool has_ended(struct task *t) {
+    if (is_swap(t) && t->request.rc != MCPSESS_PENDING) mcpsess_poll(&t->op, now_ms());
+    return mcpsess_op_rc(&t->op) != MCPSESS_PENDING;
+}
+
+static struct task *oldest(struct gateway *g, bool swap) {
+    struct task *t;
+    TAILQ_FOREACH(t, &g->tasks, link) {
+        if (is_swap(t) == swap) return t;
+    }
+    return NULL;
+}
+
+static bool any_ended(struct gateway *g) {
+    struct task *t;
+    TAILQ_FOREACH(t, &g->tasks, link) {
+        if (has_ended(t)) return true;
+    }
+    return !TAILQ_EMPTY(&g->done);
+}
 
 static uint64_t task_due(struct task *t, uint64_t now) {
-    unsigned want = mcpsess_want(&t->op);
-    uint64_t due = mcpsess_next_due(&t->op, now);
-    if ((want & MCPSESS_WANT_NOW) != 0) return now;
-    if ((want & (MCPSESS_WANT_READ | MCPSESS_WANT_WRITE)) != 0 && due > now + SOCKET_POLL_MS)
-        return now + SOCKET_POLL_MS;
-    return due;
+    if (t == NULL) return MCPSESS_NEVER;
+    return (mcpsess_want(&t->op) & MCPSESS_WANT_NOW) != 0 ? now : mcpsess_next_due(&t->op, now);
+}
+
+static uint64_t due(struct gateway *g, uint64_t now) {
+    uint64_t at = g->wire != NULL ? redis_due(g, now) : MCPSESS_NEVER;
+    if (any_ended(g)) return now;
+    for (int swap = 0; swap < 2; swap++) {
+        uint64_t next = task_due(oldest(g, swap), now);
+        if (next < at) at = next;
+    }
+    return at;
 }
 
 static void schedule(struct gateway *g) {
-    uint64_t now = now_ms(), due = MCPSESS_NEVER;
-    struct task *t;
-    TAILQ_FOREACH(t, &g->tasks, link) {
-        uint64_t d = task_due(t, now);
-        if (d < due) due = d;
+    uint64_t now = now_ms();
+    if (g->wire != NULL) redis_watch(g);
+    uint64_t at = due(g, now);
+    if (at == MCPSESS_NEVER) {
+        evtimer_del(g->pump);
+        return;
     }
-    if (due == MCPSESS_NEVER) return;
-    uint64_t wait = mcpsess_time_left(now, due);
+    uint64_t wait = mcpsess_time_left(now, at);
     struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000) * 1000};
     evtimer_add(g->pump, &tv);
 }
 
-static void pump(evutil_socket_t fd, short what, void *user) {
+/* Moves what has ended to the list of those whose end is to be told. */
+static void collect(struct gateway *g) {
+    struct task *t, *next;
+    for (t = TAILQ_FIRST(&g->tasks); t != NULL; t = next) {
+        next = TAILQ_NEXT(t, link);
+        if (!has_ended(t)) continue;
+        TAILQ_REMOVE(&g->tasks, t, link);
+        TAILQ_INSERT_TAIL(&g->done, t, link);
+        t->done = true;
+    }
+}
+
+static void unlink_task(struct gateway *g, struct task *t) {
+    TAILQ_REMOVE(t->done ? &g->done : &g->tasks, t, link);
+    t->waiting = false;
+    t->done = false;
+}
+
+void table_pump(evutil_socket_t fd, short what, void *user) {
     struct gateway *g = user;
-    struct task *t = TAILQ_FIRST(&g->tasks), *next;
+    struct task *t;
     (void)fd;
     (void)what;
-    for (; t != NULL; t = next) {
-        int rc = mcpsess_poll(&t->op, now_ms());
-        next = TAILQ_NEXT(t, link);
-        if (rc == MCPSESS_PENDING) continue;
-        TAILQ_REMOVE(&g->tasks, t, link);
-        t->waiting = false;
-        t->then(t->user, rc);
-        next = TAILQ_FIRST(&g->tasks); /* then may have changed the list */
+    if (g->wire != NULL) redis_step(g);
+    for (int swap = 0; swap < 2; swap++) {
+        do { /* those whose time is up end one by one */
+            collect(g);
+            t = oldest(g, swap);
+        } while (t != NULL && mcpsess_poll(&t->op, now_ms()) != MCPSESS_PENDING);
+    }
+    collect(g);
+    while ((t = TAILQ_FIRST(&g->done)) != NULL) {
+        unlink_task(g, t);
+        t->then(t->user, mcpsess_op_rc(&t->op));
     }
     schedule(g);
 }
 
 void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, int), void *user) {
     if (rc != MCPSESS_PENDING) {
+        if (g->wire != NULL) schedule(g); /* a hit listens for changes, and may have heard answers to others */
         then(user, rc);
         return;
     }
@@ -86,11 +143,65 @@ void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, 
 void table_forget(struct gateway *g, struct task *t) {
     if (!t->waiting) return;
     mcpsess_cancel(&t->op);
-    TAILQ_REMOVE(&g->tasks, t, link);
-    t->waiting = false;
+    unlink_task(g, t);
 }
 
-/* ---- the book: session id -> {backend's index, moved}, as a fixed table of the library's own */
+/* ---- compare and set, as an operation of our own */
+
+static int swap_poll(mcpsess_op *op, uint64_t now) {
+    struct gateway *g = mcpsess_op_object(op);
+    struct task *t = (struct task *)(void *)op;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
+    if (t->request.rc == MCPSESS_PENDING) g->store.cls->poll(g->store.self, now);
+    if (t->request.rc == MCPSESS_PENDING) return MCPSESS_PENDING;
+    mcpsess_session_mark(&g->sessions, t->request.key); /* the next load asks the store */
+    t->request.kind = 0;
+    return mcpsess_op_end(op, t->request.rc);
+}
+
+static void swap_cancel(mcpsess_op *op) {
+    struct gateway *g = mcpsess_op_object(op);
+    struct task *t = (struct task *)(void *)op;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    g->store.cls->cancel(g->store.self, &t->request);
+    mcpsess_session_mark(&g->sessions, t->request.key); /* it may have been done */
+    t->request.kind = 0;
+    mcpsess_op_end(op, MCPSESS_E_CANCELED);
+}
+
+static uint64_t swap_next_due(mcpsess_op *op, uint64_t now) {
+    struct gateway *g = mcpsess_op_object(op);
+    const struct task *t = (const struct task *)(const void *)op;
+    return t->request.rc == MCPSESS_PENDING ? g->store.cls->next_due(g->store.self, now) : now;
+}
+
+static unsigned swap_want(mcpsess_op *op) {
+    struct gateway *g = mcpsess_op_object(op);
+    return g->store.cls->want(g->store.self);
+}
+
+int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value) {
+    static const mcpsess_op_class cls = {swap_poll, swap_cancel, swap_next_due, swap_want};
+    mcpsess_record r;
+    int rc = mcpsess_record_decode(value, &r);
+    if (rc == MCPSESS_OK) rc = mcpsess_op_begin(&t->op, &cls, g);
+    if (rc != MCPSESS_PENDING) return rc;
+    memset(&t->request, 0, sizeof t->request);
+    t->request.kind = MCPSESS_PUT;
+    t->request.mode = MCPSESS_PUT_CAS;
+    t->request.guarded = true;
+    t->request.owner = r.principal;
+    t->request.key = r.id;
+    t->request.expect = expect;
+    t->request.value = value;
+    t->request.rc = MCPSESS_PENDING;
+    t->request.ttl_ms = g->config.ttl_ms;
+    t->request.deadline_ms = mcpsess_time_add(now_ms(), STORE_TIMEOUT_MS);
+    g->store.cls->submit(g->store.self, &t->request, now_ms());
+    return swap_poll(&t->op, now_ms());
+}
+
+/* ---- the book: session id -> backend's index, as a fixed table of the library's own */
 
 static unsigned book_backend(const mcpsess_lru_entry *e) {
     return (unsigned char)e->value.ptr[0];
@@ -107,8 +218,8 @@ void book_unbind(struct gateway *g, mcpsess_str id) {
     mcpsess_lru_del(&g->book, id);
 }
 
-void book_bind(struct gateway *g, mcpsess_str id, unsigned backend, bool moved) {
-    const char value[2] = {(char)backend, moved};
+void book_bind(struct gateway *g, mcpsess_str id, unsigned backend) {
+    const char value[1] = {(char)backend};
     uint64_t until = mcpsess_time_add(now_ms(), g->config.ttl_ms);
     mcpsess_lru_entry e;
     book_unbind(g, id);
@@ -128,19 +239,8 @@ void book_touch(struct gateway *g, mcpsess_str id, unsigned backend) {
     if (known) {
         mcpsess_lru_touch(&g->book, id, mcpsess_time_add(now, g->config.ttl_ms));
     } else {
-        book_bind(g, id, backend, false);
+        book_bind(g, id, backend);
     }
-}
-
-bool book_moved(const struct gateway *g, mcpsess_str id) {
-    mcpsess_lru_entry e;
-    return mcpsess_lru_peek(&g->book, id, now_ms(), &e) == MCPSESS_OK && e.value.ptr[1] != 0;
-}
-
-void book_settled(struct gateway *g, mcpsess_str id) {
-    mcpsess_lru_entry e;
-    if (!book_moved(g, id) || mcpsess_lru_peek(&g->book, id, now_ms(), &e) != MCPSESS_OK) return;
-    book_bind(g, id, book_backend(&e), false);
 }
 
 static void book_sweep(struct gateway *g) {
@@ -163,13 +263,13 @@ static void swept(void *user, int rc) {
 
 void table_sweep(struct gateway *g) {
     book_sweep(g);
-    if (g->sweep.waiting) return;
+    if (g->sweep.waiting || g->wire != NULL) return; /* on Redis sessions expire by themselves */
     table_then(g, &g->sweep, mcpsess_session_sweep(&g->sessions, &g->sweep.op, now_ms()), swept, g);
 }
 
 /* ---- opening */
 
-static int store_open(struct gateway *g, mcpsess_store *store) {
+static int memory_open(struct gateway *g, mcpsess_store *store) {
     mcpsess_memstore_desc d = mcpsess_memstore_desc_default();
     d.records = g->config.sessions;
     d.value_max = (uint16_t)RECORD_MAX;
@@ -184,12 +284,20 @@ static int store_open(struct gateway *g, mcpsess_store *store) {
     return 0;
 }
 
-static int tier_open(struct gateway *g, mcpsess_store store) {
+/* A local copy is served without the store's knowledge. It could outlive a record that the store drops to make room,
+   and would keep the store from seeing which records are in use. On Redis it is what is left when Redis is away. */
+static uint16_t tier_capacity(const struct gateway *g) {
+    if (g->wire != NULL) return g->config.sessions;
+    if (g->config.evict) return 0;
+    return g->config.sessions < LOCAL_MAX ? g->config.sessions : LOCAL_MAX;
+}
+
+static int tier_open(struct gateway *g) {
     mcpsess_session_desc d = mcpsess_session_desc_default();
-    d.store = store;
-    /* A local copy is served without the store's knowledge. It could outlive a record that the store drops to make
-       room, and would keep the store from seeing which records are in use. */
-    d.capacity = g->config.evict ? 0 : g->config.sessions < LOCAL_MAX ? g->config.sessions : LOCAL_MAX;
+    d.store = g->store;
+    d.capacity = tier_capacity(g);
+    d.stale_ms = g->config.redis.stale_ms > 0 ? g->config.redis.stale_ms : 1;
+    d.timeout_ms = STORE_TIMEOUT_MS;
     d.slot_max = (uint16_t)RECORD_MAX;
     d.lanes = LANES;
     d.record_max = (uint16_t)RECORD_MAX;
@@ -206,7 +314,7 @@ static int book_open(struct gateway *g) {
     mcpsess_lru_desc d = mcpsess_lru_desc_default();
     d.capacity = g->config.sessions;
     d.key_max = MCPSESS_ID_MAX;
-    d.value_max = 2;
+    d.value_max = 1;
     size_t size = mcpsess_lru_bytes(&d);
     g->book_memory = malloc(size);
     if (g->book_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;
@@ -214,18 +322,19 @@ static int book_open(struct gateway *g) {
 }
 
 int table_open(struct gateway *g) {
-    mcpsess_store store;
-    TAILQ_INIT(&g->tasks);
-    g->pump = evtimer_new(g->base, pump, g);
+    bool shared = g->config.redis.host != NULL;
+    g->pump = evtimer_new(g->base, table_pump, g);
     mcpsess_op_init(&g->sweep.op, 0);
-    if (g->pump == NULL || store_open(g, &store) != 0) return -1;
-    if (tier_open(g, store) != MCPSESS_OK || book_open(g) != MCPSESS_OK) return -1;
+    if (g->pump == NULL || (shared ? redis_open(g, &g->store) : memory_open(g, &g->store)) != 0) return -1;
+    if (tier_open(g) != MCPSESS_OK || book_open(g) != MCPSESS_OK) return -1;
+    schedule(g); /* connects */
     return 0;
 }
 
 void table_close(struct gateway *g) {
     table_forget(g, &g->sweep);
     mcpsess_session_close(&g->sessions);
+    redis_close(g);
     if (g->pump != NULL) event_free(g->pump);
     free(g->book_memory);
     free(g->tier_memory);
