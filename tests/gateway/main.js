@@ -1,9 +1,11 @@
 'use strict';
 // node tests/gateway/main.js BUILD [PART OF A TEST'S NAME]
 
-const { Gateway, run, tests } = require('./kit.js');
+const { Gateway, run, skip, tests } = require('./kit.js');
+const { Redis } = require('./redis.js');
 
 const everything = ['session', 'revive', 'modern', 'stream', 'input', 'limits', 'life'];
+if (Redis.there) everything.push('redis');
 const slow = ['session', 'revive', 'store'];
 
 // The tests of a file, fresh ones each time.
@@ -17,6 +19,8 @@ async function main(build, only) {
     everything.forEach(load);
     Gateway.binary = `${build}/gateway`;
     await run(only);
+    if (!process.env.GATEWAY_TLS) skip('TLS to Redis', 'libmbedtls-dev');
+    if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
     slow.forEach(load);
     Gateway.binary = `${build}/gateway-slow`;
     tests.forEach((t) => (t.name += ', slow store'));

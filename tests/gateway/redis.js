@@ -30,14 +30,32 @@ class Redis {
         r.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'mcpsess-'));
         r.socket = path.join(r.dir, 'socket');
         r.args = args;
+        if (args.includes('tls')) await r.certify();
         await r.run();
         return r;
     }
 
+    // A CA, and a certificate of it for "localhost".
+    async certify() {
+        const run = (...args) => promisify(execFile)('openssl', args, { cwd: this.dir, timeout: 10000 });
+        const key = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+        this.ca = path.join(this.dir, 'ca.crt');
+        await run('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=test CA');
+        await run('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
+        const sign = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
+        fs.writeFileSync(path.join(this.dir, 'names'), 'subjectAltName=DNS:localhost');
+        await run('x509', '-req', '-in', 'server.csr', ...sign, '-out', 'server.crt', '-extfile', 'names');
+        this.tlsPort = await freePort();
+        this.args = ['--tls-port', this.tlsPort, '--tls-auth-clients', 'yes', '--tls-ca-cert-file', 'ca.crt'];
+        this.args.push('--tls-cert-file', 'server.crt', '--tls-key-file', 'server.key');
+    }
+
     async run() {
-        const fixed = ['--port', this.port, '--bind', '127.0.0.1', '-::1', '--dir', this.dir, '--unixsocket', this.socket];
-        this.process = spawn('redis-server', [...fixed, '--save', '', '--appendonly', 'no', ...this.args].map(String), {
+        const where = ['--port', this.port, '--bind', '127.0.0.1', '-::1', '--unixsocket', this.socket];
+        const what = ['--dir', this.dir, '--save', '', '--appendonly', 'no', ...this.args];
+        this.process = spawn('redis-server', [...where, ...what].map(String), {
             stdio: 'ignore',
+            cwd: this.dir,
         });
         const { process } = this;
         running.add(process);

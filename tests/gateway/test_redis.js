@@ -557,7 +557,8 @@ pair('a stop while Redis is asked, or away', 1, { 'grace-ms': 0 }, async (redis,
 test('redis: over IPv6, a Unix socket, another database and prefix', async () => {
     const redis = await Redis.start();
     const backend = await Backend.start('A');
-    const options = [{ redis: `[::1]:${redis.port}` }, { redis: redis.socket, db: 3 }, { redis: redis.at, prefix: 'x:' }];
+    const v6 = { redis: `[::1]:${redis.port}` };
+    const options = [v6, { redis: redis.socket, db: 3 }, { redis: redis.at, prefix: 'x:' }];
     const gateways = [];
     try {
         for (const o of options) gateways.push(await Gateway.start([backend], o));
@@ -574,6 +575,38 @@ test('redis: over IPv6, a Unix socket, another database and prefix', async () =>
         for (const g of gateways) await g.stop();
     }
 });
+
+const overTls = async () => {
+    const redis = await Redis.start('tls');
+    const backend = await Backend.start('A');
+    const file = (name) => `${redis.dir}/${name}`;
+    const own = { tls: true, 'tls-cert': file('server.crt'), 'tls-key': file('server.key') };
+    const at = `127.0.0.1:${redis.tlsPort}`;
+    const good = await Gateway.start([backend], { redis: `localhost:${redis.tlsPort}`, ...own, 'tls-ca': redis.ca });
+    const named = await Gateway.start([backend], { redis: at, ...own, 'tls-ca': redis.ca, 'tls-name': 'localhost' });
+    const wrong = await Gateway.start([backend], { redis: at, ...own, 'tls-ca': redis.ca, 'tls-name': 'example.com' });
+    const untrusted = await Gateway.start([backend], { redis: `localhost:${redis.tlsPort}`, ...own });
+    const gateways = [good, named, wrong, untrusted];
+    try {
+        const sid = await good.session();
+        assert.equal((await named.call(sid)).status, 200);
+        const many = await Promise.all(Array.from({ length: 200 }, () => named.initialize()));
+        for (const r of many) assert.equal((await good.call(r.headers['mcp-session-id'])).status, 200);
+        for (const each of [wrong, untrusted]) {
+            assertAway(await each.initialize());
+            assert.match(each.err, /is away: .*certificate/i);
+        }
+        await redis.kill();
+        assert.equal((await named.call(sid)).status, 200);
+        await redis.run();
+        for (const each of [good, named]) assert.ok((await recovers(each)) < 2500);
+    } finally {
+        backend.close();
+        await redis.stop();
+        for (const g of gateways) await g.stop();
+    }
+};
+if (process.env.GATEWAY_TLS) test('redis: over TLS', overTls);
 
 test('redis: wrong options', async () => {
     const good = ['--listen', '127.0.0.1:0', '--backend', 'http://127.0.0.1:1/mcp'];
@@ -599,6 +632,7 @@ test('redis: wrong options', async () => {
         [[...at, '--full', 'evict'], /--full is about sessions in memory/],
         [[...at, '--tls-ca', 'x'], /--tls is missing/],
         [[...at, '--tls', '--tls-cert', 'x'], /--tls-cert and --tls-key go together/],
+        [[...at, '--tls-name', 'x'], /--tls is missing/],
         [['--redis', '/tmp/x', '--tls'], /--tls needs HOST:PORT/],
         [['--stale', '5'], /needs --redis/],
         [['--password', 'x'], /needs --redis/],
@@ -609,4 +643,8 @@ test('redis: wrong options', async () => {
         assert.match(stderr, message);
         assert.match(stderr, /usage: gateway --listen/);
     }
+    const args = [...good, ...at, '--tls', '--tls-ca', '/nowhere'];
+    const { status, stderr } = spawnSync(Gateway.binary, args, { encoding: 'utf8', timeout: 5000 });
+    assert.equal(status, 1);
+    assert.match(stderr, /^gateway: --tls: (CA certificate|built without Mbed TLS)/);
 });
