@@ -1,6 +1,6 @@
 // The servers behind the gateway: what to start, and how to ask the same things of each kind.
 
-import { start } from './processes.mjs';
+import { start, Redis } from './processes.mjs';
 
 const gateway = process.env.GATEWAY;
 const device = process.env.DEVICE;
@@ -86,6 +86,22 @@ export async function startBehind(kind, options = [], names = ['a', 'b']) {
         names,
         unknown: { status: 404, code: -32001 },
         stop: () => Promise.all([proxy, ...Object.values(servers)].map(each => each.stop()))
+    };
+}
+
+// The same with two gateways on a Redis of their own.
+export async function startReplicas(kind, names = ['a', 'b']) {
+    const redis = await Redis.start();
+    const one = await startBehind(kind, ['--redis', redis.at], names);
+    const backends = names.flatMap(name => ['--backend', one.servers[name].url]);
+    const second = await start(gateway, ['--listen', '127.0.0.1:0', ...backends, '--redis', redis.at]);
+    return {
+        ...one,
+        title: `two gateways to ${kind.title}`,
+        url: [one.proxy.url, second.url],
+        proxies: [one.proxy, second],
+        redis,
+        stop: () => Promise.all([one.stop(), second.stop(), redis.stop()])
     };
 }
 

@@ -40,12 +40,15 @@ export async function load2() {
     };
 }
 
-// What went over the wire, as the client saw it.
-function recorder(exchanges) {
-    return async (url, init = {}) => {
+// What went over the wire, as the client saw it. With several URLs each request goes to the next of them.
+function recorder(exchanges, urls) {
+    let turn = 0;
+    return async (_, init = {}) => {
+        const url = urls[turn++ % urls.length];
         const sent = new Headers(init.headers);
         const message = typeof init.body === 'string' ? JSON.parse(init.body) : undefined;
         const exchange = {
+            origin: new URL(url).origin,
             method: init.method ?? 'GET',
             rpc: message?.method ?? '',
             session: sent.get('mcp-session-id'),
@@ -67,8 +70,9 @@ export class Session {
         this.exchanges = [];
         this.notifications = [];
         this.errors = [];
-        const fetch = recorder(this.exchanges);
-        this.transport = generation.transport(new URL(url), { fetch, sessionId, reconnectionOptions });
+        const urls = [url].flat();
+        const fetch = recorder(this.exchanges, urls);
+        this.transport = generation.transport(new URL(urls[0]), { fetch, sessionId, reconnectionOptions });
         this.client = generation.client();
         this.client.onerror = error => this.errors.push(error.message);
         this.client.fallbackNotificationHandler = async notification => {
@@ -113,7 +117,7 @@ export class Session {
 
     trace() {
         const line = each =>
-            `${each.method} ${each.rpc} ${each.status ?? 'unanswered'}` +
+            `${each.origin} ${each.method} ${each.rpc} ${each.status ?? 'unanswered'}` +
             (each.session ? ` session=${each.session}` : '') +
             (each.version ? ` version=${each.version}` : '') +
             (each.lastEventId ? ` last-event-id=${each.lastEventId}` : '') +
@@ -123,7 +127,8 @@ export class Session {
     }
 }
 
-// A connected client, closed at the end of test t. With an id it takes up that session without initialising.
+// A connected client, closed at the end of test t. With an id it takes up that session without initialising. url may
+// be several, for requests in turn.
 export async function connect(t, generation, url, sessionId) {
     const session = new Session(generation, url, sessionId);
     t.explain(() => session.trace());

@@ -1,6 +1,10 @@
 // Child processes that announce "listening on URL": started, asked, stopped by their own pid.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
 import { until } from './tap.mjs';
 
 const running = new Set();
@@ -49,6 +53,52 @@ export class Process {
 }
 
 export const start = (command, args, env = {}) => new Process(command, args, env).listening();
+
+function freePort() {
+    return new Promise(resolve => {
+        const server = createServer().listen(0, '127.0.0.1', () => {
+            const { port } = server.address();
+            server.close(() => resolve(port));
+        });
+    });
+}
+
+// A redis-server of a test's own, which finds its data again when it was killed.
+export class Redis {
+    static there = spawnSync('redis-server', ['--version']).status === 0;
+
+    static async start() {
+        const redis = new Redis();
+        redis.port = await freePort();
+        redis.at = `127.0.0.1:${redis.port}`;
+        redis.folder = mkdtempSync(`${tmpdir()}/mcpsess-`);
+        await redis.run();
+        return redis;
+    }
+
+    async run() {
+        const options = { port: this.port, bind: '127.0.0.1', dir: this.folder, save: '', appendonly: 'yes' };
+        const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+        this.process = new Process('redis-server', args);
+        await until(() => /Ready to accept/.test(this.process.output) || !this.process.alive, 'redis-server', 10000);
+        if (!this.process.alive) throw new Error(`redis-server ended:\n${this.process.output}`);
+    }
+
+    async cli(...args) {
+        const all = ['-p', this.port, ...args].map(String);
+        const { stdout } = await promisify(execFile)('redis-cli', all, { timeout: 3000 });
+        return stdout.trim();
+    }
+
+    kill() {
+        return this.process.stop('SIGKILL');
+    }
+
+    async stop() {
+        await this.kill();
+        rmSync(this.folder, { recursive: true, force: true });
+    }
+}
 
 process.on('exit', () => {
     for (const each of running) each.child.kill('SIGKILL');
