@@ -472,18 +472,18 @@ typedef struct mcpsess_redis_store {
         const mcpsess_listener *listener;
         mcpsess_log log;
         uint32_t timeout_ms;
-        int64_t numbers[3]; /* of the reply that is being read */
-        uint8_t items, text_len;
-        uint8_t prefix_len;
+        int64_t numbers[3]; /* of the reply that is being read: status, TTL left, fence */
+        uint8_t items;      /* of it so far */
+        bool ours, expected, toobig;
         bool closed;
+        uint8_t prefix_len;
         char prefix[MCPSESS_REDIS_PREFIX_MAX + 2]; /* and "r:" */
-        char text[24];
     } i;
 } mcpsess_redis_store;
 
 /* Bytes of the longest command of the store, for tx_bytes: with a value and an expected value of value_max each. */
 #define MCPSESS_REDIS_STORE_TX(value_max) \
-    (256u + 2u * MCPSESS_REDIS_PREFIX_MAX + 6u * MCPSESS_ID_MAX + MCPSESS_RECORD_OWNER_MAX + 2u * (uint64_t)(value_max))
+    (512u + 2u * MCPSESS_REDIS_PREFIX_MAX + 6u * MCPSESS_ID_MAX + MCPSESS_RECORD_OWNER_MAX + 2u * (uint64_t)(value_max))
 
 MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void);
 /* Attaches to the engine, which must not have been polled.  -> OK, E_ARG, E_STATE */
@@ -966,6 +966,22 @@ static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t
     }
 }
 
+/* Ends all commands of one user. */
+static void mcpsess_i_redis_end_user(mcpsess_redis *r, void *user, int rc) {
+    uint16_t n = 0;
+    while (n < r->i.used) {
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), ended = *slot;
+        if (slot->cls == NULL || slot->user != user) {
+            n++;
+            continue;
+        }
+        if (n >= r->i.redo && n < mcpsess_i_redis_encoded(r)) slot->cls = NULL;
+        else (void)mcpsess_i_redis_take(r, n);
+        mcpsess_i_redis_end(r, &ended, rc, ended.sent_ms);
+        n = 0;
+    }
+}
+
 /* ==== wire ==== */
 /* uses: base resp redis slots */
 
@@ -1079,7 +1095,7 @@ static bool mcpsess_i_redis_send(mcpsess_redis *r) {
     moved = r->i.desc.transport.send(r->i.desc.transport.user, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), len);
     if (moved < 0 || (size_t)moved > len) return false;
     r->i.tx_done += (uint32_t)moved;
-    r->stats.bytes_sent += (uint32_t)moved;
+    r->stats.bytes_sent += (uint64_t)(unsigned)moved;
     if (r->i.tx_total == r->i.tx_done) r->i.tx.len = 0;
     return true;
 }
@@ -1094,7 +1110,7 @@ static int mcpsess_i_redis_recv(mcpsess_redis *r, uint64_t now_ms, bool *full) {
     *full = (size_t)moved == room;
     if (moved > 0) r->i.heard_ms = now_ms;
     r->i.rx_len += (uint32_t)moved;
-    r->stats.bytes_received += (uint32_t)moved;
+    r->stats.bytes_received += (uint64_t)(unsigned)moved;
     return moved;
 }
 
@@ -1932,8 +1948,467 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply) {
     return mcpsess_i_resp_counted(item.type) && item.type != MCPSESS_RESP_BULK ? text : item.text;
 }
 
-/* ==== redisstore ==== */
+/* ==== scripts ==== */
 /* uses: redis */
+
+/* Each is one atomic step of the server. Stored values are compared as bytes, never decoded. */
+
+#define MCPSESS_I_SCRIPT(name) \
+    { mcpsess_i_script_##name, mcpsess_i_sha1_##name, (uint16_t)(sizeof mcpsess_i_script_##name - 1) }
+
+/* GET, TOUCH, presence: the owner, then the TTL, which slides only below half. ARGV: owner, TTL, is the value wanted.
+   -> 0 absent, -1 another owner's, or {1, or 2 if the TTL was set anew; what is left of it; the value} */
+static const char mcpsess_i_script_read[] MCPSESS_ROM =
+    "local v=redis.call('GET',KEYS[1])\n"
+    "if not v then return 0 end\n"
+    "if string.sub(v,1,#ARGV[1])~=ARGV[1] then return -1 end\n"
+    "local left=redis.call('PTTL',KEYS[1])\n"
+    "local s=1\n"
+    "if left>=0 and left*2<tonumber(ARGV[2]) then redis.call('PEXPIRE',KEYS[1],ARGV[2]) left=tonumber(ARGV[2]) s=2 "
+    "end\n"
+    "if ARGV[3]=='1' then return {s,left,v} end\n"
+    "return {s,left}";
+static const char mcpsess_i_sha1_read[] MCPSESS_ROM = "1ccbcd5bd410081c60741fc0ea4cc2aaabffb7ef";
+
+/* PUT: ARGV: mode, owner, value, TTL, expected value. The EXISTS makes the server track the key for this connection:
+   it tracks what was read, and forgets it when it is written.  -> a code of the contract, negative for another owner */
+static const char mcpsess_i_script_write[] MCPSESS_ROM =
+    "local v=redis.call('GET',KEYS[1])\n"
+    "local m=ARGV[1]\n"
+    "if v then\n"
+    " if m=='1' then return 4 end\n"
+    " if string.sub(v,1,#ARGV[2])~=ARGV[2] then if m=='0' then return -4 end return -2 end\n"
+    " if m=='3' and v~=ARGV[5] then return 5 end\n"
+    "elseif m=='2' or m=='3' then return 2 end\n"
+    "if ARGV[4]=='0' then redis.call('SET',KEYS[1],ARGV[3]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end\n"
+    "redis.call('EXISTS',KEYS[1])\n"
+    "return 0";
+static const char mcpsess_i_sha1_write[] MCPSESS_ROM = "82617773df4401fdba59602ac7334001cbceb93b";
+
+/* DEL and DEL_EQUAL: ARGV: owner, must it be equal, expected value.  -> as above */
+static const char mcpsess_i_script_remove[] MCPSESS_ROM = "local v=redis.call('GET',KEYS[1])\n"
+                                                          "if not v then return 2 end\n"
+                                                          "if string.sub(v,1,#ARGV[1])~=ARGV[1] then return -2 end\n"
+                                                          "if ARGV[2]=='1' and v~=ARGV[3] then return 5 end\n"
+                                                          "redis.call('DEL',KEYS[1])\n"
+                                                          "return 0";
+static const char mcpsess_i_sha1_remove[] MCPSESS_ROM = "ce94274a74bee3839d30cd3e1ca9de8bc584ce5e";
+
+/* Leases: ARGV: kind, token, TTL. A new holder has a new fence: the clock in microseconds, or the last fence + 1 if
+   that is more; below 2^53 both are exact.  -> {a code, TTL left, fence} */
+static const char mcpsess_i_script_lease[] MCPSESS_ROM =
+    "local t=redis.call('GET',KEYS[1])\n"
+    "local f=redis.call('GET',KEYS[2])\n"
+    "if t and t~=ARGV[2] or not t and ARGV[1]~='a' then\n"
+    " if ARGV[1]=='a' then return {6,redis.call('PTTL',KEYS[1]),'0'} end\n"
+    " return {5,0,'0'}\n"
+    "end\n"
+    "if ARGV[1]=='r' then redis.call('DEL',KEYS[1]) return {0,0,f or '0'} end\n"
+    "if not t or not f then\n"
+    " local now=redis.call('TIME')\n"
+    " local n=now[1]*1000000+now[2]\n"
+    " if f and tonumber(f)>=n then n=tonumber(f)+1 end\n"
+    " f=string.format('%.0f',n)\n"
+    "end\n"
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3])\n"
+    "redis.call('SET',KEYS[2],f,'PX',string.format('%.0f',ARGV[3]*100))\n"
+    "return {0,tonumber(ARGV[3]),f}";
+static const char mcpsess_i_sha1_lease[] MCPSESS_ROM = "cf9967e80744568a7030e0679481e3561c54c1b1";
+
+/* The order is that of MCPSESS_I_READ ... */
+static const mcpsess_redis_script mcpsess_i_scripts[] = {MCPSESS_I_SCRIPT(read), MCPSESS_I_SCRIPT(write),
+                                                         MCPSESS_I_SCRIPT(remove), MCPSESS_I_SCRIPT(lease)};
+
+/* ==== redisstore ==== */
+/* uses: base record store resp redis slots greeting scripts */
+
+enum { MCPSESS_I_READ = 0, MCPSESS_I_WRITE, MCPSESS_I_REMOVE, MCPSESS_I_LEASE };
+
+#define MCPSESS_I_RSTORE_TTL_MAX (UINT64_C(1) << 46) /* 2,230 years: what a server can still add to its clock */
+#define MCPSESS_I_RSTORE_UNREAD INT64_MIN            /* numbers[0] before the reply was understood */
+
+MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void) {
+    mcpsess_redis_store_desc d;
+    memset(&d, 0, sizeof d);
+    d.prefix = MCPSESS_STR("mcpsess:");
+    return d;
+}
+
+/* -- keys -- */
+
+static bool mcpsess_i_rstore_plain(char c) {
+    return c >= 0x21 && c <= 0x7E && c != '%' && c != '{' && c != '}';
+}
+
+static char mcpsess_i_rstore_hex(unsigned nibble) {
+    return (char)(nibble < 10 ? '0' + nibble : 'A' + (nibble - 10));
+}
+
+/* <prefix><kind>:{<id>} as a bulk; the id escaped, so that nobody's braces choose a slot of the cluster. */
+static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char kind, mcpsess_str id, mcpsess_buf *out) {
+    size_t len = id.len, n;
+    for (n = 0; n < id.len; n++) len += mcpsess_i_rstore_plain(id.ptr[n]) ? 0u : 2u;
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)(s->i.prefix_len + 4u + len));
+    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
+    mcpsess_buf_put_char(out, kind);
+    mcpsess_buf_put(out, MCPSESS_STR(":{"));
+    for (n = 0; n < id.len; n++) {
+        unsigned byte = (unsigned char)id.ptr[n];
+        if (mcpsess_i_rstore_plain(id.ptr[n])) {
+            mcpsess_buf_put_char(out, id.ptr[n]);
+            continue;
+        }
+        mcpsess_buf_put_char(out, '%');
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(byte >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(byte & 15u));
+    }
+    mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
+}
+
+static int mcpsess_i_rstore_nibble(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The id in a key of a record. -> OK, MISS: not such a key */
+static int mcpsess_i_rstore_id(const mcpsess_redis_store *s, mcpsess_str key, mcpsess_buf *id) {
+    size_t n, head = s->i.prefix_len + 3u;
+    if (key.len < head + 2 || key.ptr[key.len - 1] != '}') return MCPSESS_MISS;
+    if (memcmp(key.ptr, s->i.prefix, s->i.prefix_len + 2u) != 0 || key.ptr[head - 1] != '{') return MCPSESS_MISS;
+    for (n = head; n < key.len - 1; n++) {
+        int high = 0, low = 0;
+        if (key.ptr[n] != '%') {
+            mcpsess_buf_put_char(id, key.ptr[n]);
+            continue;
+        }
+        if (n + 2 >= key.len - 1) return MCPSESS_MISS;
+        high = mcpsess_i_rstore_nibble(key.ptr[n + 1]);
+        low = mcpsess_i_rstore_nibble(key.ptr[n + 2]);
+        if (high < 0 || low < 0) return MCPSESS_MISS;
+        mcpsess_buf_put_char(id, (char)(unsigned char)(high * 16 + low));
+        n += 2;
+    }
+    return mcpsess_buf_check(id) == MCPSESS_OK ? MCPSESS_OK : MCPSESS_MISS;
+}
+
+static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)user;
+    char bytes[MCPSESS_ID_MAX];
+    mcpsess_buf id;
+    if (s->i.listener == NULL || s->i.listener->changed == NULL) return;
+    mcpsess_buf_init(&id, bytes, sizeof bytes);
+    if (key.len != 0 && mcpsess_i_rstore_id(s, key, &id) != MCPSESS_OK) return;
+    s->i.listener->changed(s->i.listener->user, mcpsess_buf_str(&id));
+}
+
+/* -- a request as a command -- */
+
+static void mcpsess_i_rstore_put_u64(mcpsess_buf *out, uint64_t v) {
+    char digits[20];
+    mcpsess_buf text;
+    mcpsess_buf_init(&text, digits, sizeof digits);
+    mcpsess_buf_put_u64(&text, v);
+    mcpsess_i_redis_put(out, mcpsess_buf_str(&text));
+}
+
+static void mcpsess_i_rstore_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
+    mcpsess_i_rstore_put_u64(out, ttl_ms < MCPSESS_I_RSTORE_TTL_MAX ? ttl_ms : MCPSESS_I_RSTORE_TTL_MAX);
+}
+
+/* What the owner's records begin with, or nothing, which every value begins with. */
+static void mcpsess_i_rstore_put_owner(mcpsess_buf *out, const mcpsess_request *r) {
+    char bytes[MCPSESS_RECORD_OWNER_MAX];
+    mcpsess_buf owner;
+    mcpsess_buf_init(&owner, bytes, sizeof bytes);
+    if (r->guarded && mcpsess_record_owner(&r->owner, &owner) != MCPSESS_OK) out->overflow = true;
+    mcpsess_i_redis_put(out, mcpsess_buf_str(&owner));
+}
+
+static void mcpsess_i_rstore_put_head(mcpsess_buf *out, uint8_t script, uint8_t keys, uint8_t args) {
+    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
+    mcpsess_i_redis_put(out, MCPSESS_STR("EVALSHA"));
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, 40);
+    mcpsess_i_redis_put_rom(out, mcpsess_i_scripts[script].sha1, 40);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+    mcpsess_i_rstore_put_u64(out, keys);
+}
+
+static void mcpsess_i_rstore_put_read(const mcpsess_redis_store *s, const mcpsess_request *r, bool back,
+                                      mcpsess_buf *out) {
+    bool value = back || (r->kind == MCPSESS_GET && r->out != NULL);
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_READ, 1, 3);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    if (back) mcpsess_i_redis_put(out, mcpsess_str_of(NULL, 0));
+    else mcpsess_i_rstore_put_owner(out, r);
+    mcpsess_i_rstore_put_ttl(out, back ? 0 : r->ttl_ms);
+    mcpsess_i_redis_put(out, value ? MCPSESS_STR("1") : MCPSESS_STR("0"));
+}
+
+static void mcpsess_i_rstore_put_lease(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_LEASE, 2, 3);
+    mcpsess_i_rstore_put_key(s, 'l', r->key, out);
+    mcpsess_i_rstore_put_key(s, 'f', r->key, out);
+    mcpsess_i_redis_put(out, r->kind == MCPSESS_LEASE_ACQUIRE  ? MCPSESS_STR("a")
+                             : r->kind == MCPSESS_LEASE_EXTEND ? MCPSESS_STR("e")
+                                                               : MCPSESS_STR("r"));
+    mcpsess_i_redis_put(out, r->value);
+    mcpsess_i_rstore_put_ttl(out, r->ttl_ms);
+}
+
+static bool mcpsess_i_rstore_reads_back(const mcpsess_request *r) {
+    return r->kind == MCPSESS_PUT && r->i.slot != 0;
+}
+
+static void mcpsess_i_rstore_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+    const mcpsess_request *r = (const mcpsess_request *)request;
+    switch (r->kind) {
+    case MCPSESS_GET:
+    case MCPSESS_TOUCH: mcpsess_i_rstore_put_read(s, r, false, out); break;
+    case MCPSESS_PUT:
+        if (mcpsess_i_rstore_reads_back(r)) {
+            mcpsess_i_rstore_put_read(s, r, true, out);
+            break;
+        }
+        mcpsess_i_rstore_put_head(out, MCPSESS_I_WRITE, 1, 5);
+        mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+        mcpsess_i_rstore_put_u64(out, r->mode);
+        mcpsess_i_rstore_put_owner(out, r);
+        mcpsess_i_redis_put(out, r->value);
+        mcpsess_i_rstore_put_ttl(out, r->ttl_ms);
+        mcpsess_i_redis_put(out, r->mode == MCPSESS_PUT_CAS ? r->expect : mcpsess_str_of(NULL, 0));
+        break;
+    case MCPSESS_DEL:
+    case MCPSESS_DEL_EQUAL:
+        mcpsess_i_rstore_put_head(out, MCPSESS_I_REMOVE, 1, 3);
+        mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+        mcpsess_i_rstore_put_owner(out, r);
+        mcpsess_i_redis_put(out, r->kind == MCPSESS_DEL_EQUAL ? MCPSESS_STR("1") : MCPSESS_STR("0"));
+        mcpsess_i_redis_put(out, r->kind == MCPSESS_DEL_EQUAL ? r->expect : mcpsess_str_of(NULL, 0));
+        break;
+    default: mcpsess_i_rstore_put_lease(s, r, out); break;
+    }
+}
+
+/* -- its reply -- */
+
+/* Is this piece, which begins at `at`, what `whole` has there? */
+static bool mcpsess_i_rstore_same(mcpsess_str whole, uint64_t at, mcpsess_str piece) {
+    if (at > whole.len || piece.len > whole.len - (size_t)at) return false;
+    return mcpsess_str_eq(mcpsess_str_of(whole.ptr + at, piece.len), piece);
+}
+
+/* A piece of the stored value: into out, or, on reading back, held against what was to be written. */
+static void mcpsess_i_rstore_value(mcpsess_redis_store *s, mcpsess_request *r, const mcpsess_resp_item *item) {
+    uint64_t at = (uint64_t)item->number - item->left - item->text.len;
+    if (r->kind == MCPSESS_PUT) {
+        if ((uint64_t)item->number != r->value.len || !mcpsess_i_rstore_same(r->value, at, item->text))
+            s->i.ours = false;
+        if ((uint64_t)item->number != r->expect.len || !mcpsess_i_rstore_same(r->expect, at, item->text))
+            s->i.expected = false;
+        return;
+    }
+    if (r->out == NULL) return;
+    r->need = (size_t)item->number;
+    if (at == 0 && (uint64_t)item->number > r->out->cap - r->out->len) s->i.toobig = true;
+    if (!s->i.toobig && !r->out->overflow) mcpsess_buf_put(r->out, item->text);
+}
+
+static void mcpsess_i_rstore_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
+    uint64_t fence = 0;
+    (void)raw;
+    if (item->depth == 0) {
+        s->i.items = 0;
+        s->i.numbers[0] = item->type == MCPSESS_RESP_INTEGER ? item->number : MCPSESS_I_RSTORE_UNREAD;
+        s->i.numbers[1] = s->i.numbers[2] = 0;
+        s->i.ours = s->i.expected = true;
+        s->i.toobig = false;
+        if (r->kind == MCPSESS_GET && r->out != NULL) r->out->len = (size_t)r->i.slot; /* a try that broke off */
+        return;
+    }
+    if (s->i.items < 2) {
+        if (item->type == MCPSESS_RESP_INTEGER) s->i.numbers[s->i.items++] = item->number;
+        else s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
+    } else if (item->type != MCPSESS_RESP_BULK) {
+        s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
+    } else if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
+        if (mcpsess_u64_decode(item->text, INT64_MAX, &fence) != MCPSESS_OK) s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
+        s->i.numbers[2] = (int64_t)fence;
+    } else {
+        mcpsess_i_rstore_value(s, r, item);
+    }
+}
+
+static int mcpsess_i_rstore_foreign(mcpsess_redis_store *s, const mcpsess_request *r, int rc) {
+    s->stats.foreign++;
+    if (s->i.log.log != NULL) {
+        s->i.log.log(s->i.log.user, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, r->key, s->stats.foreign);
+    }
+    return rc;
+}
+
+static int mcpsess_i_rstore_done_read(mcpsess_redis_store *s, mcpsess_request *r) {
+    int64_t status = s->i.numbers[0], left = s->i.numbers[1];
+    if (status == 0) return MCPSESS_MISS;
+    if (status == -1) return mcpsess_i_rstore_foreign(s, r, MCPSESS_MISS);
+    if (status != 1 && status != 2) return MCPSESS_REDIS_E_PROTOCOL;
+    if (s->i.toobig || (r->out != NULL && r->out->overflow)) return MCPSESS_E_TOOBIG;
+    if (status == 2) s->stats.refreshed++;
+    r->left_ms = left < 0 ? MCPSESS_NEVER : (uint64_t)left;
+    return MCPSESS_OK;
+}
+
+/* What a put whose outcome nobody knows has left behind. */
+static int mcpsess_i_rstore_done_back(mcpsess_redis_store *s, mcpsess_request *r) {
+    int64_t left = s->i.numbers[1];
+    if (s->i.numbers[0] != 1) return MCPSESS_E_UNKNOWN;
+    if (s->i.ours) {
+        r->left_ms = left < 0 ? MCPSESS_NEVER : (uint64_t)left;
+        return MCPSESS_OK;
+    }
+    if (r->mode == MCPSESS_PUT_CREATE) return MCPSESS_EXISTS;
+    return s->i.expected ? MCPSESS_E_UNKNOWN : MCPSESS_LOST; /* it may still come */
+}
+
+static int mcpsess_i_rstore_done_write(mcpsess_redis_store *s, mcpsess_request *r) {
+    int64_t status = s->i.numbers[0];
+    if (status < -MCPSESS_EXISTS || status > MCPSESS_LOST) return MCPSESS_REDIS_E_PROTOCOL;
+    if (status < 0) return mcpsess_i_rstore_foreign(s, r, (int)-status);
+    if (status == MCPSESS_OK && r->kind == MCPSESS_PUT) r->left_ms = r->ttl_ms == 0 ? MCPSESS_NEVER : r->ttl_ms;
+    return (int)status;
+}
+
+/* A lease is relied on from before it was asked for, and clocks drift. */
+static int mcpsess_i_rstore_done_lease(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    int64_t status = s->i.numbers[0];
+    uint64_t spent_ms = (uint32_t)((uint32_t)(now_ms & UINT32_MAX) - r->i.slot) + r->ttl_ms / 128 + 2;
+    if (status != MCPSESS_OK && status != MCPSESS_LOST && status != MCPSESS_BUSY) return MCPSESS_REDIS_E_PROTOCOL;
+    if (status == MCPSESS_BUSY) r->left_ms = s->i.numbers[1] < 0 ? MCPSESS_NEVER : (uint64_t)s->i.numbers[1];
+    if (status != MCPSESS_OK) return (int)status;
+    r->fence = (uint64_t)s->i.numbers[2];
+    if (r->kind != MCPSESS_LEASE_RELEASE) r->left_ms = r->ttl_ms > spent_ms ? r->ttl_ms - spent_ms : 0;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms);
+
+static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t now_ms) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
+    bool back = mcpsess_i_rstore_reads_back(r);
+    if (rc == MCPSESS_E_UNKNOWN && r->kind == MCPSESS_PUT && !back &&
+        (r->mode == MCPSESS_PUT_CREATE || r->mode == MCPSESS_PUT_CAS)) {
+        r->i.slot = 1;
+        s->stats.read_backs++;
+        if (mcpsess_i_rstore_send(s, r, now_ms) == MCPSESS_PENDING) return;
+    }
+    if (back && rc != MCPSESS_OK) rc = MCPSESS_E_UNKNOWN;
+    else if (back) rc = mcpsess_i_rstore_done_back(s, r);
+    else if (rc == MCPSESS_OK && r->kind >= MCPSESS_LEASE_ACQUIRE) rc = mcpsess_i_rstore_done_lease(s, r, now_ms);
+    else if (rc == MCPSESS_OK && (r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH))
+        rc = mcpsess_i_rstore_done_read(s, r);
+    else if (rc == MCPSESS_OK) rc = mcpsess_i_rstore_done_write(s, r);
+    if (r->kind == MCPSESS_GET && r->out != NULL && rc != MCPSESS_OK) r->out->len = (size_t)r->i.slot;
+    r->rc = rc;
+}
+
+/* -- the vtable -- */
+
+static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    static const mcpsess_redis_class cls = {mcpsess_i_rstore_encode, mcpsess_i_rstore_item, mcpsess_i_rstore_done};
+    uint64_t deadline_ms = r->deadline_ms;
+    unsigned flags = MCPSESS_REDIS_SCRIPT;
+    if (deadline_ms == 0 && s->i.timeout_ms != 0) deadline_ms = mcpsess_time_add(now_ms, s->i.timeout_ms);
+    if (mcpsess_i_rstore_reads_back(r) || (r->kind != MCPSESS_PUT && r->kind != MCPSESS_DEL)) {
+        flags |= MCPSESS_REDIS_REPEAT;
+    }
+    return mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, deadline_ms, now_ms);
+}
+
+static int mcpsess_i_rstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)self;
+    int rc = s->i.closed ? MCPSESS_E_CLOSED : mcpsess_request_check(r);
+    r->left_ms = r->fence = 0;
+    r->need = 0;
+    r->count = 0;
+    if (rc == MCPSESS_OK && r->kind >= MCPSESS_LOG_APPEND) rc = MCPSESS_E_UNSUPPORTED;
+    if (rc != MCPSESS_OK || r->kind == MCPSESS_SWEEP) return r->rc = rc; /* keys expire by themselves */
+    s->stats.requests++;
+    r->i.slot = 0; /* of a put: is it being read back; of a lease: when it was sent; of a GET: where out began */
+    if (r->kind >= MCPSESS_LEASE_ACQUIRE) r->i.slot = (uint32_t)(now_ms & UINT32_MAX);
+    if (r->kind == MCPSESS_GET && r->out != NULL) r->i.slot = (uint32_t)r->out->len;
+    r->rc = MCPSESS_PENDING;
+    rc = mcpsess_i_rstore_send(s, r, now_ms);
+    if (rc != MCPSESS_PENDING) r->rc = rc;
+    return r->rc;
+}
+
+static void mcpsess_i_rstore_poll(void *self, uint64_t now_ms) {
+    (void)mcpsess_redis_poll(((mcpsess_redis_store *)self)->i.redis, now_ms);
+}
+
+static void mcpsess_i_rstore_cancel(void *self, mcpsess_request *r) {
+    mcpsess_redis_drop(((mcpsess_redis_store *)self)->i.redis, r);
+    if (r->kind == MCPSESS_GET && r->out != NULL) r->out->len = (size_t)r->i.slot;
+}
+
+static uint64_t mcpsess_i_rstore_next_due(void *self, uint64_t now_ms) {
+    return mcpsess_redis_next_due(((mcpsess_redis_store *)self)->i.redis, now_ms);
+}
+
+static unsigned mcpsess_i_rstore_want(void *self) {
+    return mcpsess_redis_want(((mcpsess_redis_store *)self)->i.redis);
+}
+
+static void mcpsess_i_rstore_close(void *self) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)self;
+    s->i.closed = true;
+    mcpsess_i_redis_end_user(s->i.redis, s, MCPSESS_E_CLOSED);
+}
+
+static void mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener) {
+    ((mcpsess_redis_store *)self)->i.listener = listener;
+}
+
+static int mcpsess_i_rstore_hear(void *self, uint64_t now_ms) {
+    return mcpsess_redis_hear(((mcpsess_redis_store *)self)->i.redis, now_ms);
+}
+
+MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d) {
+    mcpsess_str prefix;
+    size_t n;
+    if (s == NULL || d == NULL || d->redis == NULL) return MCPSESS_E_ARG;
+    prefix = d->prefix.len != 0 ? d->prefix : MCPSESS_STR("mcpsess:");
+    if (prefix.ptr == NULL || prefix.len > MCPSESS_REDIS_PREFIX_MAX) return MCPSESS_E_ARG;
+    for (n = 0; n < prefix.len; n++) {
+        if (!mcpsess_i_rstore_plain(prefix.ptr[n])) return MCPSESS_E_ARG;
+    }
+    memset(s, 0, sizeof *s);
+    s->i.redis = d->redis;
+    s->i.log = d->log;
+    s->i.timeout_ms = d->timeout_ms;
+    s->i.prefix_len = (uint8_t)prefix.len;
+    memcpy(s->i.prefix, prefix.ptr, prefix.len);
+    memcpy(s->i.prefix + prefix.len, "r:", 2);
+    s->i.module.scripts = mcpsess_i_scripts;
+    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_scripts / sizeof mcpsess_i_scripts[0]);
+    s->i.module.prefix = mcpsess_str_of(s->i.prefix, prefix.len + 2);
+    s->i.module.changed = mcpsess_i_rstore_changed;
+    s->i.module.user = s;
+    return mcpsess_redis_attach(d->redis, &s->i.module);
+}
+
+MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s) {
+    static const mcpsess_store_class cls = {mcpsess_i_rstore_submit,   mcpsess_i_rstore_poll, mcpsess_i_rstore_cancel,
+                                            mcpsess_i_rstore_next_due, mcpsess_i_rstore_want, mcpsess_i_rstore_close,
+                                            mcpsess_i_rstore_listen,   mcpsess_i_rstore_hear};
+    mcpsess_store store;
+    store.cls = &cls;
+    store.self = s;
+    return store;
+}
 
 #ifndef MCPSESS_REDIS_NO_COMPAT
 
