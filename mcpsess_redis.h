@@ -1046,10 +1046,10 @@ static void mcpsess_i_redis_drop_connection(mcpsess_redis *r, uint64_t now_ms) {
 static void mcpsess_i_redis_fail(mcpsess_redis *r, int rc, uint64_t now_ms) {
     mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_FAILED, mcpsess_redis_error(r),
                         (uint64_t)(-(int64_t)rc));
+    mcpsess_i_redis_give_up(r, rc, true, now_ms);
     mcpsess_i_redis_drop_connection(r, now_ms);
     mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_FAILED, now_ms);
     r->i.rc = rc;
-    mcpsess_i_redis_give_up(r, rc, true, now_ms);
 }
 
 /* Bytes in tx that are not sent move to its front. */

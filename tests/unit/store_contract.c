@@ -47,7 +47,7 @@ static int submit(void) {
     CHECK_EQ(rc, q.rc);
     for (polls = 0; q.rc == MCPSESS_PENDING && polls < POLLS_MAX; polls++) {
         c->poll(rig->store.self, rig->now_ms);
-        if (rig->idle != NULL) rig->idle(rig);
+        if (q.rc == MCPSESS_PENDING && rig->idle != NULL) rig->idle(rig);
     }
     return q.rc;
 }
