@@ -720,6 +720,11 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
                                    expiry
    another principal's             as if there were none                             MISS
 
+   Before a store that others write to as well, "fresh" also needs that the store was asked for changes within
+   max_lag_ms (asking takes at most one receive), and, while it cannot tell of them, that the copy was confirmed within
+   revalidate_ms. A change that is told, whoever made it, marks the copy to be confirmed; it drops nothing. A load that
+   it overtook is answered, but not kept.
+
    So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never
    touches the local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to
    finish, for timeout_ms at most, and its result still reaches the local tier and whoever else waits. With all lanes
@@ -754,6 +759,9 @@ typedef struct mcpsess_session_stats {
     uint32_t overtaken;    /* loads not kept because a write came in between */
     uint32_t bad_records;  /* E_FORMAT */
     uint32_t failures;     /* requests that ended with an error */
+    uint32_t hears;        /* times the store was asked what has changed */
+    uint32_t invalidated;  /* records it told of */
+    uint32_t flushes;      /* times that any record might have changed */
     uint32_t timeouts;
 } mcpsess_session_stats;
 
@@ -776,6 +784,9 @@ typedef struct mcpsess_sessions {
         char *bytes;       /* MCPSESS_I_LANE_BYTES for each lane */
         mcpsess_op *queue; /* ops without a lane, oldest first */
         uint16_t busy;     /* lanes not free */
+        mcpsess_listener listener;
+        uint64_t heard_ms; /* when the store was last asked what has changed */
+        bool told;         /* it said that changes are told */
         bool stepping;     /* a thread is inside the store */
         bool closed, store_closed;
         uint32_t ready; /* MCPSESS_I_READY after init */
@@ -2478,9 +2489,23 @@ static uint16_t mcpsess_i_tier_find(mcpsess_sessions *s, mcpsess_str id, const m
     return mcpsess_record_owned(mcpsess_i_tier_record(s, at), who) ? at : (uint16_t)MCPSESS_I_NIL;
 }
 
+static bool mcpsess_i_tier_listens(const mcpsess_sessions *s) {
+    return s->i.desc.store.cls->hear != NULL && s->i.desc.capacity != 0;
+}
+
+/* Where others write too: changes must have been listened for just now; while they are not told, a copy is good for
+   revalidate_ms only. */
+static bool mcpsess_i_tier_current(const mcpsess_sessions *s, uint64_t confirmed_ms, uint64_t now_ms) {
+    if (!mcpsess_i_tier_listens(s)) return true;
+    if (mcpsess_time_left(s->i.heard_ms, now_ms) > s->i.desc.max_lag_ms) return false;
+    return s->i.told || now_ms <= mcpsess_time_add(confirmed_ms, s->i.desc.revalidate_ms);
+}
+
 static bool mcpsess_i_tier_fresh(const mcpsess_sessions *s, uint16_t at, uint64_t now_ms) {
+    mcpsess_i_slot_head head;
     if (at == MCPSESS_I_NIL || mcpsess_i_lru_state(&s->i.tier, at) == MCPSESS_STALE) return false;
-    return now_ms <= mcpsess_i_tier_head(s, at).fresh_until_ms;
+    head = mcpsess_i_tier_head(s, at);
+    return now_ms <= head.fresh_until_ms && mcpsess_i_tier_current(s, head.confirmed_ms, now_ms);
 }
 
 /* Served without asking until max_age is over, or less than half of the TTL is left and it needs a refresh. */
@@ -2578,7 +2603,7 @@ static int mcpsess_i_op_fallback(mcpsess_sessions *s, mcpsess_op *op, int rc, ui
     uint64_t age_ms;
     uint16_t at;
     if (op->i.kind != MCPSESS_I_LOAD) return rc;
-    if (rc != MCPSESS_E_IO && rc != MCPSESS_E_UNKNOWN && rc != MCPSESS_E_TIMEOUT) return rc;
+    if (rc != MCPSESS_E_IO && rc != MCPSESS_E_UNKNOWN && rc != MCPSESS_E_TIMEOUT && rc > MCPSESS_E_STORE) return rc;
     at = mcpsess_i_tier_find(s, op->i.id, &op->i.who, now_ms);
     if (at == MCPSESS_I_NIL) return rc;
     age_ms = mcpsess_time_left(mcpsess_i_tier_head(s, at).confirmed_ms, now_ms);
@@ -2634,6 +2659,8 @@ static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_o
     r->guarded = lane->kind != MCPSESS_I_SWEEP;
     r->rc = MCPSESS_PENDING;
     r->ttl_ms = lane->kind == MCPSESS_I_EXISTS ? 0 : s->i.desc.ttl_ms;
+    r->deadline_ms = mcpsess_time_add(now_ms, s->i.desc.timeout_ms);
+    if (r->deadline_ms < op->i.deadline_ms) r->deadline_ms = op->i.deadline_ms;
     r->key = mcpsess_i_lane_copy(&at, op->i.id);
     r->owner.issuer = mcpsess_i_lane_copy(&at, op->i.who.issuer);
     r->owner.subject = mcpsess_i_lane_copy(&at, op->i.who.subject);
@@ -2694,12 +2721,13 @@ static int mcpsess_i_land_load(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64
 
 static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
     const mcpsess_request *r = &lane->request;
+    bool unknown = r->rc == MCPSESS_E_UNKNOWN || r->rc == MCPSESS_E_TIMEOUT;
     if (r->rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, r->value, s->i.desc.ttl_ms, note);
     if (r->rc == MCPSESS_OK && lane->overtaken)
         mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms); /* which write came last? */
     if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms);
-    if (r->rc == MCPSESS_E_UNKNOWN) (void)mcpsess_lru_mark(&s->i.tier, r->key);
-    if (r->rc == MCPSESS_OK || r->rc == MCPSESS_E_UNKNOWN) mcpsess_i_lane_overtake(s, r);
+    if (unknown) (void)mcpsess_lru_mark(&s->i.tier, r->key);
+    if (r->rc == MCPSESS_OK || unknown) mcpsess_i_lane_overtake(s, r);
     return r->rc;
 }
 
@@ -2760,6 +2788,8 @@ MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void) {
     d.ttl_ms = UINT64_C(30) * 60 * 1000;
     d.max_age_ms = UINT64_C(60) * 1000;
     d.stale_ms = MCPSESS_NEVER;
+    d.max_lag_ms = 5;
+    d.revalidate_ms = 1000;
     d.timeout_ms = UINT32_C(5000);
     return d;
 }
@@ -2767,6 +2797,7 @@ MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void) {
 static bool mcpsess_i_session_desc_bad(const mcpsess_session_desc *d) {
     const mcpsess_store_class *c = d->store.cls;
     if (c == NULL || !c->submit || !c->poll || !c->cancel || !c->next_due || !c->want || !c->close) return true;
+    if ((c->listen == NULL) != (c->hear == NULL)) return true;
     if (d->capacity > MCPSESS_LRU_MAX || d->lanes == 0 || d->lanes > MCPSESS_LRU_MAX || d->record_max == 0) return true;
     if (d->capacity != 0 && (d->slot_max == 0 || d->slot_max > UINT16_MAX - MCPSESS_I_SLOT_HEAD)) return true;
     return (d->lock.lock == NULL) != (d->lock.unlock == NULL);
@@ -2789,6 +2820,16 @@ static int mcpsess_i_session_init_tier(mcpsess_sessions *s, void *mem, size_t me
     return mcpsess_lru_init(&s->i.tier, &tier, mem, mem_len);
 }
 
+/* The store tells: called by the thread that is inside it, so without the lock. */
+static void mcpsess_i_session_changed(void *user, mcpsess_str key) {
+    mcpsess_sessions *s = (mcpsess_sessions *)user;
+    mcpsess_i_lock(&s->i.desc.lock);
+    if (key.len == 0) s->stats.flushes++;
+    else s->stats.invalidated++;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    (void)mcpsess_session_mark(s, key);
+}
+
 MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_desc *d, void *mem, size_t mem_len) {
     mcpsess_session_desc standard = mcpsess_session_desc_default();
     size_t used;
@@ -2801,6 +2842,8 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
     if (d->ttl_ms == 0) s->i.desc.ttl_ms = standard.ttl_ms;
     if (d->max_age_ms == 0) s->i.desc.max_age_ms = standard.max_age_ms;
     if (d->stale_ms == 0) s->i.desc.stale_ms = standard.stale_ms;
+    if (d->max_lag_ms == 0) s->i.desc.max_lag_ms = standard.max_lag_ms;
+    if (d->revalidate_ms == 0) s->i.desc.revalidate_ms = standard.revalidate_ms;
     if (d->timeout_ms == 0) s->i.desc.timeout_ms = standard.timeout_ms;
     rc = mcpsess_i_session_init_tier(s, mem, mem_len, &used);
     if (rc != MCPSESS_OK) return rc;
@@ -2808,6 +2851,9 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
     s->i.bytes = (char *)(s->i.lanes + d->lanes);
     memset(s->i.lanes, 0, sizeof *s->i.lanes * d->lanes);
     s->i.ready = MCPSESS_I_READY;
+    s->i.listener.changed = mcpsess_i_session_changed;
+    s->i.listener.user = s;
+    if (d->store.cls->listen != NULL) d->store.cls->listen(d->store.self, &s->i.listener);
     return MCPSESS_OK;
 }
 
@@ -2882,6 +2928,28 @@ static mcpsess_i_lane *mcpsess_i_session_assign(mcpsess_sessions *s, uint64_t no
     op->i.lane = n;
     mcpsess_i_op_append(&s->i.lanes[n].waiters, op);
     return &s->i.lanes[n];
+}
+
+/* Before a hit: what has changed, if that was not asked for max_lag_ms. Answers that came in with it are landed at
+   once: nobody will be woken for them again. */
+static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
+    const mcpsess_store *store = &s->i.desc.store;
+    bool due, told, begins;
+    if (!mcpsess_i_tier_listens(s)) return;
+    mcpsess_i_lock(&s->i.desc.lock);
+    due = !s->i.closed && (s->stats.hears == 0 || mcpsess_time_left(s->i.heard_ms, now_ms) >= s->i.desc.max_lag_ms);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    if (!due || !mcpsess_i_session_enter(s)) return; /* the thread inside may not have listened: then it is a request */
+    told = store->cls->hear(store->self, now_ms) == MCPSESS_OK;
+    mcpsess_i_lock(&s->i.desc.lock);
+    begins = told && !s->i.told;
+    s->i.told = told;
+    s->i.heard_ms = now_ms;
+    s->stats.hears++;
+    mcpsess_i_unlock(&s->i.desc.lock);
+    if (begins) (void)mcpsess_session_mark(s, mcpsess_str_of(NULL, 0)); /* what came before went unheard */
+    mcpsess_i_session_settle(s, now_ms);
+    mcpsess_i_session_leave(s);
 }
 
 /* One turn: what the store has finished is landed, and ops in line get their lanes. */
@@ -3007,6 +3075,7 @@ static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     if (!mcpsess_i_session_ready(s) || op == NULL || who == NULL || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
     if (mcpsess_i_str_bad(who->issuer) || mcpsess_i_str_bad(who->subject)) return MCPSESS_E_ARG;
     if (id.len > MCPSESS_ID_MAX) return MCPSESS_E_ID;
+    if (kind <= MCPSESS_I_TOUCH) mcpsess_i_session_hear(s, now_ms);
     mcpsess_i_lock(&s->i.desc.lock);
     if (op->i.rc == MCPSESS_PENDING) {
         rc = MCPSESS_E_STATE;

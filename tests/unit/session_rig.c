@@ -36,7 +36,7 @@ mcpsess_session_desc rig_desc(void) {
     return d;
 }
 
-void rig_start(const mcpsess_session_desc *desc) {
+static void start_over(const mcpsess_session_desc *desc, bool listens) {
     mcpsess_session_desc d = *desc;
     mcpsess_memstore_desc m = mcpsess_memstore_desc_default();
     size_t bytes;
@@ -52,12 +52,21 @@ void rig_start(const mcpsess_session_desc *desc) {
     bytes = mcpsess_memstore_bytes(&m);
     CHECK_EQ(mcpsess_memstore_init(&rig.ram, &m, arena(bytes), bytes), MCPSESS_OK);
     test_store_init(&rig.net, mcpsess_memstore_store(&rig.ram));
+    if (listens) test_store_listens(&rig.net);
     rig.net.lock_depth = &rig.lock_depth;
 
     d.store = rig.net.store;
     bytes = mcpsess_session_bytes(&d);
     CHECK_EQ(bytes, MCPSESS_SESSION_BYTES(d.capacity, d.slot_max, d.lanes, d.record_max));
     CHECK_EQ(mcpsess_session_init(&rig.table, &d, arena_more(bytes), bytes), MCPSESS_OK);
+}
+
+void rig_start(const mcpsess_session_desc *desc) {
+    start_over(desc, false);
+}
+
+void rig_start_listening(const mcpsess_session_desc *desc) {
+    start_over(desc, true);
 }
 
 void rig_start_default(void) {

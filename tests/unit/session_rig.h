@@ -35,6 +35,7 @@ extern struct session_rig rig;
 /* capacity 4, 3 lanes, 8 records at the store */
 mcpsess_session_desc rig_desc(void);
 void rig_start(const mcpsess_session_desc *d);
+void rig_start_listening(const mcpsess_session_desc *d); /* over a store that others write to as well */
 void rig_start_default(void);
 /* invariants of everything, the guard bytes, the watching hooks */
 void rig_sound(void);

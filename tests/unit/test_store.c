@@ -63,12 +63,21 @@ static bool due(const test_store *t, unsigned slot) {
     return t->slots[slot].request != NULL && !t->slots[slot].hang && t->slots[slot].delay == 0;
 }
 
+static void tell(test_store *t) {
+    unsigned i;
+    for (i = 0; i < t->push_count && t->listener != NULL; i++) {
+        t->listener->changed(t->listener->user, mcpsess_str_z(t->pushes[i]));
+    }
+    t->push_count = 0;
+}
+
 static void poll(void *self, uint64_t now_ms) {
     test_store *t = (test_store *)self;
     unsigned i, newest = TEST_STORE_SLOTS;
     (void)now_ms;
     watch(t);
     t->polls++;
+    tell(t);
     for (i = 0; i < TEST_STORE_SLOTS; i++) {
         if (t->slots[i].request != NULL && t->slots[i].delay > 0) t->slots[i].delay--;
         if (due(t, i) && (newest == TEST_STORE_SLOTS || t->slots[i].age < t->slots[newest].age)) newest = i;
@@ -119,6 +128,29 @@ static void close_store(void *self) {
 }
 
 static const mcpsess_store_class test_store_class = {submit, poll, cancel, next_due, want, close_store, NULL, NULL};
+
+static void listen(void *self, const mcpsess_listener *listener) {
+    ((test_store *)self)->listener = listener;
+}
+
+/* As a real one: with what was told, answers may come in as well. */
+static int hear(void *self, uint64_t now_ms) {
+    test_store *t = (test_store *)self;
+    poll(self, now_ms);
+    t->polls--;
+    t->hears++;
+    return t->hear;
+}
+
+static const mcpsess_store_class listening_class = {submit, poll, cancel, next_due, want, close_store, listen, hear};
+
+void test_store_listens(test_store *t) {
+    t->store.cls = &listening_class;
+}
+
+void test_store_push(test_store *t, const char *id) {
+    t->pushes[t->push_count++] = id;
+}
 
 void test_store_init(test_store *t, mcpsess_store inner) {
     memset(t, 0, sizeof *t);

@@ -20,9 +20,15 @@ typedef struct test_store {
     int fail;          /* this answer instead of the real one, unless OK; nothing takes effect */
     bool fail_after;   /* with fail: it takes effect all the same */
     bool newest_first; /* of the answers that are due, only the newest is given in one poll */
+    int hear;          /* what hear answers, once told to listen; OK at first */
+
+    /* told at the next poll or hear */
+    const char *pushes[4]; /* "" is any record */
+    unsigned push_count;
+    const mcpsess_listener *listener;
 
     /* what was seen */
-    unsigned submits, polls, cancels, closes;
+    unsigned submits, polls, cancels, closes, hears;
     unsigned kinds[MCPSESS_LOG_DEL + 1];
     mcpsess_request last; /* copy of the last request; its slices only live inside submit */
     char last_key[MCPSESS_ID_MAX];
@@ -42,6 +48,9 @@ typedef struct test_store {
 } test_store;
 
 void test_store_init(test_store *t, mcpsess_store inner);
+/* Makes it a store that others write to as well. */
+void test_store_listens(test_store *t);
+void test_store_push(test_store *t, const char *id);
 /* Everything that is pending is answered at the next polls. */
 void test_store_release(test_store *t);
 unsigned test_store_pending(const test_store *t);
