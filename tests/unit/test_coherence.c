@@ -67,6 +67,23 @@ TEST(hit_listens_first_and_not_more_often_than_max_lag) {
     CHECK(rig_loads_with("a", "two", 1));
 }
 
+TEST(hit_that_cannot_listen_is_a_request) {
+    mcpsess_op op;
+    char mem[RIG_RECORD_MAX];
+    mcpsess_buf out;
+    unsigned gets;
+    start();
+    gets = rig.net.kinds[MCPSESS_GET];
+    mcpsess_op_init(&op, 0);
+    mcpsess_buf_init(&out, mem, sizeof mem);
+    rig.table.i.stepping = true; /* another thread is inside the store */
+    rig.now += 6;
+    CHECK_EQ(mcpsess_session_load(&rig.table, &op, MCPSESS_STR("a"), &rig.alice, &out, rig.now), MCPSESS_PENDING);
+    rig.table.i.stepping = false;
+    CHECK_EQ(rig_end(&op, MCPSESS_PENDING), MCPSESS_OK);
+    CHECK_EQ(rig.net.kinds[MCPSESS_GET], gets + 1);
+}
+
 TEST(any_record_may_have_changed) {
     start();
     CHECK_EQ(rig_store("b", "one"), MCPSESS_OK);
@@ -218,6 +235,7 @@ void test_coherence(void) {
     RUN(push_drops_nothing_but_what_is_gone);
     RUN(push_for_another_session_costs_nothing);
     RUN(hit_listens_first_and_not_more_often_than_max_lag);
+    RUN(hit_that_cannot_listen_is_a_request);
     RUN(any_record_may_have_changed);
     RUN(load_overtaken_by_a_push_is_answered_but_not_kept);
     RUN(deaf_a_copy_is_good_for_revalidate_ms_only);

@@ -1,3 +1,4 @@
 #include "test_util.h"
 
-void test_redis(void) {}
+void test_redis(void) {
+}

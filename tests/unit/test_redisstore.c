@@ -1,3 +1,4 @@
 #include "test_util.h"
 
-void test_redisstore(void) {}
+void test_redisstore(void) {
+}

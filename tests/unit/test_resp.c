@@ -1,3 +1,4 @@
 #include "test_util.h"
 
-void test_resp(void) {}
+void test_resp(void) {
+}

@@ -1,3 +1,4 @@
 #include "test_util.h"
 
-void test_toolhive(void) {}
+void test_toolhive(void) {
+}
