@@ -38,6 +38,7 @@ struct wire {
     char name[URL_MAX + 1];
     uint64_t retry_ms; /* when to try again after a refusal; 0: there was none */
     uint32_t moved;    /* progress as of the last step */
+    int refusal;       /* what it refused us with, since it was good last */
     int trouble;       /* what was last logged about the connection; 0: nothing since it was good */
     bool up, said;     /* connected; not connected, and that has been said */
     uint64_t steps;
@@ -152,7 +153,8 @@ static void look(struct gateway *g, int rc) {
     if (w->up && w->said) fprintf(stderr, "gateway: redis %s is back\n", w->name);
     if (w->up && !was_up && !w->said) say(g, "redis %s is there", w->name);
     if (w->up) w->said = false;
-    if (!w->up && !w->said && w->trouble != 0) say_away(g, rc);
+    if (!w->up && ((w->trouble != 0 && !w->said) || (rc < 0 && rc != w->refusal))) say_away(g, rc);
+    if (rc != MCPSESS_PENDING) w->refusal = rc;
     w->trouble = 0;
 }
 

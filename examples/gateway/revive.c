@@ -63,18 +63,26 @@ static void succeed(struct exchange *x) {
 
 /* ---- step 4: the record */
 
+/* The session is where its record says. To have read it is to have it at hand when the store is away. */
+static void go_where_it_is(struct exchange *x) {
+    mcpsess_record r;
+    route_read_record(x, &r);
+    if (x->backend >= 0) book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
+    succeed(x);
+}
+
+static void reread(void *user, int rc) {
+    struct exchange *x = user;
+    if (rc == MCPSESS_OK && !x->task.op.stale) go_where_it_is(x);
+    else if (rc == MCPSESS_MISS) fail_lost(x);
+    else succeed(x); /* where we just put it */
+}
+
 static void overtaken(void *user, int rc) {
     struct exchange *x = user;
-    mcpsess_record r;
-    if (rc == MCPSESS_MISS) {
-        fail_lost(x);
-    } else if (rc != MCPSESS_OK) {
-        fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
-    } else {
-        route_read_record(x, &r);
-        if (x->backend >= 0) book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
-        succeed(x);
-    }
+    if (rc == MCPSESS_OK && !x->task.op.stale) go_where_it_is(x);
+    else if (rc == MCPSESS_MISS) fail_lost(x);
+    else fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
 }
 
 static void updated(void *user, int rc) {
@@ -84,7 +92,7 @@ static void updated(void *user, int rc) {
         say(x->g, "session revived at %s", x->g->backends[x->backend].url);
         x->g->metrics.revived++;
         book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
-        succeed(x);
+        route_load(x, reread);
         return;
     }
     if (x->backend_sid[0] != '\0') errand(&x->g->backends[x->backend], EVHTTP_REQ_DELETE, x->backend_sid);
@@ -93,7 +101,9 @@ static void updated(void *user, int rc) {
     } else if (rc == MCPSESS_LOST) {
         x->g->metrics.revive_lost++;
         route_load(x, overtaken);
-    } else fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
+    } else {
+        fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
+    }
 }
 
 static int rebuild_record(struct exchange *x, mcpsess_buf *out) {

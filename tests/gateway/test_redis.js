@@ -56,6 +56,11 @@ function assertAway(reply, message = 'Session store unavailable') {
     assert.equal(reply.json.error.message, message);
 }
 
+// The backend keeps what it was told to forget, so a 404 is the gateway's.
+function forgetNothing(backend) {
+    backend.hook = ({ method }, res) => method === 'DELETE' && res.writeHead(200).end() && true;
+}
+
 const note = (text) => console.log(`# ${text}`);
 
 // ---- one session, two gateways
@@ -103,8 +108,9 @@ for (const [tracking, bound] of [
     ['prefixes', 50],
     ['off', 1300],
 ]) {
-    pair(`DELETE at one gateway is 404 at the other, tracking ${tracking}`, 1, { tracking }, async (redis, g, h) => {
+    pair(`DELETE at one gateway is 404 at the other, tracking ${tracking}`, 1, { tracking }, async (redis, g, h, a) => {
         const times = [];
+        forgetNothing(a);
         for (const [maker, other] of [
             [g, h],
             [h, g],
@@ -122,7 +128,8 @@ for (const [tracking, bound] of [
     });
 }
 
-pair('a session that its maker never loaded is ended elsewhere', 1, {}, async (redis, g, h) => {
+pair('a session that its maker never loaded is ended elsewhere', 1, {}, async (redis, g, h, a) => {
+    forgetNothing(a);
     const sid = await g.session();
     assert.equal((await end(h, sid)).status, 200);
     const t = await comesTo(404, () => g.call(sid));
@@ -163,6 +170,15 @@ pair('what one gateway revived the other finds', 2, {}, async (redis, g, h, a, b
     assert.equal((await h.call(sid)).json.result.sid, 'B-session-1');
     assert.equal(b.count, 1);
     assert.equal(await h.metric('reinitialisations_total'), 0);
+});
+
+pair('a session that was revived is at hand when Redis dies', 2, {}, async (redis, g, h, a) => {
+    const sid = await g.session();
+    for (const each of [g, h]) await each.call(sid);
+    a.kill();
+    for (const each of [g, h]) assert.equal((await each.call(sid)).json.result.backend, 'B');
+    await redis.kill();
+    for (const each of [g, h]) assert.equal((await each.call(sid)).json.result.backend, 'B');
 });
 
 pair('the gateway that revives a session need not have seen it before', 2, {}, async (redis, g, h, a, b) => {
@@ -313,7 +329,8 @@ pair('--stale 0: nothing is served that Redis cannot confirm', 1, { stale: 0 }, 
     assertAway(await g.call(sid));
 });
 
-pair('a session ended while one gateway was cut off', 1, {}, async (redis, g, h) => {
+pair('a session ended while one gateway was cut off', 1, {}, async (redis, g, h, a) => {
+    forgetNothing(a);
     const sid = await g.session();
     for (const each of [g, h]) await each.call(sid);
     const victim = (await redis.cli('CLIENT', 'LIST')).split('\n').find((l) => l.includes('name=mcpsess-gateway'));
