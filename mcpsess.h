@@ -2555,6 +2555,20 @@ static void mcpsess_i_tier_extend(mcpsess_sessions *s, const mcpsess_i_lane *lan
     memcpy(mcpsess_i_lru_value_at(&s->i.tier, at), &head, sizeof head);
 }
 
+static bool mcpsess_i_tier_holds(const mcpsess_sessions *s) {
+    mcpsess_lru_entry entry;
+    mcpsess_record record;
+    uint16_t cursor = 0;
+    if (!mcpsess_i_lru_ready(&s->i.tier)) return s->i.desc.capacity == 0;
+    while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
+        if (entry.value.len < MCPSESS_I_SLOT_HEAD) return false;
+        entry.value = mcpsess_str_of(entry.value.ptr + MCPSESS_I_SLOT_HEAD, entry.value.len - MCPSESS_I_SLOT_HEAD);
+        if (mcpsess_record_decode(entry.value, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, entry.key))
+            return false;
+    }
+    return mcpsess_lru_check(&s->i.tier) == MCPSESS_OK;
+}
+
 /* ==== lane ==== */
 /* uses: base lru record op store tier */
 
@@ -3184,20 +3198,6 @@ MCPSESS_API uint16_t mcpsess_session_len(mcpsess_sessions *s) {
     len = mcpsess_lru_len(&s->i.tier);
     mcpsess_i_unlock(&s->i.desc.lock);
     return len;
-}
-
-static bool mcpsess_i_tier_holds(const mcpsess_sessions *s) {
-    mcpsess_lru_entry entry;
-    mcpsess_record record;
-    uint16_t cursor = 0;
-    if (!mcpsess_i_lru_ready(&s->i.tier)) return s->i.desc.capacity == 0;
-    while (mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
-        if (entry.value.len < MCPSESS_I_SLOT_HEAD) return false;
-        entry.value = mcpsess_str_of(entry.value.ptr + MCPSESS_I_SLOT_HEAD, entry.value.len - MCPSESS_I_SLOT_HEAD);
-        if (mcpsess_record_decode(entry.value, &record) != MCPSESS_OK || !mcpsess_str_eq(record.id, entry.key))
-            return false;
-    }
-    return mcpsess_lru_check(&s->i.tier) == MCPSESS_OK;
 }
 
 static bool mcpsess_i_ops_hold(const mcpsess_op *op, uint16_t lane) {

@@ -1,4 +1,4 @@
-/* mcpsess_redis.h - mcpsess on Redis or Valkey: RESP codec, connection engine, store, foreign formats.
+/* mcpsess_redis.h - mcpsess on Redis or Valkey: RESP codec, connection engine, store.
 
    One C99 header on top of mcpsess.h, no allocation, no runtime dependency, no socket: you give four callbacks. The
    licence is at the end of the file: MIT or public domain, at your choice.
@@ -12,14 +12,13 @@
      It includes mcpsess.h, whose implementation may be in another file. Optional, and the same in every file:
 
        MCPSESS_RESP_ONLY         only the encoder and the decoder
-       MCPSESS_REDIS_NO_COMPAT   without the formats of other systems
        MCPSESS_RESP_DEPTH        aggregates within each other, 1..32, default 8
 
    CONTENTS                                                 search for the tag
      RESP2 and RESP3, encoder and decoder                   >>resp
      the engine: one connection, any command                >>redis
+     any command as an operation                            >>rediscmd
      the store on Redis                                     >>redisstore
-     ToolHive's sessions                                    >>toolhive
 
    EXAMPLE
        MCPSESS_REDIS_STORAGE(wire, 8, 1024, 1024);                 // 8 commands under way, 1 KiB each way
@@ -393,7 +392,18 @@ MCPSESS_API int mcpsess_redis_submit(mcpsess_redis *r, const mcpsess_redis_class
 /* Gives a command up: done is not called, request is free. */
 MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request);
 
-/* Any command as an operation. */
+/* The message of the last error the server sent, at most MCPSESS_REDIS_ERROR_MAX bytes; lives until the next poll. */
+MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r);
+/* Takes in what has arrived: at most one receive.  -> OK: pushes arrive, nothing older is unheard, and the server was
+   heard within idle_ms + reply_timeout_ms; STALE: not so */
+MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms);
+/* Unix time in ms by the server's clock, as of the last handshake; 0: not connected yet. */
+MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms);
+MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r); /* invariants; -> OK, E_CORRUPT, E_ARG */
+
+/* ---- rediscmd: any command as an operation --------------------------------------------------------------- >>rediscmd
+ */
+
 typedef struct mcpsess_redis_op {
     mcpsess_op op; /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
     struct {
@@ -419,15 +429,6 @@ MCPSESS_API int mcpsess_redis_call(mcpsess_redis *r, const mcpsess_str *argv, si
                                    const mcpsess_wait_hook *hook);
 /* The text of a reply that is a single scalar; empty for any other, and for null. Points into reply. */
 MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
-
-/* The message of the last error the server sent, at most MCPSESS_REDIS_ERROR_MAX bytes; lives until the next poll. */
-MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r);
-/* Takes in what has arrived: at most one receive.  -> OK: pushes arrive, nothing older is unheard, and the server was
-   heard within idle_ms + reply_timeout_ms; STALE: not so */
-MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms);
-/* Unix time in ms by the server's clock, as of the last handshake; 0: not connected yet. */
-MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms);
-MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r); /* invariants; -> OK, E_CORRUPT, E_ARG */
 
 /* ---- redisstore: the store on Redis ------------------------------------------------------------------ >>redisstore
 
@@ -491,14 +492,6 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
 /* Closing it leaves the engine open, for others. */
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
 
-#ifndef MCPSESS_REDIS_NO_COMPAT
-
-/* ---- toolhive: sessions as ToolHive keeps them --------------------------------------------------------- >>toolhive
-
-   Two JSON values, both written exactly as ToolHive writes them, with no member added; read in any order, with any
-   white space, any escapes. */
-
-#endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
 
 #ifdef __cplusplus
@@ -841,7 +834,7 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
 #ifndef MCPSESS_RESP_ONLY
 
 /* ==== slots ==== */
-/* uses: base resp redis */
+/* uses: base */
 
 /* state; the order counts: from GREETING on there is a connection */
 enum {
@@ -892,6 +885,10 @@ static void mcpsess_i_redis_end(mcpsess_redis *r, const mcpsess_i_redis_slot *sl
 
 static void mcpsess_i_redis_log(const mcpsess_redis *r, int level, int item, mcpsess_str key, uint64_t number) {
     if (r->i.desc.log.log != NULL) r->i.desc.log.log(r->i.desc.log.user, level, item, key, number);
+}
+
+MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r) {
+    return r == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(r->i.error, r->i.error_len);
 }
 
 /* Bytes of a command may have reached the server. */
@@ -983,7 +980,7 @@ static void mcpsess_i_redis_end_user(mcpsess_redis *r, void *user, int rc) {
 }
 
 /* ==== wire ==== */
-/* uses: base resp redis slots */
+/* uses: base resp slots */
 
 static void mcpsess_i_redis_tell(mcpsess_redis *r, mcpsess_str key) {
     mcpsess_redis_module *m;
@@ -1115,7 +1112,7 @@ static int mcpsess_i_redis_recv(mcpsess_redis *r, uint64_t now_ms, bool *full) {
 }
 
 /* ==== greeting ==== */
-/* uses: base resp redis slots wire */
+/* uses: base resp slots wire */
 
 /* Steps of the handshake; SCRIPT LOADs begin at MCPSESS_I_GREET_SCRIPTS. A reload has only those. */
 enum {
@@ -1340,137 +1337,8 @@ static bool mcpsess_i_greet_answer(mcpsess_redis *r, uint64_t now_ms) {
     return true;
 }
 
-/* ==== redis ==== */
-/* uses: base op resp slots wire greeting */
-
-#ifdef MCPSESS_NO_TEXT
-MCPSESS_API const char *mcpsess_redis_code_name(int code) {
-    return mcpsess_code_name(code);
-}
-
-MCPSESS_API const char *mcpsess_redis_code_text(int code) {
-    return mcpsess_code_text(code);
-}
-
-MCPSESS_API const char *mcpsess_redis_item_text(int item) {
-    return mcpsess_item_text(item);
-}
-#else
-MCPSESS_API const char *mcpsess_redis_code_name(int code) {
-    switch (code) {
-#define MCPSESS_I_NAME(name, number, text) \
-    case MCPSESS_REDIS_##name:             \
-        return #name;
-        MCPSESS_REDIS_CODES(MCPSESS_I_NAME)
-#undef MCPSESS_I_NAME
-    default: return mcpsess_code_name(code);
-    }
-}
-
-#define MCPSESS_I_TEXT(name, number, text) \
-    case (number):                         \
-        return text;
-
-MCPSESS_API const char *mcpsess_redis_code_text(int code) {
-    switch (code) {
-        MCPSESS_REDIS_CODES(MCPSESS_I_TEXT)
-    default: return mcpsess_code_text(code);
-    }
-}
-
-MCPSESS_API const char *mcpsess_redis_item_text(int item) {
-    switch (item) {
-        MCPSESS_REDIS_ITEMS(MCPSESS_I_TEXT)
-    default: return mcpsess_item_text(item);
-    }
-}
-#undef MCPSESS_I_TEXT
-#endif
-
-MCPSESS_API mcpsess_redis_desc mcpsess_redis_desc_default(void) {
-    mcpsess_redis_desc d;
-    memset(&d, 0, sizeof d);
-    d.connect_timeout_ms = UINT32_C(5000);
-    d.reply_timeout_ms = UINT32_C(3000);
-    d.timeout_ms = UINT32_C(5000);
-    d.idle_ms = UINT32_C(5000);
-    d.backoff_min_ms = 50;
-    d.backoff_max_ms = UINT32_C(5000);
-    d.tracking = MCPSESS_REDIS_TRACK_KEYS;
-    return d;
-}
-
-MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d) {
-    const uint32_t most = UINT32_C(1) << 24;
-    uint64_t bytes;
-    if (d == NULL || d->slots == 0 || d->slots > 32767u) return 0;
-    if (d->tx_bytes < 64 || d->tx_bytes > most || d->rx_bytes < 64 || d->rx_bytes > most) return 0;
-    bytes = MCPSESS_REDIS_BYTES(d->slots, d->tx_bytes, d->rx_bytes);
-    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
-}
-
-static void mcpsess_i_redis_default(uint32_t *member, uint32_t standard) {
-    if (*member == 0) *member = standard;
-}
-
-MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d, void *mem, size_t mem_len) {
-    mcpsess_redis_desc standard = mcpsess_redis_desc_default();
-    const mcpsess_redis_transport *t;
-    size_t slots;
-    int rc;
-    if (r == NULL || d == NULL) return MCPSESS_E_ARG;
-    t = &d->transport;
-    if (!t->open || !t->send || !t->recv || !t->close || d->tracking > MCPSESS_REDIS_TRACK_PREFIXES)
-        return MCPSESS_E_ARG;
-    memset(r, 0, sizeof *r);
-    rc = mcpsess_storage_check(mem, mem_len, mcpsess_redis_bytes(d));
-    if (rc != MCPSESS_OK) return rc;
-    r->i.desc = *d;
-    mcpsess_i_redis_default(&r->i.desc.connect_timeout_ms, standard.connect_timeout_ms);
-    mcpsess_i_redis_default(&r->i.desc.reply_timeout_ms, standard.reply_timeout_ms);
-    mcpsess_i_redis_default(&r->i.desc.timeout_ms, standard.timeout_ms);
-    mcpsess_i_redis_default(&r->i.desc.idle_ms, standard.idle_ms);
-    mcpsess_i_redis_default(&r->i.desc.backoff_min_ms, standard.backoff_min_ms);
-    mcpsess_i_redis_default(&r->i.desc.backoff_max_ms, standard.backoff_max_ms);
-    if (d->tracking == 0) r->i.desc.tracking = standard.tracking;
-    r->i.slots = (mcpsess_i_redis_slot *)mem;
-    slots = (size_t)MCPSESS_I_ROUND8(d->slots * sizeof *r->i.slots);
-    mcpsess_buf_init(&r->i.tx, (char *)mem + slots, (size_t)d->tx_bytes);
-    r->i.rx = r->i.tx.ptr + d->tx_bytes;
-    r->i.earliest_ms = MCPSESS_NEVER;
-    r->i.state = MCPSESS_I_REDIS_DOWN;
-    r->i.ready = MCPSESS_I_REDIS_INIT;
-    return MCPSESS_OK;
-}
-
-static bool mcpsess_i_redis_ready(const mcpsess_redis *r) {
-    return r != NULL && r->i.ready == MCPSESS_I_REDIS_INIT;
-}
-
-static bool mcpsess_i_redis_overlap(mcpsess_str a, mcpsess_str b) {
-    size_t n = a.len < b.len ? a.len : b.len;
-    return a.len != 0 && b.len != 0 && memcmp(a.ptr, b.ptr, n) == 0;
-}
-
-MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m) {
-    mcpsess_redis_module **link;
-    unsigned scripts = 0, n;
-    if (!mcpsess_i_redis_ready(r) || m == NULL || (m->scripts == NULL && m->script_count != 0)) return MCPSESS_E_ARG;
-    if (r->i.polled) return MCPSESS_E_STATE;
-    for (n = 0; n < m->script_count; n++) {
-        if (m->scripts[n].len + 64u > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG; /* SCRIPT LOAD and its frame */
-    }
-    for (link = &r->i.modules; *link != NULL; link = &(*link)->i.next) {
-        if (*link == m || mcpsess_i_redis_overlap((*link)->prefix, m->prefix)) return MCPSESS_E_ARG;
-        scripts += (*link)->script_count;
-    }
-    if (scripts + m->script_count > 200u) return MCPSESS_E_ARG;
-    m->i.next = NULL;
-    *link = m;
-    return MCPSESS_OK;
-}
-
-/* -- replies -- */
+/* ==== reply ==== */
+/* uses: base resp slots wire greeting */
 
 enum { MCPSESS_I_TO_PUSH = 1, MCPSESS_I_TO_GREETING, MCPSESS_I_TO_PING, MCPSESS_I_TO_SLOT };
 
@@ -1632,8 +1500,137 @@ static bool mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
     return true;
 }
 
-/* ==== steps ==== */
-/* uses: base op resp redis slots wire greeting */
+/* ==== redis ==== */
+/* uses: base slots wire greeting reply */
+
+#ifdef MCPSESS_NO_TEXT
+MCPSESS_API const char *mcpsess_redis_code_name(int code) {
+    return mcpsess_code_name(code);
+}
+
+MCPSESS_API const char *mcpsess_redis_code_text(int code) {
+    return mcpsess_code_text(code);
+}
+
+MCPSESS_API const char *mcpsess_redis_item_text(int item) {
+    return mcpsess_item_text(item);
+}
+#else
+MCPSESS_API const char *mcpsess_redis_code_name(int code) {
+    switch (code) {
+#define MCPSESS_I_NAME(name, number, text) \
+    case MCPSESS_REDIS_##name:             \
+        return #name;
+        MCPSESS_REDIS_CODES(MCPSESS_I_NAME)
+#undef MCPSESS_I_NAME
+    default: return mcpsess_code_name(code);
+    }
+}
+
+#define MCPSESS_I_TEXT(name, number, text) \
+    case (number):                         \
+        return text;
+
+MCPSESS_API const char *mcpsess_redis_code_text(int code) {
+    switch (code) {
+        MCPSESS_REDIS_CODES(MCPSESS_I_TEXT)
+    default: return mcpsess_code_text(code);
+    }
+}
+
+MCPSESS_API const char *mcpsess_redis_item_text(int item) {
+    switch (item) {
+        MCPSESS_REDIS_ITEMS(MCPSESS_I_TEXT)
+    default: return mcpsess_item_text(item);
+    }
+}
+#undef MCPSESS_I_TEXT
+#endif
+
+MCPSESS_API mcpsess_redis_desc mcpsess_redis_desc_default(void) {
+    mcpsess_redis_desc d;
+    memset(&d, 0, sizeof d);
+    d.connect_timeout_ms = UINT32_C(5000);
+    d.reply_timeout_ms = UINT32_C(3000);
+    d.timeout_ms = UINT32_C(5000);
+    d.idle_ms = UINT32_C(5000);
+    d.backoff_min_ms = 50;
+    d.backoff_max_ms = UINT32_C(5000);
+    d.tracking = MCPSESS_REDIS_TRACK_KEYS;
+    return d;
+}
+
+MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d) {
+    const uint32_t most = UINT32_C(1) << 24;
+    uint64_t bytes;
+    if (d == NULL || d->slots == 0 || d->slots > 32767u) return 0;
+    if (d->tx_bytes < 64 || d->tx_bytes > most || d->rx_bytes < 64 || d->rx_bytes > most) return 0;
+    bytes = MCPSESS_REDIS_BYTES(d->slots, d->tx_bytes, d->rx_bytes);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+static void mcpsess_i_redis_default(uint32_t *member, uint32_t standard) {
+    if (*member == 0) *member = standard;
+}
+
+MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d, void *mem, size_t mem_len) {
+    mcpsess_redis_desc standard = mcpsess_redis_desc_default();
+    const mcpsess_redis_transport *t;
+    size_t slots;
+    int rc;
+    if (r == NULL || d == NULL) return MCPSESS_E_ARG;
+    t = &d->transport;
+    if (!t->open || !t->send || !t->recv || !t->close || d->tracking > MCPSESS_REDIS_TRACK_PREFIXES)
+        return MCPSESS_E_ARG;
+    memset(r, 0, sizeof *r);
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_redis_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    r->i.desc = *d;
+    mcpsess_i_redis_default(&r->i.desc.connect_timeout_ms, standard.connect_timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.reply_timeout_ms, standard.reply_timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.timeout_ms, standard.timeout_ms);
+    mcpsess_i_redis_default(&r->i.desc.idle_ms, standard.idle_ms);
+    mcpsess_i_redis_default(&r->i.desc.backoff_min_ms, standard.backoff_min_ms);
+    mcpsess_i_redis_default(&r->i.desc.backoff_max_ms, standard.backoff_max_ms);
+    if (d->tracking == 0) r->i.desc.tracking = standard.tracking;
+    r->i.slots = (mcpsess_i_redis_slot *)mem;
+    slots = (size_t)MCPSESS_I_ROUND8(d->slots * sizeof *r->i.slots);
+    mcpsess_buf_init(&r->i.tx, (char *)mem + slots, (size_t)d->tx_bytes);
+    r->i.rx = r->i.tx.ptr + d->tx_bytes;
+    r->i.earliest_ms = MCPSESS_NEVER;
+    r->i.state = MCPSESS_I_REDIS_DOWN;
+    r->i.ready = MCPSESS_I_REDIS_INIT;
+    return MCPSESS_OK;
+}
+
+static bool mcpsess_i_redis_ready(const mcpsess_redis *r) {
+    return r != NULL && r->i.ready == MCPSESS_I_REDIS_INIT;
+}
+
+static bool mcpsess_i_redis_overlap(mcpsess_str a, mcpsess_str b) {
+    size_t n = a.len < b.len ? a.len : b.len;
+    return a.len != 0 && b.len != 0 && memcmp(a.ptr, b.ptr, n) == 0;
+}
+
+MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m) {
+    mcpsess_redis_module **link;
+    unsigned scripts = 0, n;
+    if (!mcpsess_i_redis_ready(r) || m == NULL || (m->scripts == NULL && m->script_count != 0)) return MCPSESS_E_ARG;
+    if (r->i.polled) return MCPSESS_E_STATE;
+    for (n = 0; n < m->script_count; n++) {
+        if (m->scripts[n].len + 64u > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG; /* SCRIPT LOAD and its frame */
+    }
+    for (link = &r->i.modules; *link != NULL; link = &(*link)->i.next) {
+        if (*link == m || mcpsess_i_redis_overlap((*link)->prefix, m->prefix)) return MCPSESS_E_ARG;
+        scripts += (*link)->script_count;
+    }
+    if (scripts + m->script_count > 200u) return MCPSESS_E_ARG;
+    m->i.next = NULL;
+    *link = m;
+    return MCPSESS_OK;
+}
+
+/* -- steps -- */
 
 /* When the server must have answered. */
 static uint64_t mcpsess_i_redis_patience(mcpsess_redis *r) {
@@ -1813,10 +1810,6 @@ MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request) {
             (void)mcpsess_i_redis_take(r, n);
         }
     }
-}
-
-MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r) {
-    return r == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(r->i.error, r->i.error_len);
 }
 
 MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms) {
@@ -2410,12 +2403,6 @@ MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s) {
     return store;
 }
 
-#ifndef MCPSESS_REDIS_NO_COMPAT
-
-/* ==== toolhive ==== */
-/* uses: redis */
-
-#endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
 
 #ifdef __cplusplus

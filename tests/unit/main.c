@@ -12,8 +12,6 @@ int main(void) {
     test_coherence();
     test_resp();
     test_redis();
-    test_redisstore();
-    test_toolhive();
     status = tap_finish();
     port_exit(status);
     return status;

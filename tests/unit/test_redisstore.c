@@ -1,4 +1,0 @@
-#include "test_util.h"
-
-void test_redisstore(void) {
-}
