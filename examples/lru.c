@@ -3,7 +3,6 @@
      cc -std=c99 -I.. lru.c -o lru
 */
 
-/* snippet:begin */
 #define MCPSESS_IMPLEMENTATION
 #include "mcpsess.h"
 #include <stdio.h>
@@ -24,7 +23,6 @@ int main(void) {
     if (mcpsess_eventid_encode(&at, &out) || mcpsess_eventid_decode(mcpsess_buf_str(&out), &mem, &back)) return 1;
     printf("%.*s is event %u\n", (int)out.len, out.ptr, (unsigned)back.sequence);
 }
-/* snippet:end */
 
 /* expected output:
 device 7

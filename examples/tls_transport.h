@@ -52,7 +52,7 @@ typedef struct tls {
         mbedtls_pk_context key;
         mbedtls_ssl_config config;
         mbedtls_ssl_context ssl;
-        unsigned want; /* of the handshake */
+        unsigned want; /* of a handshake under way, else 0 */
         bool linked;   /* the transport below is open */
         bool open;     /* and so are we */
         bool flushing; /* a record is on its way down */
@@ -204,12 +204,20 @@ static inline int tls_init(tls *t, const tls_options *o, mcpsess_redis_transport
 
 /* ---- the four callbacks */
 
+/* The server has gone; an alert in plain text, which mbedTLS did not come to read, says why. */
+static inline int tls_refused(tls *t) {
+    unsigned char alert[7];
+    int n = t->i.below.recv(t->i.below.user, alert, sizeof alert);
+    if (n != (int)sizeof alert || alert[0] != MBEDTLS_SSL_MSG_ALERT) return -1;
+    snprintf(t->error, sizeof t->error, "handshake: refused with alert %u", alert[6] + 0u);
+    return -1;
+}
+
 static inline int tls_open(void *user) {
     tls *t = (tls *)user;
     int rc;
     if (!t->i.ready) return -1;
     if (!t->i.linked) {
-        t->i.want = 0;
         rc = t->i.below.open(t->i.below.user);
         if (rc < 0) t->error[0] = '\0';
         if (rc <= 0) return rc;
@@ -217,7 +225,10 @@ static inline int tls_open(void *user) {
     }
     rc = t->i.open ? 0 : mbedtls_ssl_handshake(&t->i.ssl);
     t->i.want = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? MCPSESS_WANT_WRITE : MCPSESS_WANT_READ;
-    if (rc != 0) return tls_failed(t, "handshake", rc);
+    if (rc != 0 && tls_failed(t, "handshake", rc) == 0) return 0;
+    t->i.want = 0;
+    if (rc == MBEDTLS_ERR_NET_SEND_FAILED) return tls_refused(t);
+    if (rc != 0) return -1;
     t->error[0] = '\0';
     t->i.open = true;
     return 1;
@@ -262,7 +273,9 @@ static inline int tls_recv(void *user, void *bytes, size_t len) {
 static inline void tls_close(void *user) {
     tls *t = (tls *)user;
     if (t->i.open && !t->i.flushing) mbedtls_ssl_close_notify(&t->i.ssl); /* if there is room for it */
-    if (t->i.ready && t->i.linked) mbedtls_ssl_session_reset(&t->i.ssl);
+    if (t->i.want != 0) snprintf(t->error, sizeof t->error, "handshake: no answer in time");
+    if (t->i.linked) mbedtls_ssl_session_reset(&t->i.ssl);
+    t->i.want = 0;
     t->i.linked = t->i.open = t->i.flushing = false;
     t->i.below.close(t->i.below.user);
 }

@@ -197,8 +197,10 @@ TEST(a_close_in_the_middle_of_a_handshake_leaves_nothing_behind) {
     begin(&r, usual(), "server", false, PIPE_MAX);
     while (up.len == 0) CHECK_EQ(tls_open(&r.client), 0);
     tls_close(&r.client);
+    CHECK(says(&r.client, "handshake: no answer in time"));
     up.len = down.len = 0;
     CHECK_EQ(connect_both(&r), 1);
+    CHECK_EQ(r.client.error[0], '\0');
     exchange(&r);
     end(&r);
 }
@@ -323,6 +325,29 @@ TEST(a_transport_that_fails_is_passed_on) {
     CHECK_EQ(connect_both(&r), 1);
     down.ended = true;
     CHECK_EQ(tls_recv(&r.client, bytes, 1), -1);
+    CHECK_EQ(r.client.error[0], '\0');
+    end(&r);
+}
+
+TEST(a_server_that_refuses_in_plain_text_is_heard) {
+    rig r;
+    begin(&r, usual(), "server", false, 30);
+    while (up.len < 30) CHECK_EQ(tls_open(&r.client), 0);
+    memcpy(down.bytes, "\x15\x03\x03\x00\x02\x02\x28", 7);
+    down.len = 7;
+    up.ended = down.ended = true;
+    CHECK_EQ(tls_open(&r.client), -1);
+    CHECK(says(&r.client, "handshake: refused with alert 40"));
+    tls_close(&r.client);
+    CHECK(says(&r.client, "alert 40"));
+    CHECK_EQ(r.client_side.closes, 1);
+    end(&r);
+    begin(&r, usual(), "server", false, 30);
+    while (up.len < 30) CHECK_EQ(tls_open(&r.client), 0);
+    memcpy(down.bytes, "-ERR no\r\n", 9);
+    down.len = 9;
+    up.ended = true;
+    CHECK_EQ(tls_open(&r.client), -1);
     CHECK_EQ(r.client.error[0], '\0');
     end(&r);
 }
@@ -500,6 +525,7 @@ int main(int argc, char **argv) {
     RUN(options_that_are_no_good_are_refused);
     RUN(pem_may_be_text_instead_of_a_file);
     RUN(a_transport_that_fails_is_passed_on);
+    RUN(a_server_that_refuses_in_plain_text_is_heard);
     RUN(the_end_comes_after_the_last_byte);
     RUN(what_was_moved_arrives_once_and_in_order);
     RUN(bytes_in_our_hands_are_wanted_now);
