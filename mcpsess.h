@@ -122,6 +122,13 @@
 extern "C" {
 #endif
 
+#ifdef MCPSESS_NO_STRING_H
+void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+#endif
+
 /* ---- base: codes, slices, writer, hash, base64, time ------------------------------------------------------ >>base */
 
 /* Every code a function of this library returns. > 0 are states, < 0 are errors. */
@@ -861,18 +868,7 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
 #if defined(MCPSESS_IMPLEMENTATION) && !defined(MCPSESS_I_IMPLEMENTED)
 #define MCPSESS_I_IMPLEMENTED
 
-#ifdef MCPSESS_NO_STRING_H
-#ifdef __cplusplus
-extern "C" {
-#endif
-void *memcpy(void *to, const void *from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-#ifdef __cplusplus
-}
-#endif
-#else
+#ifndef MCPSESS_NO_STRING_H
 #include <string.h>
 #endif
 

@@ -138,7 +138,7 @@ MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp
 /* Appends a command: an array of bulk strings, in RESP2 and RESP3 alike.  -> OK, E_TOOBIG, E_ARG: also for argc 0; on
    an error out is as it was */
 MCPSESS_API int mcpsess_resp_put_command(mcpsess_buf *out, const mcpsess_str *argv, size_t argc);
-/* The bytes put_command appends; 0 if that is more than a size_t holds. */
+/* The bytes put_command appends; 0 if that is more than a size_t holds, or a slice has a length but no bytes. */
 MCPSESS_API size_t mcpsess_resp_command_bytes(const mcpsess_str *argv, size_t argc);
 /* Piece by piece, for commands that are not an argv yet, and for servers: type and number (arrays, integers, maps ...),
    type and text (simple, error, double ...), type and bytes behind their length (bulk, bulk error, verbatim). A put
@@ -526,11 +526,6 @@ MCPSESS_API void mcpsess_resp_init(mcpsess_resp *d, const mcpsess_resp_desc *des
     if (d->i.limits.elements_max == 0) d->i.limits.elements_max = UINT32_C(1) << 20;
 }
 
-static int mcpsess_i_resp_fail(mcpsess_resp *d, int code) {
-    d->i.error = (int8_t)code;
-    return code;
-}
-
 /* Where the line at the front of `in` ends. What was searched before is not searched again. */
 static int mcpsess_i_resp_line(mcpsess_resp *d, mcpsess_str in, size_t *end) {
     size_t n = d->i.scanned == 0 ? 1 : (size_t)d->i.scanned;
@@ -649,7 +644,7 @@ static int mcpsess_i_resp_piece(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_i
     item->ends = false;
     if (take >= d->i.bulk && take - d->i.bulk >= 2) {
         take = (size_t)d->i.bulk;
-        if (in->ptr[take] != '\r' || in->ptr[take + 1] != '\n') return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
+        if (in->ptr[take] != '\r' || in->ptr[take + 1] != '\n') return MCPSESS_E_FORMAT;
         item->text = mcpsess_str_of(in->ptr, take);
         item->left = 0;
         *in = mcpsess_str_of(in->ptr + take + 2, in->len - take - 2);
@@ -668,9 +663,9 @@ static int mcpsess_i_resp_piece(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_i
 
 /* A bulk whose head is the line in front. */
 static int mcpsess_i_resp_bulk(mcpsess_resp *d, mcpsess_str *in, size_t head, mcpsess_resp_item *item) {
-    if (item->number < 0) return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
-    if (item->number > (int64_t)d->i.limits.bulk_max) return mcpsess_i_resp_fail(d, MCPSESS_E_TOOBIG);
-    if (item->type == MCPSESS_RESP_VERBATIM && item->number < 4) return mcpsess_i_resp_fail(d, MCPSESS_E_FORMAT);
+    if (item->number < 0) return MCPSESS_E_FORMAT;
+    if (item->number > (int64_t)d->i.limits.bulk_max) return MCPSESS_E_TOOBIG;
+    if (item->type == MCPSESS_RESP_VERBATIM && item->number < 4) return MCPSESS_E_FORMAT;
     if (item->number <= (int64_t)d->i.limits.whole_max && (uint64_t)(in->len - head) < (uint64_t)item->number + 2) {
         return MCPSESS_PENDING;
     }
@@ -701,17 +696,20 @@ static int mcpsess_i_resp_scalar(mcpsess_resp_item *item) {
     }
 }
 
-static bool mcpsess_i_resp_counted(uint8_t type) {
+enum { MCPSESS_I_RESP_LINE = 0, MCPSESS_I_RESP_BULK, MCPSESS_I_RESP_AGGREGATE };
+
+/* What follows a type: a line, a length and bytes, a count and items. */
+static uint8_t mcpsess_i_resp_shape(uint8_t type) {
     switch (type) {
     case MCPSESS_RESP_BULK:
     case MCPSESS_RESP_BULK_ERROR:
-    case MCPSESS_RESP_VERBATIM:
+    case MCPSESS_RESP_VERBATIM: return MCPSESS_I_RESP_BULK;
     case MCPSESS_RESP_ARRAY:
     case MCPSESS_RESP_MAP:
     case MCPSESS_RESP_SET:
     case MCPSESS_RESP_ATTRIBUTE:
-    case MCPSESS_RESP_PUSH: return true;
-    default: return false;
+    case MCPSESS_RESP_PUSH: return MCPSESS_I_RESP_AGGREGATE;
+    default: return MCPSESS_I_RESP_LINE;
     }
 }
 
@@ -727,35 +725,35 @@ static int mcpsess_i_resp_head(mcpsess_resp_item *item) {
     return MCPSESS_OK;
 }
 
-MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+static int mcpsess_i_resp_item(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
     size_t end;
-    int rc;
-    if (d == NULL || in == NULL || item == NULL || (in->ptr == NULL && in->len != 0)) return MCPSESS_E_ARG;
-    if (d->i.error != 0) return d->i.error;
-    if (d->i.type != 0) return mcpsess_i_resp_piece(d, in, item);
-    if (in->len == 0) return MCPSESS_PENDING;
-    rc = mcpsess_i_resp_line(d, *in, &end);
-    if (rc == MCPSESS_PENDING) return rc;
-    if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
+    uint8_t shape;
+    int rc = mcpsess_i_resp_line(d, *in, &end);
+    if (rc != MCPSESS_OK) return rc;
     item->type = (uint8_t)in->ptr[0];
     item->text = mcpsess_str_of(in->ptr + 1, end - 1);
     item->number = 0;
     item->left = 0;
     item->depth = d->i.depth;
     item->ends = false;
-    rc = mcpsess_i_resp_counted(item->type) ? mcpsess_i_resp_head(item) : mcpsess_i_resp_scalar(item);
-    if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
-    if (!mcpsess_i_resp_counted(item->type)) {
-        item->ends = mcpsess_i_resp_closes(d);
-    } else if (item->type == MCPSESS_RESP_BULK || item->type == MCPSESS_RESP_BULK_ERROR ||
-               item->type == MCPSESS_RESP_VERBATIM) {
-        return mcpsess_i_resp_bulk(d, in, end + 2, item);
-    } else {
-        rc = mcpsess_i_resp_open(d, item);
-        if (rc != MCPSESS_OK) return mcpsess_i_resp_fail(d, rc);
-    }
-    *in = mcpsess_str_of(in->ptr + end + 2, in->len - end - 2);
-    return MCPSESS_OK;
+    shape = mcpsess_i_resp_shape(item->type);
+    rc = shape != MCPSESS_I_RESP_LINE ? mcpsess_i_resp_head(item) : mcpsess_i_resp_scalar(item);
+    if (rc != MCPSESS_OK) return rc;
+    if (shape == MCPSESS_I_RESP_LINE || item->type == MCPSESS_RESP_NULL) item->ends = mcpsess_i_resp_closes(d);
+    else if (shape == MCPSESS_I_RESP_BULK) return mcpsess_i_resp_bulk(d, in, end + 2, item);
+    else rc = mcpsess_i_resp_open(d, item);
+    if (rc == MCPSESS_OK) *in = mcpsess_str_of(in->ptr + end + 2, in->len - end - 2);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    int rc;
+    if (d == NULL || in == NULL || item == NULL || (in->ptr == NULL && in->len != 0)) return MCPSESS_E_ARG;
+    if (d->i.error != 0) return d->i.error;
+    if (in->len == 0) return MCPSESS_PENDING;
+    rc = d->i.type != 0 ? mcpsess_i_resp_piece(d, in, item) : mcpsess_i_resp_item(d, in, item);
+    if (rc < 0) d->i.error = (int8_t)rc;
+    return rc;
 }
 
 /* -- the encoder -- */
@@ -781,7 +779,7 @@ MCPSESS_API size_t mcpsess_resp_command_bytes(const mcpsess_str *argv, size_t ar
     size_t bytes = 3 + mcpsess_i_resp_width(argc), n;
     for (n = 0; n < argc; n++) {
         size_t frame = 5 + mcpsess_i_resp_width(argv[n].len);
-        if (argv[n].len > SIZE_MAX - frame - bytes) return 0;
+        if (argv[n].len > SIZE_MAX - frame - bytes || (argv[n].ptr == NULL && argv[n].len != 0)) return 0;
         bytes += frame + argv[n].len;
     }
     return bytes;
@@ -791,11 +789,9 @@ MCPSESS_API int mcpsess_resp_put_command(mcpsess_buf *out, const mcpsess_str *ar
     size_t bytes, n;
     char *at;
     if (out == NULL || argv == NULL || argc == 0) return MCPSESS_E_ARG;
-    for (n = 0; n < argc; n++) {
-        if (argv[n].ptr == NULL && argv[n].len != 0) return MCPSESS_E_ARG;
-    }
     bytes = mcpsess_resp_command_bytes(argv, argc);
-    if (bytes == 0 || out->overflow || bytes > out->cap - out->len) return MCPSESS_E_TOOBIG;
+    if (bytes == 0) return MCPSESS_E_ARG;
+    if (out->overflow || bytes > out->cap - out->len) return MCPSESS_E_TOOBIG;
     at = mcpsess_i_resp_write(out->ptr + out->len, MCPSESS_RESP_ARRAY, argc);
     for (n = 0; n < argc; n++) {
         at = mcpsess_i_resp_write(at, MCPSESS_RESP_BULK, argv[n].len);
@@ -1303,7 +1299,7 @@ static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item
             r->i.wall_s = number;
             return;
         }
-        r->i.wall_offset_ms = r->i.wall_s * 1000 + number / 1000 - (int64_t)now_ms;
+        r->i.wall_offset_ms = r->i.wall_s * 1000 + (int64_t)((uint32_t)number / 1000u) - (int64_t)now_ms;
         r->i.wall_known = r->i.wall_s > 0;
     }
     if (step >= MCPSESS_I_GREET_SCRIPTS && item->ends && r->i.reply_rc == MCPSESS_OK) {
@@ -1898,15 +1894,13 @@ MCPSESS_API int mcpsess_redis_cmd(mcpsess_redis *r, mcpsess_redis_op *op, const 
     static const mcpsess_op_class steps = {mcpsess_i_rcmd_poll, mcpsess_i_rcmd_cancel, mcpsess_i_rcmd_next_due,
                                            mcpsess_i_rcmd_want};
     uint64_t deadline_ms;
-    size_t bytes, n;
+    size_t bytes;
     int rc;
     if (!mcpsess_i_redis_ready(r) || op == NULL || argv == NULL || argc == 0 || reply == NULL) return MCPSESS_E_ARG;
-    for (n = 0; n < argc; n++) {
-        if (argv[n].ptr == NULL && argv[n].len != 0) return MCPSESS_E_ARG;
-    }
     if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
     bytes = mcpsess_resp_command_bytes(argv, argc);
-    if (bytes == 0 || bytes > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG;
+    if (bytes == 0) return MCPSESS_E_ARG;
+    if (bytes > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG;
     op->i.redis = r;
     op->i.argv = argv;
     op->i.argc = argc;
@@ -1938,7 +1932,7 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply) {
     mcpsess_resp_init(&d, &limits);
     if (mcpsess_resp_next(&d, &reply, &item) != MCPSESS_OK || !item.ends || reply.len != 0) return text;
     if (item.type == MCPSESS_RESP_VERBATIM) return mcpsess_str_of(item.text.ptr + 4, item.text.len - 4);
-    return mcpsess_i_resp_counted(item.type) && item.type != MCPSESS_RESP_BULK ? text : item.text;
+    return mcpsess_i_resp_shape(item.type) == MCPSESS_I_RESP_AGGREGATE ? text : item.text;
 }
 
 /* ==== scripts ==== */

@@ -56,7 +56,7 @@ $1 == "frame" {
 $1 == "call" {
     f = plain($2)
     if ($3 == "*") pointer[f] = 1
-    else calls[f] = calls[f] " " plain($3)
+    else if ($2 == $3 || plain($3) != f) calls[f] = calls[f] " " plain($3) # not to a clone of itself
 }
 END {
     for (f in pointer) calls[f] = calls[f] targets_of(f)

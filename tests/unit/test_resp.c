@@ -279,7 +279,7 @@ TEST(resp_command_bytes_are_what_is_written) {
     bad[0].ptr = mem;
     bad[0].len = SIZE_MAX - 8;
     CHECK_EQ(mcpsess_resp_command_bytes(bad, 1), 0);
-    CHECK_EQ(mcpsess_resp_put_command(&b, bad, 1), MCPSESS_E_TOOBIG);
+    CHECK_EQ(mcpsess_resp_put_command(&b, bad, 1), MCPSESS_E_ARG);
 }
 
 /* A random reply, written with the put functions; its items into `seen`'s notation at once. */
