@@ -358,7 +358,7 @@ pair('there is no Redis yet', 1, {}, async (redis, g) => {
 
 pair('CLIENT PAUSE: a short one is waited out, a long one is an absence', 1, {}, async (redis, g, h) => {
     const sid = await g.session();
-    await h.call(sid);
+    for (const each of [g, h]) await each.call(sid);
     await redis.cli('CLIENT', 'PAUSE', 500, 'ALL');
     const [ms, reply] = await took(h.initialize());
     assert.equal(reply.status, 200);

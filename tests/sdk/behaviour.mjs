@@ -90,7 +90,8 @@ async function separates(t, generation, target) {
     const [one, two] = [await connect(t, generation, target.url), await connect(t, generation, target.url)];
     assert.notEqual(one.id, two.id);
     const homes = [await kind.where(one), await kind.where(two)];
-    assert.equal(new Set(homes).size, target.names.length, `served by ${homes}`);
+    // of several gateways each counts the sessions that it knows
+    if (!target.proxies) assert.equal(new Set(homes).size, target.names.length, `served by ${homes}`);
     await Promise.all([one.streaming(), two.streaming()]);
     // both count their requests from the same number, so only the session keeps the answers apart
     await Promise.all([answersAll(one, kind, numbers(1, 30)), answersAll(two, kind, numbers(500, 30))]);
