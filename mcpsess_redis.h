@@ -663,14 +663,13 @@ static int mcpsess_i_resp_piece(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_i
 
 /* A bulk whose head is the line in front. */
 static int mcpsess_i_resp_bulk(mcpsess_resp *d, mcpsess_str *in, size_t head, mcpsess_resp_item *item) {
+    uint32_t len = (uint32_t)item->number;
     if (item->number < 0) return MCPSESS_E_FORMAT;
-    if (item->number > (int64_t)d->i.limits.bulk_max) return MCPSESS_E_TOOBIG;
-    if (item->type == MCPSESS_RESP_VERBATIM && item->number < 4) return MCPSESS_E_FORMAT;
-    if (item->number <= (int64_t)d->i.limits.whole_max && (uint64_t)(in->len - head) < (uint64_t)item->number + 2) {
-        return MCPSESS_PENDING;
-    }
+    if ((uint64_t)item->number > d->i.limits.bulk_max) return MCPSESS_E_TOOBIG;
+    if (item->type == MCPSESS_RESP_VERBATIM && len < 4) return MCPSESS_E_FORMAT;
+    if (len <= d->i.limits.whole_max && (uint32_t)(in->len - head) < len + 2u) return MCPSESS_PENDING;
     d->i.type = item->type;
-    d->i.bulk = d->i.bulk_len = (uint32_t)item->number;
+    d->i.bulk = d->i.bulk_len = len;
     *in = mcpsess_str_of(in->ptr + head, in->len - head);
     return mcpsess_i_resp_piece(d, in, item);
 }
