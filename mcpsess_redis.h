@@ -443,11 +443,18 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    + 1 if that is more: they grow even when the keys are lost.
 
    What a request answers when the connection ended and nobody knows whether it was done:
-   GET, TOUCH, DEL_EQUAL, leases   repeated until the deadline
-   PUT create, cas                 read back: OK: our bytes are there; EXISTS / LOST: others are; else E_UNKNOWN
+   GET, TOUCH, DEL_EQUAL, leases   repeated until the deadline; then DEL_EQUAL may answer MISS, a release LOST, to what
+                                   the first try has done
+   PUT create                      looked up: OK: our bytes are there; EXISTS: others are; else E_UNKNOWN
+   PUT cas                         looked up: OK: our bytes are there; LOST: neither ours nor the expected are; MISS:
+                                   nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
-   SWEEP is a no-op: keys expire by themselves. LOG_... answer E_UNSUPPORTED. Lease validity (left_ms) is the TTL less
-   the time since the request was sent, less 1/128 of the TTL + 2 ms for the drift of two clocks. */
+   What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were.
+
+   A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
+   themselves. LOG_... answer E_UNSUPPORTED. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
+   of the TTL + 2 ms for the drift of two clocks; an answer that comes when nothing of it is left is E_TIMEOUT: not
+   held, but others find it BUSY until it expires or is released. No TTL is longer than 1,115 years. */
 
 typedef struct mcpsess_redis_store_desc {
     mcpsess_redis *redis;
@@ -471,11 +478,12 @@ typedef struct mcpsess_redis_store {
         mcpsess_redis *redis;
         mcpsess_redis_module module;
         const mcpsess_listener *listener;
+        mcpsess_request *pending; /* newest first */
         mcpsess_log log;
+        int64_t numbers[3]; /* of the reply that is being read: code, left, extra */
         uint32_t timeout_ms;
-        int64_t numbers[3]; /* of the reply that is being read: status, TTL left, fence */
-        uint8_t items;      /* of it so far */
-        bool ours, expected, toobig;
+        uint8_t items; /* of it so far */
+        bool bad;      /* it is not as a script's should be */
         bool closed;
         uint8_t prefix_len;
         char prefix[MCPSESS_REDIS_PREFIX_MAX + 2]; /* and "r:" */
@@ -954,22 +962,6 @@ static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t
         }
         slot = mcpsess_i_redis_take(r, n);
         mcpsess_i_redis_end(r, &slot, rc, now_ms);
-        n = 0;
-    }
-}
-
-/* Ends all commands of one user. */
-static void mcpsess_i_redis_end_user(mcpsess_redis *r, void *user, int rc) {
-    uint16_t n = 0;
-    while (n < r->i.used) {
-        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), ended = *slot;
-        if (slot->cls == NULL || slot->user != user) {
-            n++;
-            continue;
-        }
-        if (n >= r->i.redo && n < mcpsess_i_redis_encoded(r)) slot->cls = NULL;
-        else (void)mcpsess_i_redis_take(r, n);
-        mcpsess_i_redis_end(r, &ended, rc, ended.sent_ms);
         n = 0;
     }
 }
@@ -1937,212 +1929,263 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply) {
 /* ==== scripts ==== */
 /* uses: redis */
 
-/* Each is one atomic step of the server. Stored values are compared as bytes, never decoded. */
+/* Each is one atomic step of the server, and answers {code, left, extra}; a read that wants it, the value behind them.
+   code: as in MCPSESS_CODES. left: PTTL, or the bytes of a value that was too big. extra: 1 the TTL was set anew, 2 the
+   record is another owner's; of a lease its fence.
 
-#define MCPSESS_I_SCRIPT(name) \
-    { mcpsess_i_script_##name, mcpsess_i_sha1_##name, (uint16_t)(sizeof mcpsess_i_script_##name - 1) }
+   Values are compared as bytes, never decoded. What writes a key reads it afterwards (PTTL): a server that tracks
+   single keys forgets one when it is written. pcall hands the error of a key of another type on as it is: Redis 6.2
+   packs one that is raised into words of its own. */
 
-/* GET, TOUCH, presence: the owner, then the TTL, which slides only below half. ARGV: owner, TTL, is the value wanted.
-   -> 0 absent, -1 another owner's, or {1, or 2 if the TTL was set anew; what is left of it; the value} */
-static const char mcpsess_i_script_read[] MCPSESS_ROM =
-    "local v=redis.call('GET',KEYS[1])\n"
-    "if not v then return 0 end\n"
-    "if string.sub(v,1,#ARGV[1])~=ARGV[1] then return -1 end\n"
-    "local left=redis.call('PTTL',KEYS[1])\n"
-    "local s=1\n"
-    "if left>=0 and left*2<tonumber(ARGV[2]) then redis.call('PEXPIRE',KEYS[1],ARGV[2]) left=tonumber(ARGV[2]) s=2 "
-    "end\n"
-    "if ARGV[3]=='1' then return {s,left,v} end\n"
-    "return {s,left}";
-static const char mcpsess_i_sha1_read[] MCPSESS_ROM = "1ccbcd5bd410081c60741fc0ea4cc2aaabffb7ef";
+/* ARGV: owner's bytes or none, TTL or 0, room for the value or none. A value that does not fit is left alone. */
+static const char mcpsess_i_rstore_read[] MCPSESS_ROM = "local k,o,n=KEYS[1],ARGV[1],ARGV[2]\n"
+                                                        "local v=redis.pcall('GET',k)\n"
+                                                        "if not v then return {2,0,0} end\n"
+                                                        "if type(v)=='table' then return v end\n"
+                                                        "if string.sub(v,1,#o)~=o then return {2,0,2} end\n"
+                                                        "if ARGV[3]~='' and #v>tonumber(ARGV[3]) then\n"
+                                                        "return {-4,#v,0} end\n"
+                                                        "local t,w=redis.call('PTTL',k),0\n"
+                                                        "if t>=0 and t*2<tonumber(n) then\n"
+                                                        "redis.call('PEXPIRE',k,n)\n"
+                                                        "t,w=redis.call('PTTL',k),1 end\n"
+                                                        "if ARGV[3]=='' then return {0,t,w} end\n"
+                                                        "return {0,t,w,v}";
+static const char mcpsess_i_rstore_read_sha1[] MCPSESS_ROM = "a89c65874b196ae7944539f67e12531498790e49";
 
-/* PUT: ARGV: mode, owner, value, TTL, expected value. The EXISTS makes the server track the key for this connection:
-   it tracks what was read, and forgets it when it is written.  -> a code of the contract, negative for another owner */
-static const char mcpsess_i_script_write[] MCPSESS_ROM =
-    "local v=redis.call('GET',KEYS[1])\n"
-    "local m=ARGV[1]\n"
-    "if v then\n"
-    " if m=='1' then return 4 end\n"
-    " if string.sub(v,1,#ARGV[2])~=ARGV[2] then if m=='0' then return -4 end return -2 end\n"
-    " if m=='3' and v~=ARGV[5] then return 5 end\n"
-    "elseif m=='2' or m=='3' then return 2 end\n"
-    "if ARGV[4]=='0' then redis.call('SET',KEYS[1],ARGV[3]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end\n"
-    "redis.call('EXISTS',KEYS[1])\n"
-    "return 0";
-static const char mcpsess_i_sha1_write[] MCPSESS_ROM = "82617773df4401fdba59602ac7334001cbceb93b";
+/* ARGV: mode, owner's bytes or none, TTL or 0, value, expected bytes or none. Mode 4 looks what has become of a put: 0
+   it is there, 1 what it was to replace still is, 2 nothing is, 5 something else. */
+static const char mcpsess_i_rstore_write[] MCPSESS_ROM = "local k,m,o,x=KEYS[1],ARGV[1],ARGV[2],ARGV[4]\n"
+                                                         "local v=redis.pcall('GET',k)\n"
+                                                         "if type(v)=='table' then return v end\n"
+                                                         "local f=v and string.sub(v,1,#o)~=o and 2 or 0\n"
+                                                         "if m=='4' then\n"
+                                                         "if not v then return {2,0,0} end\n"
+                                                         "if v==x then return {0,redis.call('PTTL',k),0} end\n"
+                                                         "return {v==ARGV[5] and 1 or 5,0,f} end\n"
+                                                         "if v then\n"
+                                                         "if m=='1' then return {4,0,0} end\n"
+                                                         "if f==2 then return {m=='0' and 4 or 2,0,2} end\n"
+                                                         "if m=='3' and v~=ARGV[5] then return {5,0,0} end\n"
+                                                         "elseif m>'1' then return {2,0,0} end\n"
+                                                         "if ARGV[3]=='0' then redis.call('SET',k,x)\n"
+                                                         "else redis.call('SET',k,x,'PX',ARGV[3]) end\n"
+                                                         "return {0,redis.call('PTTL',k),0}";
+static const char mcpsess_i_rstore_write_sha1[] MCPSESS_ROM = "48431b65aa9da148080b08bc5e71b724a94dce20";
 
-/* DEL and DEL_EQUAL: ARGV: owner, must it be equal, expected value.  -> as above */
-static const char mcpsess_i_script_remove[] MCPSESS_ROM = "local v=redis.call('GET',KEYS[1])\n"
-                                                          "if not v then return 2 end\n"
-                                                          "if string.sub(v,1,#ARGV[1])~=ARGV[1] then return -2 end\n"
-                                                          "if ARGV[2]=='1' and v~=ARGV[3] then return 5 end\n"
-                                                          "redis.call('DEL',KEYS[1])\n"
-                                                          "return 0";
-static const char mcpsess_i_sha1_remove[] MCPSESS_ROM = "ce94274a74bee3839d30cd3e1ca9de8bc584ce5e";
+/* ARGV: owner's bytes or none, 1 to compare, expected bytes. */
+static const char mcpsess_i_rstore_delete[] MCPSESS_ROM = "local k,o=KEYS[1],ARGV[1]\n"
+                                                          "local v=redis.pcall('GET',k)\n"
+                                                          "if not v then return {2,0,0} end\n"
+                                                          "if type(v)=='table' then return v end\n"
+                                                          "if string.sub(v,1,#o)~=o then return {2,0,2} end\n"
+                                                          "if ARGV[2]=='1' and v~=ARGV[3] then return {5,0,0} end\n"
+                                                          "redis.call('DEL',k)\n"
+                                                          "return {0,0,0}";
+static const char mcpsess_i_rstore_delete_sha1[] MCPSESS_ROM = "221a139384aaa16f277731a2fe9d4b9f8903ffce";
 
-/* Leases: ARGV: kind, token, TTL. A new holder has a new fence: the clock in microseconds, or the last fence + 1 if
-   that is more; below 2^53 both are exact.  -> {a code, TTL left, fence} */
-static const char mcpsess_i_script_lease[] MCPSESS_ROM =
-    "local t=redis.call('GET',KEYS[1])\n"
-    "local f=redis.call('GET',KEYS[2])\n"
-    "if t and t~=ARGV[2] or not t and ARGV[1]~='a' then\n"
-    " if ARGV[1]=='a' then return {6,redis.call('PTTL',KEYS[1]),'0'} end\n"
-    " return {5,0,'0'}\n"
-    "end\n"
-    "if ARGV[1]=='r' then redis.call('DEL',KEYS[1]) return {0,0,f or '0'} end\n"
-    "if not t or not f then\n"
-    " local now=redis.call('TIME')\n"
-    " local n=now[1]*1000000+now[2]\n"
-    " if f and tonumber(f)>=n then n=tonumber(f)+1 end\n"
-    " f=string.format('%.0f',n)\n"
-    "end\n"
-    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3])\n"
-    "redis.call('SET',KEYS[2],f,'PX',string.format('%.0f',ARGV[3]*100))\n"
-    "return {0,tonumber(ARGV[3]),f}";
-static const char mcpsess_i_sha1_lease[] MCPSESS_ROM = "cf9967e80744568a7030e0679481e3561c54c1b1";
+/* KEYS: of the lease, of its fence. ARGV: 0 acquire, 1 extend, 2 release; token; TTL. The fence is written first, so
+   that no holder is without, and again with every extension: it must outlive the lease. '%.0f' because Lua writes a
+   number of its size with an exponent. */
+static const char mcpsess_i_rstore_lease[] MCPSESS_ROM = "local l,c,m,n=KEYS[1],KEYS[2],ARGV[1],ARGV[3]\n"
+                                                         "local h,f=redis.pcall('GET',l),redis.pcall('GET',c)\n"
+                                                         "if type(h)=='table' then return h end\n"
+                                                         "if type(f)=='table' then return f end\n"
+                                                         "if h~=ARGV[2] then\n"
+                                                         "if m~='0' then return {5,0,0} end\n"
+                                                         "if h then return {6,redis.call('PTTL',l),0} end end\n"
+                                                         "if m=='2' then redis.call('DEL',l)\n"
+                                                         "return {0,0,0} end\n"
+                                                         "f=tonumber(f)\n"
+                                                         "if not h or not f then\n"
+                                                         "local t=redis.call('TIME')\n"
+                                                         "f=math.max((f or 0)+1,t[1]*1000000+t[2]) end\n"
+                                                         "f=string.format('%.0f',f)\n"
+                                                         "redis.call('SET',c,f,'PX',n..'00')\n"
+                                                         "redis.call('SET',l,ARGV[2],'PX',n)\n"
+                                                         "return {0,redis.call('PTTL',l),tonumber(f)}";
+static const char mcpsess_i_rstore_lease_sha1[] MCPSESS_ROM = "4744c47ceb331fd11cb7fcd06a5522d89d095a9e";
 
-/* The order is that of MCPSESS_I_READ ... */
-static const mcpsess_redis_script mcpsess_i_scripts[] = {MCPSESS_I_SCRIPT(read), MCPSESS_I_SCRIPT(write),
-                                                         MCPSESS_I_SCRIPT(remove), MCPSESS_I_SCRIPT(lease)};
+enum { MCPSESS_I_RSTORE_READ, MCPSESS_I_RSTORE_WRITE, MCPSESS_I_RSTORE_DELETE, MCPSESS_I_RSTORE_LEASE };
 
-/* ==== redisstore ==== */
-/* uses: base record store resp redis slots greeting scripts */
+#define MCPSESS_I_RSTORE_SCRIPT(name) \
+    { mcpsess_i_rstore_##name, mcpsess_i_rstore_##name##_sha1, (uint16_t)(sizeof mcpsess_i_rstore_##name - 1u) }
+static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
+    MCPSESS_I_RSTORE_SCRIPT(read), MCPSESS_I_RSTORE_SCRIPT(write), MCPSESS_I_RSTORE_SCRIPT(delete),
+    MCPSESS_I_RSTORE_SCRIPT(lease)};
 
-enum { MCPSESS_I_READ = 0, MCPSESS_I_WRITE, MCPSESS_I_REMOVE, MCPSESS_I_LEASE };
+/* ==== keys ==== */
+/* uses: base resp */
 
-#define MCPSESS_I_RSTORE_TTL_MAX (UINT64_C(1) << 46) /* 2,230 years: what a server can still add to its clock */
-#define MCPSESS_I_RSTORE_UNREAD INT64_MIN            /* numbers[0] before the reply was understood */
-
-MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void) {
-    mcpsess_redis_store_desc d;
-    memset(&d, 0, sizeof d);
-    d.prefix = MCPSESS_STR("mcpsess:");
-    return d;
-}
-
-/* -- keys -- */
-
+/* Written as it is, in an id and in the prefix? */
 static bool mcpsess_i_rstore_plain(char c) {
     return c >= 0x21 && c <= 0x7E && c != '%' && c != '{' && c != '}';
 }
 
-static char mcpsess_i_rstore_hex(unsigned nibble) {
-    return (char)(nibble < 10 ? '0' + nibble : 'A' + (nibble - 10));
+static char mcpsess_i_rstore_hex(unsigned digit) {
+    return (char)(digit < 10u ? '0' + digit : 'A' + digit - 10u);
 }
 
-/* <prefix><kind>:{<id>} as a bulk; the id escaped, so that nobody's braces choose a slot of the cluster. */
-static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char kind, mcpsess_str id, mcpsess_buf *out) {
-    size_t len = id.len, n;
-    for (n = 0; n < id.len; n++) len += mcpsess_i_rstore_plain(id.ptr[n]) ? 0u : 2u;
-    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)(s->i.prefix_len + 4u + len));
+/* As an argument: prefix, space, ":{", the id escaped, "}". */
+static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, mcpsess_str id, mcpsess_buf *out) {
+    size_t i, len = s->i.prefix_len + 4u + id.len;
+    for (i = 0; i < id.len; i++) len += mcpsess_i_rstore_plain(id.ptr[i]) ? 0u : 2u;
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
     mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
-    mcpsess_buf_put_char(out, kind);
+    mcpsess_buf_put_char(out, space);
     mcpsess_buf_put(out, MCPSESS_STR(":{"));
-    for (n = 0; n < id.len; n++) {
-        unsigned byte = (unsigned char)id.ptr[n];
-        if (mcpsess_i_rstore_plain(id.ptr[n])) {
-            mcpsess_buf_put_char(out, id.ptr[n]);
+    for (i = 0; i < id.len; i++) {
+        unsigned char c = (unsigned char)id.ptr[i];
+        if (mcpsess_i_rstore_plain(id.ptr[i])) {
+            mcpsess_buf_put_char(out, id.ptr[i]);
             continue;
         }
         mcpsess_buf_put_char(out, '%');
-        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(byte >> 4));
-        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(byte & 15u));
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c & 15u));
     }
     mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
 }
 
-static int mcpsess_i_rstore_nibble(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+/* -> 0..15, 255: no digit that put_key writes */
+static unsigned mcpsess_i_rstore_digit(char c) {
+    if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+    return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10u : 255u;
 }
 
-/* The id in a key of a record. -> OK, MISS: not such a key */
-static int mcpsess_i_rstore_id(const mcpsess_redis_store *s, mcpsess_str key, mcpsess_buf *id) {
-    size_t n, head = s->i.prefix_len + 3u;
-    if (key.len < head + 2 || key.ptr[key.len - 1] != '}') return MCPSESS_MISS;
-    if (memcmp(key.ptr, s->i.prefix, s->i.prefix_len + 2u) != 0 || key.ptr[head - 1] != '{') return MCPSESS_MISS;
-    for (n = head; n < key.len - 1; n++) {
-        int high = 0, low = 0;
-        if (key.ptr[n] != '%') {
-            mcpsess_buf_put_char(id, key.ptr[n]);
-            continue;
-        }
-        if (n + 2 >= key.len - 1) return MCPSESS_MISS;
-        high = mcpsess_i_rstore_nibble(key.ptr[n + 1]);
-        low = mcpsess_i_rstore_nibble(key.ptr[n + 2]);
-        if (high < 0 || low < 0) return MCPSESS_MISS;
-        mcpsess_buf_put_char(id, (char)(unsigned char)(high * 16 + low));
-        n += 2;
+/* The byte at the front of what put_key wrote. false: it would not write that. */
+static bool mcpsess_i_rstore_take(mcpsess_str *text, char *c) {
+    unsigned high, low;
+    *c = text->ptr[0];
+    if (mcpsess_i_rstore_plain(*c)) {
+        *text = mcpsess_str_of(text->ptr + 1, text->len - 1u);
+        return true;
     }
-    return mcpsess_buf_check(id) == MCPSESS_OK ? MCPSESS_OK : MCPSESS_MISS;
+    if (*c != '%' || text->len < 3u) return false;
+    high = mcpsess_i_rstore_digit(text->ptr[1]);
+    low = mcpsess_i_rstore_digit(text->ptr[2]);
+    if (high > 15u || low > 15u) return false;
+    *c = (char)(unsigned char)(high << 4 | low);
+    *text = mcpsess_str_of(text->ptr + 3, text->len - 3u);
+    return !mcpsess_i_rstore_plain(*c);
+}
+
+/* The id that a record's key was made of. false: it is no record of this store. */
+static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, mcpsess_str key, mcpsess_buf *id) {
+    size_t head = s->i.prefix_len + 3u;
+    char c;
+    if (key.len < head + 2u || memcmp(key.ptr, s->i.prefix, head - 1u) != 0) return false;
+    if (key.ptr[head - 1u] != '{' || key.ptr[key.len - 1u] != '}') return false;
+    key = mcpsess_str_of(key.ptr + head, key.len - head - 1u);
+    while (key.len > 0) {
+        if (!mcpsess_i_rstore_take(&key, &c)) return false;
+        mcpsess_buf_put_char(id, c);
+    }
+    return !id->overflow;
 }
 
 static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
-    mcpsess_redis_store *s = (mcpsess_redis_store *)user;
-    char bytes[MCPSESS_ID_MAX];
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+    char mem[MCPSESS_ID_MAX];
     mcpsess_buf id;
-    if (s->i.listener == NULL || s->i.listener->changed == NULL) return;
-    mcpsess_buf_init(&id, bytes, sizeof bytes);
-    if (key.len != 0 && mcpsess_i_rstore_id(s, key, &id) != MCPSESS_OK) return;
+    if (s->i.listener == NULL) return;
+    mcpsess_buf_init(&id, mem, sizeof mem);
+    if (key.len > 0 && !mcpsess_i_rstore_id(s, key, &id)) return;
     s->i.listener->changed(s->i.listener->user, mcpsess_buf_str(&id));
 }
 
-/* -- a request as a command -- */
+/* ==== redisstore ==== */
+/* uses: base record store resp redis scripts keys */
 
-static void mcpsess_i_rstore_put_u64(mcpsess_buf *out, uint64_t v) {
-    char digits[20];
+/* -- requests -- */
+
+/* While a request is pending its results are scratch: left_ms its deadline, fence when it began. i.link is the next
+   pending request, i.slot one of: */
+enum { MCPSESS_I_RSTORE_ASKED, MCPSESS_I_RSTORE_READ_BACK };
+
+/* No TTL is longer: with it 100 times as long is a whole number for Lua, and an instant for the server. */
+#define MCPSESS_I_RSTORE_TTL_MAX 0x1FFFFFFFFFFFu /* 1,115 years */
+
+static void mcpsess_i_rstore_put_arg(mcpsess_buf *out, mcpsess_str s) {
+    mcpsess_resp_put_bytes(out, MCPSESS_RESP_BULK, s);
+}
+
+static void mcpsess_i_rstore_put_number(mcpsess_buf *out, uint64_t v) {
+    char mem[20];
     mcpsess_buf text;
-    mcpsess_buf_init(&text, digits, sizeof digits);
+    mcpsess_buf_init(&text, mem, sizeof mem);
     mcpsess_buf_put_u64(&text, v);
-    mcpsess_i_redis_put(out, mcpsess_buf_str(&text));
+    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&text));
 }
 
-static void mcpsess_i_rstore_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
-    mcpsess_i_rstore_put_u64(out, ttl_ms < MCPSESS_I_RSTORE_TTL_MAX ? ttl_ms : MCPSESS_I_RSTORE_TTL_MAX);
+static uint64_t mcpsess_i_rstore_ttl(const mcpsess_request *r) {
+    return r->ttl_ms < MCPSESS_I_RSTORE_TTL_MAX ? r->ttl_ms : MCPSESS_I_RSTORE_TTL_MAX;
 }
 
-/* What the owner's records begin with, or nothing, which every value begins with. */
+/* submit has checked the owner: none at all means that everybody's records are seen */
 static void mcpsess_i_rstore_put_owner(mcpsess_buf *out, const mcpsess_request *r) {
-    char bytes[MCPSESS_RECORD_OWNER_MAX];
+    char mem[MCPSESS_RECORD_OWNER_MAX];
     mcpsess_buf owner;
-    mcpsess_buf_init(&owner, bytes, sizeof bytes);
+    mcpsess_buf_init(&owner, mem, sizeof mem);
     if (r->guarded && mcpsess_record_owner(&r->owner, &owner) != MCPSESS_OK) out->overflow = true;
-    mcpsess_i_redis_put(out, mcpsess_buf_str(&owner));
+    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&owner));
 }
 
 static void mcpsess_i_rstore_put_head(mcpsess_buf *out, uint8_t script, uint8_t keys, uint8_t args) {
+    const char *sha1 = mcpsess_i_rstore_scripts[script].sha1;
+    uint8_t n;
     mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
-    mcpsess_i_redis_put(out, MCPSESS_STR("EVALSHA"));
+    mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
     mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, 40);
-    mcpsess_i_redis_put_rom(out, mcpsess_i_scripts[script].sha1, 40);
+    for (n = 0; n < 40; n++) mcpsess_buf_put_char(out, (char)MCPSESS_ROM_U8(sha1 + n));
     mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
-    mcpsess_i_rstore_put_u64(out, keys);
+    mcpsess_i_rstore_put_number(out, keys);
 }
 
-static void mcpsess_i_rstore_put_read(const mcpsess_redis_store *s, const mcpsess_request *r, bool back,
-                                      mcpsess_buf *out) {
-    bool value = back || (r->kind == MCPSESS_GET && r->out != NULL);
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_READ, 1, 3);
+static bool mcpsess_i_rstore_wants_value(const mcpsess_request *r) {
+    return r->kind == MCPSESS_GET && r->out != NULL;
+}
+
+static void mcpsess_i_rstore_encode_read(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_READ, 1, 3);
     mcpsess_i_rstore_put_key(s, 'r', r->key, out);
-    if (back) mcpsess_i_redis_put(out, mcpsess_str_of(NULL, 0));
-    else mcpsess_i_rstore_put_owner(out, r);
-    mcpsess_i_rstore_put_ttl(out, back ? 0 : r->ttl_ms);
-    mcpsess_i_redis_put(out, value ? MCPSESS_STR("1") : MCPSESS_STR("0"));
+    mcpsess_i_rstore_put_owner(out, r);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
+    if (!mcpsess_i_rstore_wants_value(r)) {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    } else if (r->out->overflow) {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR("-1")); /* not even an empty value fits */
+    } else {
+        mcpsess_i_rstore_put_number(out, r->out->cap - r->out->len);
+    }
 }
 
-static void mcpsess_i_rstore_put_lease(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_LEASE, 2, 3);
+static void mcpsess_i_rstore_encode_write(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_WRITE, 1, 5);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    mcpsess_i_rstore_put_number(out, r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? 4u : r->mode);
+    mcpsess_i_rstore_put_owner(out, r);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
+    mcpsess_i_rstore_put_arg(out, r->value);
+    mcpsess_i_rstore_put_arg(out, r->mode == MCPSESS_PUT_CAS ? r->expect : MCPSESS_STR(""));
+}
+
+static void mcpsess_i_rstore_encode_delete(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    bool equal = r->kind == MCPSESS_DEL_EQUAL;
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_DELETE, 1, 3);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    mcpsess_i_rstore_put_owner(out, r);
+    mcpsess_i_rstore_put_number(out, equal ? 1u : 0u);
+    mcpsess_i_rstore_put_arg(out, equal ? r->expect : MCPSESS_STR(""));
+}
+
+static void mcpsess_i_rstore_encode_lease(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_LEASE, 2, 3);
     mcpsess_i_rstore_put_key(s, 'l', r->key, out);
     mcpsess_i_rstore_put_key(s, 'f', r->key, out);
-    mcpsess_i_redis_put(out, r->kind == MCPSESS_LEASE_ACQUIRE  ? MCPSESS_STR("a")
-                             : r->kind == MCPSESS_LEASE_EXTEND ? MCPSESS_STR("e")
-                                                               : MCPSESS_STR("r"));
-    mcpsess_i_redis_put(out, r->value);
-    mcpsess_i_rstore_put_ttl(out, r->ttl_ms);
-}
-
-static bool mcpsess_i_rstore_reads_back(const mcpsess_request *r) {
-    return r->kind == MCPSESS_PUT && r->i.slot != 0;
+    mcpsess_i_rstore_put_number(out, (uint64_t)r->kind - MCPSESS_LEASE_ACQUIRE);
+    mcpsess_i_rstore_put_arg(out, r->value);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
 }
 
 static void mcpsess_i_rstore_encode(void *user, void *request, mcpsess_buf *out) {
@@ -2150,208 +2193,230 @@ static void mcpsess_i_rstore_encode(void *user, void *request, mcpsess_buf *out)
     const mcpsess_request *r = (const mcpsess_request *)request;
     switch (r->kind) {
     case MCPSESS_GET:
-    case MCPSESS_TOUCH: mcpsess_i_rstore_put_read(s, r, false, out); break;
-    case MCPSESS_PUT:
-        if (mcpsess_i_rstore_reads_back(r)) {
-            mcpsess_i_rstore_put_read(s, r, true, out);
-            break;
-        }
-        mcpsess_i_rstore_put_head(out, MCPSESS_I_WRITE, 1, 5);
-        mcpsess_i_rstore_put_key(s, 'r', r->key, out);
-        mcpsess_i_rstore_put_u64(out, r->mode);
-        mcpsess_i_rstore_put_owner(out, r);
-        mcpsess_i_redis_put(out, r->value);
-        mcpsess_i_rstore_put_ttl(out, r->ttl_ms);
-        mcpsess_i_redis_put(out, r->mode == MCPSESS_PUT_CAS ? r->expect : mcpsess_str_of(NULL, 0));
-        break;
+    case MCPSESS_TOUCH: mcpsess_i_rstore_encode_read(s, r, out); break;
+    case MCPSESS_PUT: mcpsess_i_rstore_encode_write(s, r, out); break;
     case MCPSESS_DEL:
-    case MCPSESS_DEL_EQUAL:
-        mcpsess_i_rstore_put_head(out, MCPSESS_I_REMOVE, 1, 3);
-        mcpsess_i_rstore_put_key(s, 'r', r->key, out);
-        mcpsess_i_rstore_put_owner(out, r);
-        mcpsess_i_redis_put(out, r->kind == MCPSESS_DEL_EQUAL ? MCPSESS_STR("1") : MCPSESS_STR("0"));
-        mcpsess_i_redis_put(out, r->kind == MCPSESS_DEL_EQUAL ? r->expect : mcpsess_str_of(NULL, 0));
-        break;
-    default: mcpsess_i_rstore_put_lease(s, r, out); break;
+    case MCPSESS_DEL_EQUAL: mcpsess_i_rstore_encode_delete(s, r, out); break;
+    default: mcpsess_i_rstore_encode_lease(s, r, out); break;
     }
 }
 
-/* -- its reply -- */
+/* -- replies -- */
 
-/* Is this piece, which begins at `at`, what `whole` has there? */
-static bool mcpsess_i_rstore_same(mcpsess_str whole, uint64_t at, mcpsess_str piece) {
-    if (at > whole.len || piece.len > whole.len - (size_t)at) return false;
-    return mcpsess_str_eq(mcpsess_str_of(whole.ptr + at, piece.len), piece);
-}
-
-/* A piece of the stored value: into out, or, on reading back, held against what was to be written. */
-static void mcpsess_i_rstore_value(mcpsess_redis_store *s, mcpsess_request *r, const mcpsess_resp_item *item) {
+/* A piece of the value goes behind what out holds, where it does not count until the request is done: so there is
+   nothing to undo when the connection ends in between. */
+static bool mcpsess_i_rstore_value(mcpsess_request *r, const mcpsess_resp_item *item) {
     uint64_t at = (uint64_t)item->number - item->left - item->text.len;
-    if (r->kind == MCPSESS_PUT) {
-        if ((uint64_t)item->number != r->value.len || !mcpsess_i_rstore_same(r->value, at, item->text))
-            s->i.ours = false;
-        if ((uint64_t)item->number != r->expect.len || !mcpsess_i_rstore_same(r->expect, at, item->text))
-            s->i.expected = false;
-        return;
-    }
-    if (r->out == NULL) return;
+    if (!mcpsess_i_rstore_wants_value(r) || r->out->overflow) return false;
+    if ((uint64_t)item->number > r->out->cap - r->out->len) return false;
+    if (item->text.len > 0) memcpy(r->out->ptr + r->out->len + (size_t)at, item->text.ptr, item->text.len);
     r->need = (size_t)item->number;
-    if (at == 0 && (uint64_t)item->number > r->out->cap - r->out->len) s->i.toobig = true;
-    if (!s->i.toobig && !r->out->overflow) mcpsess_buf_put(r->out, item->text);
+    return true;
 }
 
 static void mcpsess_i_rstore_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
-    mcpsess_request *r = (mcpsess_request *)request;
-    uint64_t fence = 0;
     (void)raw;
-    if (item->depth == 0) {
+    if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
         s->i.items = 0;
-        s->i.numbers[0] = item->type == MCPSESS_RESP_INTEGER ? item->number : MCPSESS_I_RSTORE_UNREAD;
-        s->i.numbers[1] = s->i.numbers[2] = 0;
-        s->i.ours = s->i.expected = true;
-        s->i.toobig = false;
-        if (r->kind == MCPSESS_GET && r->out != NULL) r->out->len = (size_t)r->i.slot; /* a try that broke off */
-        return;
-    }
-    if (s->i.items < 2) {
-        if (item->type == MCPSESS_RESP_INTEGER) s->i.numbers[s->i.items++] = item->number;
-        else s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
-    } else if (item->type != MCPSESS_RESP_BULK) {
-        s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
-    } else if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
-        if (mcpsess_u64_decode(item->text, INT64_MAX, &fence) != MCPSESS_OK) s->i.numbers[0] = MCPSESS_I_RSTORE_UNREAD;
-        s->i.numbers[2] = (int64_t)fence;
+        s->i.bad = item->type != MCPSESS_RESP_ARRAY;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 3u) {
+        s->i.numbers[s->i.items++] = item->number;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_BULK && s->i.items == 3u) {
+        if (!mcpsess_i_rstore_value((mcpsess_request *)request, item)) s->i.bad = true;
+        if (item->left == 0) s->i.items++;
     } else {
-        mcpsess_i_rstore_value(s, r, item);
+        s->i.bad = true;
     }
 }
 
-static int mcpsess_i_rstore_foreign(mcpsess_redis_store *s, const mcpsess_request *r, int rc) {
-    s->stats.foreign++;
-    if (s->i.log.log != NULL) {
-        s->i.log.log(s->i.log.user, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, r->key, s->stats.foreign);
+static void mcpsess_i_rstore_end(mcpsess_request *r, int rc, uint64_t left_ms, uint64_t fence) {
+    r->left_ms = left_ms;
+    r->fence = fence;
+    r->rc = rc;
+}
+
+/* PTTL as left_ms */
+static uint64_t mcpsess_i_rstore_left(int64_t pttl) {
+    if (pttl == -1) return MCPSESS_NEVER;
+    return pttl < 0 ? 0 : (uint64_t)pttl;
+}
+
+static size_t mcpsess_i_rstore_size(int64_t bytes) {
+    if (bytes < 0) return 0;
+    return (uint64_t)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}
+
+/* Is this a code the request's script answers? */
+static bool mcpsess_i_rstore_known(const mcpsess_request *r, int64_t code) {
+    unsigned codes = 1u << MCPSESS_OK | 1u << MCPSESS_MISS | 1u << MCPSESS_LOST;
+    if (r->kind >= MCPSESS_LEASE_ACQUIRE) codes = 1u << MCPSESS_OK | 1u << MCPSESS_LOST | 1u << MCPSESS_BUSY;
+    if (r->kind == MCPSESS_PUT) {
+        codes |= 1u << (r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? MCPSESS_PENDING : MCPSESS_EXISTS);
     }
-    return rc;
+    if (code == MCPSESS_E_TOOBIG) return mcpsess_i_rstore_wants_value(r);
+    return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
 }
 
-static int mcpsess_i_rstore_done_read(mcpsess_redis_store *s, mcpsess_request *r) {
-    int64_t status = s->i.numbers[0], left = s->i.numbers[1];
-    if (status == 0) return MCPSESS_MISS;
-    if (status == -1) return mcpsess_i_rstore_foreign(s, r, MCPSESS_MISS);
-    if (status != 1 && status != 2) return MCPSESS_REDIS_E_PROTOCOL;
-    if (s->i.toobig || (r->out != NULL && r->out->overflow)) return MCPSESS_E_TOOBIG;
-    if (status == 2) s->stats.refreshed++;
-    r->left_ms = left < 0 ? MCPSESS_NEVER : (uint64_t)left;
-    return MCPSESS_OK;
+/* What a put that was looked up may say of itself. Nothing there does not make a create undone: its bytes may still be
+   on the way; a compare-and-set that is on the way finds nothing as well. */
+static int mcpsess_i_rstore_verdict(const mcpsess_request *r, int code, bool foreign) {
+    if (code == MCPSESS_OK) return MCPSESS_OK;
+    if (r->mode == MCPSESS_PUT_CREATE) return code == MCPSESS_MISS ? MCPSESS_E_UNKNOWN : MCPSESS_EXISTS;
+    if (code == MCPSESS_PENDING) return MCPSESS_E_UNKNOWN;
+    return foreign ? MCPSESS_MISS : code;
 }
 
-/* What a put whose outcome nobody knows has left behind. */
-static int mcpsess_i_rstore_done_back(mcpsess_redis_store *s, mcpsess_request *r) {
-    int64_t left = s->i.numbers[1];
-    if (s->i.numbers[0] != 1) return MCPSESS_E_UNKNOWN;
-    if (s->i.ours) {
-        r->left_ms = left < 0 ? MCPSESS_NEVER : (uint64_t)left;
-        return MCPSESS_OK;
+/* A lease counts from when it was asked for. One of which nothing is left was not got. */
+static void mcpsess_i_rstore_end_lease(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    uint64_t ttl_ms = mcpsess_i_rstore_ttl(r), lost_ms = mcpsess_time_left(r->fence, now_ms) + ttl_ms / 128u + 2u;
+    if (s->i.numbers[0] != MCPSESS_OK || r->kind == MCPSESS_LEASE_RELEASE) {
+        bool busy = s->i.numbers[0] == MCPSESS_BUSY;
+        mcpsess_i_rstore_end(r, (int)s->i.numbers[0], busy ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0, 0);
+    } else if (lost_ms >= ttl_ms) {
+        mcpsess_i_rstore_end(r, MCPSESS_E_TIMEOUT, 0, 0);
+    } else {
+        mcpsess_i_rstore_end(r, MCPSESS_OK, ttl_ms - lost_ms, (uint64_t)s->i.numbers[2]);
     }
-    if (r->mode == MCPSESS_PUT_CREATE) return MCPSESS_EXISTS;
-    return s->i.expected ? MCPSESS_E_UNKNOWN : MCPSESS_LOST; /* it may still come */
 }
 
-static int mcpsess_i_rstore_done_write(mcpsess_redis_store *s, mcpsess_request *r) {
-    int64_t status = s->i.numbers[0];
-    if (status < -MCPSESS_EXISTS || status > MCPSESS_LOST) return MCPSESS_REDIS_E_PROTOCOL;
-    if (status < 0) return mcpsess_i_rstore_foreign(s, r, (int)-status);
-    if (status == MCPSESS_OK && r->kind == MCPSESS_PUT) r->left_ms = r->ttl_ms == 0 ? MCPSESS_NEVER : r->ttl_ms;
-    return (int)status;
+static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request *r) {
+    bool foreign = s->i.numbers[2] == 2, read = r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH;
+    int code = (int)s->i.numbers[0];
+    uint64_t left_ms =
+        code == MCPSESS_OK && (read || r->kind == MCPSESS_PUT) ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0;
+    if (r->i.slot == MCPSESS_I_RSTORE_READ_BACK) {
+        code = mcpsess_i_rstore_verdict(r, code, foreign);
+    } else if (foreign) {
+        s->stats.foreign++;
+        if (s->i.log.log != NULL) {
+            s->i.log.log(s->i.log.user, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, r->key, s->stats.foreign);
+        }
+    }
+    if (code == MCPSESS_E_TOOBIG) r->need = mcpsess_i_rstore_size(s->i.numbers[1]);
+    if (code == MCPSESS_OK && mcpsess_i_rstore_wants_value(r)) r->out->len += r->need;
+    if (read && s->i.numbers[2] == 1) s->stats.refreshed++;
+    mcpsess_i_rstore_end(r, code, left_ms, 0);
 }
 
-/* A lease is relied on from before it was asked for, and clocks drift. */
-static int mcpsess_i_rstore_done_lease(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    int64_t status = s->i.numbers[0];
-    uint64_t spent_ms = (uint32_t)((uint32_t)(now_ms & UINT32_MAX) - r->i.slot) + r->ttl_ms / 128 + 2;
-    if (status != MCPSESS_OK && status != MCPSESS_LOST && status != MCPSESS_BUSY) return MCPSESS_REDIS_E_PROTOCOL;
-    if (status == MCPSESS_BUSY) r->left_ms = s->i.numbers[1] < 0 ? MCPSESS_NEVER : (uint64_t)s->i.numbers[1];
-    if (status != MCPSESS_OK) return (int)status;
-    r->fence = (uint64_t)s->i.numbers[2];
-    if (r->kind != MCPSESS_LEASE_RELEASE) r->left_ms = r->ttl_ms > spent_ms ? r->ttl_ms - spent_ms : 0;
-    return MCPSESS_OK;
+/* The reply is all there. */
+static void mcpsess_i_rstore_answer(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    bool value = s->i.numbers[0] == MCPSESS_OK && mcpsess_i_rstore_wants_value(r);
+    if (s->i.bad || s->i.items != (value ? 4u : 3u) || !mcpsess_i_rstore_known(r, s->i.numbers[0])) {
+        mcpsess_i_rstore_end(r, MCPSESS_REDIS_E_PROTOCOL, 0, 0);
+    } else if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
+        mcpsess_i_rstore_end_lease(s, r, now_ms);
+    } else {
+        mcpsess_i_rstore_end_record(s, r);
+    }
 }
 
 static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms);
 
+/* Puts that can be looked up are, once. -> it is under way */
+static bool mcpsess_i_rstore_read_back(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    if (r->kind != MCPSESS_PUT || r->i.slot == MCPSESS_I_RSTORE_READ_BACK) return false;
+    if (r->mode != MCPSESS_PUT_CREATE && r->mode != MCPSESS_PUT_CAS) return false;
+    r->i.slot = MCPSESS_I_RSTORE_READ_BACK;
+    if (mcpsess_i_rstore_send(s, r, now_ms) != MCPSESS_PENDING) return false;
+    s->stats.read_backs++;
+    return true;
+}
+
+static void mcpsess_i_rstore_forget(mcpsess_redis_store *s, const mcpsess_request *r) {
+    mcpsess_request *before = s->i.pending;
+    if (before == r) {
+        s->i.pending = (mcpsess_request *)r->i.link;
+        return;
+    }
+    while (before != NULL && before->i.link != r) before = (mcpsess_request *)before->i.link;
+    if (before != NULL) before->i.link = r->i.link;
+}
+
 static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t now_ms) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
-    bool back = mcpsess_i_rstore_reads_back(r);
-    if (rc == MCPSESS_E_UNKNOWN && r->kind == MCPSESS_PUT && !back &&
-        (r->mode == MCPSESS_PUT_CREATE || r->mode == MCPSESS_PUT_CAS)) {
-        r->i.slot = 1;
-        s->stats.read_backs++;
-        if (mcpsess_i_rstore_send(s, r, now_ms) == MCPSESS_PENDING) return;
+    mcpsess_i_rstore_forget(s, r);
+    if (rc == MCPSESS_OK) {
+        mcpsess_i_rstore_answer(s, r, now_ms);
+        return;
     }
-    if (back && rc != MCPSESS_OK) rc = MCPSESS_E_UNKNOWN;
-    else if (back) rc = mcpsess_i_rstore_done_back(s, r);
-    else if (rc == MCPSESS_OK && r->kind >= MCPSESS_LEASE_ACQUIRE) rc = mcpsess_i_rstore_done_lease(s, r, now_ms);
-    else if (rc == MCPSESS_OK && (r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH))
-        rc = mcpsess_i_rstore_done_read(s, r);
-    else if (rc == MCPSESS_OK) rc = mcpsess_i_rstore_done_write(s, r);
-    if (r->kind == MCPSESS_GET && r->out != NULL && rc != MCPSESS_OK) r->out->len = (size_t)r->i.slot;
-    r->rc = rc;
+    if (rc == MCPSESS_E_UNKNOWN && mcpsess_i_rstore_read_back(s, r, now_ms)) return;
+    r->need = 0;
+    if (r->i.slot == MCPSESS_I_RSTORE_READ_BACK) rc = MCPSESS_E_UNKNOWN; /* whatever kept us from looking */
+    mcpsess_i_rstore_end(r, rc, 0, 0);
 }
 
-/* -- the vtable -- */
+/* -- the store -- */
 
 static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     static const mcpsess_redis_class cls = {mcpsess_i_rstore_encode, mcpsess_i_rstore_item, mcpsess_i_rstore_done};
-    uint64_t deadline_ms = r->deadline_ms;
-    unsigned flags = MCPSESS_REDIS_SCRIPT;
-    if (deadline_ms == 0 && s->i.timeout_ms != 0) deadline_ms = mcpsess_time_add(now_ms, s->i.timeout_ms);
-    if (mcpsess_i_rstore_reads_back(r) || (r->kind != MCPSESS_PUT && r->kind != MCPSESS_DEL)) {
-        flags |= MCPSESS_REDIS_REPEAT;
-    }
-    return mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, deadline_ms, now_ms);
+    bool once = (r->kind == MCPSESS_PUT && r->i.slot == MCPSESS_I_RSTORE_ASKED) || r->kind == MCPSESS_DEL;
+    unsigned flags = once ? MCPSESS_REDIS_SCRIPT : MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT;
+    int rc = mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, r->left_ms, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    r->i.link = s->i.pending;
+    s->i.pending = r;
+    return rc;
+}
+
+static int mcpsess_i_rstore_begin(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    if (s->i.closed) return MCPSESS_E_CLOSED;
+    rc = mcpsess_request_check(r);
+    if (rc == MCPSESS_OK && r->guarded) rc = mcpsess_principal_check(&r->owner);
+    if (rc != MCPSESS_OK) return rc;
+    s->stats.requests++;
+    if (r->kind == MCPSESS_SWEEP) return MCPSESS_OK;
+    if (r->kind > MCPSESS_LEASE_RELEASE) return MCPSESS_E_UNSUPPORTED;
+    r->left_ms = r->deadline_ms != 0 ? r->deadline_ms : mcpsess_time_add(now_ms, s->i.timeout_ms);
+    r->fence = now_ms;
+    r->i.slot = MCPSESS_I_RSTORE_ASKED;
+    return mcpsess_i_rstore_send(s, r, now_ms);
 }
 
 static int mcpsess_i_rstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
-    mcpsess_redis_store *s = (mcpsess_redis_store *)self;
-    int rc = s->i.closed ? MCPSESS_E_CLOSED : mcpsess_request_check(r);
-    r->left_ms = r->fence = 0;
     r->need = 0;
     r->count = 0;
-    if (rc == MCPSESS_OK && r->kind >= MCPSESS_LOG_APPEND) rc = MCPSESS_E_UNSUPPORTED;
-    if (rc != MCPSESS_OK || r->kind == MCPSESS_SWEEP) return r->rc = rc; /* keys expire by themselves */
-    s->stats.requests++;
-    r->i.slot = 0; /* of a put: is it being read back; of a lease: when it was sent; of a GET: where out began */
-    if (r->kind >= MCPSESS_LEASE_ACQUIRE) r->i.slot = (uint32_t)(now_ms & UINT32_MAX);
-    if (r->kind == MCPSESS_GET && r->out != NULL) r->i.slot = (uint32_t)r->out->len;
-    r->rc = MCPSESS_PENDING;
-    rc = mcpsess_i_rstore_send(s, r, now_ms);
-    if (rc != MCPSESS_PENDING) r->rc = rc;
+    r->rc = mcpsess_i_rstore_begin((mcpsess_redis_store *)self, r, now_ms);
+    if (r->rc != MCPSESS_PENDING) mcpsess_i_rstore_end(r, r->rc, 0, 0);
     return r->rc;
 }
 
 static void mcpsess_i_rstore_poll(void *self, uint64_t now_ms) {
-    (void)mcpsess_redis_poll(((mcpsess_redis_store *)self)->i.redis, now_ms);
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)self;
+    if (!s->i.closed) mcpsess_redis_poll(s->i.redis, now_ms);
 }
 
 static void mcpsess_i_rstore_cancel(void *self, mcpsess_request *r) {
-    mcpsess_redis_drop(((mcpsess_redis_store *)self)->i.redis, r);
-    if (r->kind == MCPSESS_GET && r->out != NULL) r->out->len = (size_t)r->i.slot;
+    mcpsess_redis_store *s = (mcpsess_redis_store *)self;
+    if (r->rc != MCPSESS_PENDING) return;
+    mcpsess_redis_drop(s->i.redis, r);
+    mcpsess_i_rstore_forget(s, r);
+    mcpsess_i_rstore_end(r, MCPSESS_E_CANCELED, 0, 0);
 }
 
 static uint64_t mcpsess_i_rstore_next_due(void *self, uint64_t now_ms) {
-    return mcpsess_redis_next_due(((mcpsess_redis_store *)self)->i.redis, now_ms);
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)self;
+    return s->i.closed ? MCPSESS_NEVER : mcpsess_redis_next_due(s->i.redis, now_ms);
 }
 
 static unsigned mcpsess_i_rstore_want(void *self) {
-    return mcpsess_redis_want(((mcpsess_redis_store *)self)->i.redis);
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)self;
+    return s->i.closed ? 0 : mcpsess_redis_want(s->i.redis);
 }
 
 static void mcpsess_i_rstore_close(void *self) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)self;
+    mcpsess_request *r = s->i.pending;
     s->i.closed = true;
-    mcpsess_i_redis_end_user(s->i.redis, s, MCPSESS_E_CLOSED);
+    s->i.pending = NULL;
+    while (r != NULL) {
+        mcpsess_request *next = (mcpsess_request *)r->i.link;
+        mcpsess_redis_drop(s->i.redis, r);
+        mcpsess_i_rstore_end(r, MCPSESS_E_CLOSED, 0, 0);
+        r = next;
+    }
 }
 
 static void mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener) {
@@ -2359,31 +2424,8 @@ static void mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener
 }
 
 static int mcpsess_i_rstore_hear(void *self, uint64_t now_ms) {
-    return mcpsess_redis_hear(((mcpsess_redis_store *)self)->i.redis, now_ms);
-}
-
-MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d) {
-    mcpsess_str prefix;
-    size_t n;
-    if (s == NULL || d == NULL || d->redis == NULL) return MCPSESS_E_ARG;
-    prefix = d->prefix.len != 0 ? d->prefix : MCPSESS_STR("mcpsess:");
-    if (prefix.ptr == NULL || prefix.len > MCPSESS_REDIS_PREFIX_MAX) return MCPSESS_E_ARG;
-    for (n = 0; n < prefix.len; n++) {
-        if (!mcpsess_i_rstore_plain(prefix.ptr[n])) return MCPSESS_E_ARG;
-    }
-    memset(s, 0, sizeof *s);
-    s->i.redis = d->redis;
-    s->i.log = d->log;
-    s->i.timeout_ms = d->timeout_ms;
-    s->i.prefix_len = (uint8_t)prefix.len;
-    memcpy(s->i.prefix, prefix.ptr, prefix.len);
-    memcpy(s->i.prefix + prefix.len, "r:", 2);
-    s->i.module.scripts = mcpsess_i_scripts;
-    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_scripts / sizeof mcpsess_i_scripts[0]);
-    s->i.module.prefix = mcpsess_str_of(s->i.prefix, prefix.len + 2);
-    s->i.module.changed = mcpsess_i_rstore_changed;
-    s->i.module.user = s;
-    return mcpsess_redis_attach(d->redis, &s->i.module);
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)self;
+    return s->i.closed ? MCPSESS_STALE : mcpsess_redis_hear(s->i.redis, now_ms);
 }
 
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s) {
@@ -2394,6 +2436,36 @@ MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s) {
     store.cls = &cls;
     store.self = s;
     return store;
+}
+
+MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void) {
+    mcpsess_redis_store_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d) {
+    mcpsess_str prefix;
+    size_t i;
+    if (s == NULL || d == NULL || d->redis == NULL) return MCPSESS_E_ARG;
+    prefix = d->prefix.len == 0 ? MCPSESS_STR("mcpsess:") : d->prefix;
+    if (prefix.ptr == NULL || prefix.len > MCPSESS_REDIS_PREFIX_MAX) return MCPSESS_E_ARG;
+    for (i = 0; i < prefix.len; i++) {
+        if (!mcpsess_i_rstore_plain(prefix.ptr[i])) return MCPSESS_E_ARG;
+    }
+    memset(s, 0, sizeof *s);
+    memcpy(s->i.prefix, prefix.ptr, prefix.len);
+    memcpy(s->i.prefix + prefix.len, "r:", 2);
+    s->i.prefix_len = (uint8_t)prefix.len;
+    s->i.redis = d->redis;
+    s->i.log = d->log;
+    s->i.timeout_ms = d->timeout_ms != 0 ? d->timeout_ms : d->redis->i.desc.timeout_ms;
+    s->i.module.scripts = mcpsess_i_rstore_scripts;
+    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_rstore_scripts / sizeof mcpsess_i_rstore_scripts[0]);
+    s->i.module.prefix = mcpsess_str_of(s->i.prefix, prefix.len + 2u);
+    s->i.module.changed = mcpsess_i_rstore_changed;
+    s->i.module.user = s;
+    return mcpsess_redis_attach(d->redis, &s->i.module);
 }
 
 #endif /* MCPSESS_RESP_ONLY */

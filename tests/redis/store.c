@@ -234,7 +234,7 @@ int main(int argc, char **argv) {
     t.port = argv[2];
     t.password = argv[3];
     port_init();
-    t.rig.unit_ms = 10;
+    t.rig.unit_ms = 20; /* a busy machine is late */
     t.rig.leases = t.rig.closes = true;
     t.rig.reset = reset;
     t.rig.pass = pass;
