@@ -55,7 +55,7 @@ static void changed(void *user, mcpsess_str key) {
     (void)user;
     if (key.len == 0) t.all_changed++;
     else t.changes++;
-    if (key.len < sizeof t.last_key) memcpy(t.last_key, key.ptr, key.len);
+    if (key.len != 0 && key.len < sizeof t.last_key) memcpy(t.last_key, key.ptr, key.len);
 }
 
 static mcpsess_redis_module module;
@@ -376,8 +376,11 @@ TEST(redis_reply_that_came_before_the_end_counts) {
     CHECK_EQ(b.ends, 0); /* nothing of it was sent */
 }
 
+static const char script_text[] MCPSESS_ROM = "return 1";
+static const char script_sha1[] MCPSESS_ROM = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+static const mcpsess_redis_script script = {script_text, script_sha1, 8};
+
 TEST(redis_scripts_that_are_gone_come_back_in_the_old_order) {
-    static const mcpsess_redis_script script = {"return 1", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", 8};
     mcpsess_redis_desc d = desc();
     start_with(&d);
     module.scripts = &script;
@@ -407,7 +410,6 @@ TEST(redis_scripts_that_are_gone_come_back_in_the_old_order) {
 }
 
 TEST(redis_wrong_digest_is_refused) {
-    static const mcpsess_redis_script script = {"return 1", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", 8};
     mcpsess_redis_desc d = desc();
     start_with(&d);
     module.scripts = &script;

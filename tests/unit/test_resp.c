@@ -300,11 +300,11 @@ static void random_reply(mcpsess_buf *text, mcpsess_buf *want) {
             mcpsess_resp_put_number(text, item.type, item.number);
         } else if (kind == 1) {
             item.type = MCPSESS_RESP_SIMPLE;
-            item.text = mcpsess_str_of(letters, tap_random() % 4);
+            item.text = mcpsess_str_of(letters, (size_t)(tap_random() % 4));
             mcpsess_resp_put_text(text, item.type, item.text);
         } else {
             item.type = MCPSESS_RESP_BULK;
-            item.text = mcpsess_str_of(letters, tap_random() % 9);
+            item.text = mcpsess_str_of(letters, (size_t)(tap_random() % 9));
             item.number = (int64_t)item.text.len;
             mcpsess_resp_put_bytes(text, item.type, item.text);
         }
@@ -335,7 +335,7 @@ TEST(resp_decodes_what_it_encodes) {
         mcpsess_buf_init(&want, want_mem, sizeof want_mem);
         random_reply(&text, &want);
         if (text.overflow || want.overflow) continue;
-        CHECK_EQ(decode_split(mcpsess_buf_str(&text), tap_random() % (uint32_t)(text.len + 1), &whole, false),
+        CHECK_EQ(decode_split(mcpsess_buf_str(&text), (size_t)(tap_random() % (uint32_t)(text.len + 1)), &whole, false),
                  MCPSESS_PENDING);
         CHECK(mcpsess_str_eq(mcpsess_buf_str(&seen), mcpsess_buf_str(&want)));
     }
