@@ -1681,15 +1681,9 @@ static void mcpsess_i_redis_fill(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_ping(r, now_ms);
 }
 
-static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
+/* The connection's part of a step: what is to be sent is, what has come is taken in. */
+static void mcpsess_i_redis_exchange(mcpsess_redis *r, uint64_t now_ms) {
     bool full, sent;
-    mcpsess_i_redis_expire(r, now_ms);
-    mcpsess_i_redis_connect(r, now_ms);
-    if (now_ms >= mcpsess_i_redis_patience(r)) {
-        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
-                            now_ms - r->i.heard_ms);
-        mcpsess_i_redis_drop_connection(r, now_ms);
-    }
     if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
     mcpsess_i_redis_fill(r, now_ms);
     sent = mcpsess_i_redis_send(r);
@@ -1697,6 +1691,17 @@ static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
     if (mcpsess_i_redis_recv(r, now_ms, &full) < 0) sent = false;
     if (!mcpsess_i_redis_process(r, now_ms)) return;
     if (!sent || r->i.leaving) mcpsess_i_redis_drop_connection(r, now_ms);
+}
+
+/* The clock judges last: on a busy machine the reply may have waited for us. */
+static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
+    mcpsess_i_redis_connect(r, now_ms);
+    mcpsess_i_redis_exchange(r, now_ms);
+    mcpsess_i_redis_expire(r, now_ms);
+    if (now_ms < mcpsess_i_redis_patience(r)) return;
+    mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
+                        now_ms - r->i.heard_ms);
+    mcpsess_i_redis_drop_connection(r, now_ms);
 }
 
 MCPSESS_API int mcpsess_redis_poll(mcpsess_redis *r, uint64_t now_ms) {
