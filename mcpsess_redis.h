@@ -2046,7 +2046,7 @@ static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, m
             continue;
         }
         mcpsess_buf_put_char(out, '%');
-        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex((unsigned)c >> 4));
         mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c & 15u));
     }
     mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
