@@ -2252,14 +2252,21 @@ static size_t mcpsess_i_rstore_size(int64_t bytes) {
     return (uint64_t)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
-/* Is this a code the request's script answers? */
+/* Is this a code that the request's script answers? */
 static bool mcpsess_i_rstore_known(const mcpsess_request *r, int64_t code) {
-    unsigned codes = 1u << MCPSESS_OK | 1u << MCPSESS_MISS | 1u << MCPSESS_LOST;
-    if (r->kind >= MCPSESS_LEASE_ACQUIRE) codes = 1u << MCPSESS_OK | 1u << MCPSESS_LOST | 1u << MCPSESS_BUSY;
-    if (r->kind == MCPSESS_PUT) {
-        codes |= 1u << (r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? MCPSESS_PENDING : MCPSESS_EXISTS);
-    }
+    unsigned codes = 1u << MCPSESS_OK;
     if (code == MCPSESS_E_TOOBIG) return mcpsess_i_rstore_wants_value(r);
+    switch (r->kind) {
+    case MCPSESS_PUT:
+        codes |= 1u << (r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? MCPSESS_PENDING : MCPSESS_EXISTS);
+        codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST;
+        break;
+    case MCPSESS_DEL_EQUAL: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST; break;
+    case MCPSESS_LEASE_ACQUIRE: codes |= 1u << MCPSESS_BUSY; break;
+    case MCPSESS_LEASE_EXTEND:
+    case MCPSESS_LEASE_RELEASE: codes |= 1u << MCPSESS_LOST; break;
+    default: codes |= 1u << MCPSESS_MISS; break;
+    }
     return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
 }
 
@@ -2304,12 +2311,17 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
     mcpsess_i_rstore_end(r, code, left_ms, 0);
 }
 
-/* The reply is all there. */
+/* Is the reply what the request's script answers? */
+static bool mcpsess_i_rstore_sound(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    bool done = s->i.numbers[0] == MCPSESS_OK;
+    if (s->i.bad || s->i.items != (done && mcpsess_i_rstore_wants_value(r) ? 4u : 3u)) return false;
+    if (done && (r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND) && s->i.numbers[2] <= 0)
+        return false;
+    return mcpsess_i_rstore_known(r, s->i.numbers[0]);
+}
+
 static void mcpsess_i_rstore_answer(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    bool value = s->i.numbers[0] == MCPSESS_OK && mcpsess_i_rstore_wants_value(r);
-    if (s->i.bad || s->i.items != (value ? 4u : 3u) || !mcpsess_i_rstore_known(r, s->i.numbers[0])) {
-        mcpsess_i_rstore_end(r, MCPSESS_REDIS_E_PROTOCOL, 0, 0);
-    } else if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
+    if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
         mcpsess_i_rstore_end_lease(s, r, now_ms);
     } else {
         mcpsess_i_rstore_end_record(s, r);
@@ -2342,6 +2354,7 @@ static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t no
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
     mcpsess_i_rstore_forget(s, r);
+    if (rc == MCPSESS_OK && !mcpsess_i_rstore_sound(s, r)) rc = MCPSESS_REDIS_E_PROTOCOL;
     if (rc == MCPSESS_OK) {
         mcpsess_i_rstore_answer(s, r, now_ms);
         return;

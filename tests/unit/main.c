@@ -12,6 +12,7 @@ int main(void) {
     test_coherence();
     test_resp();
     test_redis();
+    test_redisstore();
     status = tap_finish();
     port_exit(status);
     return status;
