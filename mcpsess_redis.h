@@ -44,8 +44,8 @@
    PERMISSIONS
      Besides the commands you send yourself, the engine and the store need no more than this (Redis 6.2, 7, 8, Valkey):
 
-       ACL SETUSER mcpsess on >PASSWORD resetkeys ~mcpsess:* resetchannels -@all +hello +auth +ping +select +time
-         +client|setname +client|tracking +script|load +evalsha +get +set +del +exists +pttl +pexpire
+       ACL SETUSER mcpsess on >PASSWORD resetkeys ~mcpsess:* resetchannels -@all +ping +select +time
+         +client|setname +client|tracking +script|load +evalsha +get +set +del +pttl +pexpire
 */
 
 #ifndef MCPSESS_REDIS_H
