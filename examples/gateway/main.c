@@ -97,8 +97,8 @@ static void gateway_close(struct gateway *g) {
     while ((x = TAILQ_FIRST(&g->exchanges)) != NULL) exchange_cut(x);
     legs_close(g);
     front_close(g);
-    backends_close(g);
     table_close(g);
+    backends_close(g);
     conns_close(g);
     if (g->tick != NULL) event_free(g->tick);
     if (g->sigterm != NULL) event_free(g->sigterm);

@@ -40,6 +40,10 @@ static void sessions(struct gateway *g, struct evbuffer *out) {
     metric(out, "session_store_failures_total", "counter", "Requests to the session store that failed.", s->failures);
     metric(out, "session_stale_total", "counter", "Loads served from here because the store was away.",
            s->served_stale);
+    metric(out, "session_invalidations_total", "counter", "Sessions said to have changed at the store.",
+           s->invalidated);
+    metric(out, "session_flushes_total", "counter", "Times that any session might have changed unheard.", s->flushes);
+    metric(out, "session_overtaken_total", "counter", "Loads not kept because a change came in between.", s->overtaken);
     metric(out, "session_foreign_total", "counter", "Sessions asked for by another principal.",
            g->wire != NULL ? g->redis_store.stats.foreign : m->foreign);
     metric(out, "session_evictions_total", "counter", "Sessions dropped to make room.", m->evicted);

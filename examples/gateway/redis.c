@@ -12,6 +12,9 @@
 
 #include "../posix_transport.h"
 
+#include <arpa/inet.h>
+#include <event2/dns.h>
+#include <event2/util.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -19,9 +22,11 @@
 #include "../tls_transport.h"
 #endif
 
-#define SLOTS 2048u            /* commands under way */
-#define BUFFER (64u * 1024u)   /* bytes, each way */
-#define SILENCE_MS 1000u       /* a server that does not answer for so long is away */
+#define SLOTS 2048u          /* commands under way */
+#define BUFFER (64u * 1024u) /* bytes, each way */
+#define ADDRESSES_MAX 8u     /* of one name */
+#define SILENCE_MS 1000u     /* a server that does not answer for so long is away */
+#define COMPLAINT_MS 60000u
 #define RETRY_REFUSED_MS 5000u /* after it refused us */
 
 struct wire {
@@ -30,7 +35,12 @@ struct wire {
     tls tls;
     bool tls_used;
 #endif
-    mcpsess_redis_transport transport; /* the real one */
+    mcpsess_redis_transport transport; /* what the engine is given */
+    bool named;                        /* the host is a name, which is looked up */
+    bool looked_up;                    /* for this attempt to connect */
+    struct evdns_getaddrinfo_request *lookup;
+    char addresses[ADDRESSES_MAX][64];
+    unsigned found, tried; /* of these addresses */
     struct event *event;
     int fd; /* that is watched; -1: none */
     short events;
@@ -41,8 +51,89 @@ struct wire {
     int refusal;       /* what it refused us with, since it was good last */
     int trouble;       /* what was last logged about the connection; 0: nothing since it was good */
     bool up, said;     /* connected; not connected, and that has been said */
-    uint64_t steps;
+    uint64_t steps, complaint, complained_ms;
 };
+
+/* ---- finding it: a name is looked up by the event loop, anew for each attempt to connect, and its addresses are tried
+   in turn */
+
+static void found(int error, struct evutil_addrinfo *list, void *user) {
+    struct gateway *g = user;
+    struct wire *w = g->wire;
+    struct evutil_addrinfo *a = list;
+    if (w == NULL) return; /* cancelled: the gateway has stopped */
+    w->lookup = NULL;
+    w->found = 0;
+    for (; a != NULL && w->found < ADDRESSES_MAX; a = a->ai_next) {
+        char *to = w->addresses[w->found];
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, to, sizeof *w->addresses, NULL, 0, NI_NUMERICHOST) == 0) w->found++;
+    }
+    if (list != NULL) evutil_freeaddrinfo(list);
+    if (w->found == 0)
+        snprintf(w->sock.error, sizeof w->sock.error, "%.80s: %.40s", g->config.redis.host,
+                 error != 0 ? evutil_gai_strerror(error) : "no address");
+    w->looked_up = true;
+    event_active(g->pump, EV_TIMEOUT, 0);
+}
+
+static void look_up(struct gateway *g) {
+    const struct redis_config *c = &g->config.redis;
+    struct evutil_addrinfo hints = {0};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    g->wire->tried = 0;
+    g->wire->looked_up = false;
+    g->wire->lookup = evdns_getaddrinfo(g->dns, c->host, c->port, &hints, found, g);
+}
+
+static bool is_name(const char *host) {
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return host[0] != '/' && inet_pton(AF_INET, host, bytes) != 1 && strchr(host, ':') == NULL;
+}
+
+/* ---- the bottom of the transport: the socket; the event loop lets go of it first */
+
+static void let_go(struct wire *w) {
+    if (w->fd >= 0) event_del(w->event);
+    w->fd = -1;
+}
+
+static int open_by_name(struct gateway *g) {
+    struct wire *w = g->wire;
+    if (!w->looked_up && w->lookup == NULL) look_up(g);
+    if (!w->looked_up) return 0;
+    int rc = w->tried > 0 ? sock_open(&w->sock) : -1;
+    while (rc < 0 && w->tried < w->found) {
+        sock_close(&w->sock);
+        sock_init(&w->sock, w->addresses[w->tried++], g->config.redis.port);
+        rc = sock_open(&w->sock);
+    }
+    if (rc != 0) w->looked_up = false;
+    return rc;
+}
+
+static int wire_open(void *user) {
+    struct gateway *g = user;
+    let_go(g->wire);
+    return g->wire->named ? open_by_name(g) : sock_open(&g->wire->sock);
+}
+
+static int wire_send(void *user, const void *bytes, size_t len) {
+    struct gateway *g = user;
+    return sock_send(&g->wire->sock, bytes, len);
+}
+
+static int wire_recv(void *user, void *bytes, size_t len) {
+    struct gateway *g = user;
+    return sock_recv(&g->wire->sock, bytes, len);
+}
+
+static void wire_close(void *user) {
+    struct gateway *g = user;
+    let_go(g->wire);
+    g->wire->looked_up = false;
+    sock_close(&g->wire->sock);
+}
 
 /* ---- TLS, if there is any */
 
@@ -95,41 +186,23 @@ static const char *wire_error(const struct wire *w) {
 
 #endif
 
-/* ---- the transport: the real one, and the event loop lets go first */
-
-static void let_go(struct wire *w) {
-    if (w->fd >= 0) event_del(w->event);
-    w->fd = -1;
-}
-
-static int wire_open(void *user) {
-    struct wire *w = user;
-    let_go(w);
-    return w->transport.open(w->transport.user);
-}
-
-static int wire_send(void *user, const void *bytes, size_t len) {
-    struct wire *w = user;
-    return w->transport.send(w->transport.user, bytes, len);
-}
-
-static int wire_recv(void *user, void *bytes, size_t len) {
-    struct wire *w = user;
-    return w->transport.recv(w->transport.user, bytes, len);
-}
-
-static void wire_close(void *user) {
-    struct wire *w = user;
-    let_go(w);
-    w->transport.close(w->transport.user);
-}
-
 /* ---- what is said: that it is away, and why, once; and that it is back */
+
+/* An error in answer to a request, which was answered with 503 then: said again after a minute at the earliest. */
+static void complain(struct gateway *g, mcpsess_str text, uint64_t code) {
+    struct wire *w = g->wire;
+    uint64_t now = now_ms();
+    if (code == w->complaint && now - w->complained_ms < COMPLAINT_MS) return;
+    w->complaint = code;
+    w->complained_ms = now;
+    fprintf(stderr, "gateway: redis %s: %.*s\n", w->name, (int)text.len, text.ptr);
+}
 
 static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t n) {
     struct gateway *g = user;
     bool text = item == MCPSESS_REDIS_ITEM_SERVER_ERROR; /* else a key, which is a secret */
     (void)level;
+    if (text && g->wire->up) complain(g, key, n);
     if (item >= MCPSESS_REDIS_ITEM_CONNECT_FAILED && item <= MCPSESS_REDIS_ITEM_FAILED) g->wire->trouble = item;
     say(g, "redis: %s (%" PRIu64 ")%s%.*s", mcpsess_redis_item_text(item), n, text ? ": " : "", text ? (int)key.len : 0,
         text ? key.ptr : "");
@@ -209,11 +282,7 @@ void redis_watch(struct gateway *g) {
 static mcpsess_redis_desc engine_desc(struct gateway *g) {
     const struct redis_config *c = &g->config.redis;
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    d.transport.open = wire_open;
-    d.transport.send = wire_send;
-    d.transport.recv = wire_recv;
-    d.transport.close = wire_close;
-    d.transport.user = g->wire;
+    d.transport = g->wire->transport;
     d.random = sock_random;
     d.user = mcpsess_str_z(c->user);
     d.password = mcpsess_str_z(c->password);
@@ -246,9 +315,13 @@ static int transport_open(struct gateway *g) {
     bool path = c->host[0] == '/', v6 = strchr(c->host, ':') != NULL;
     snprintf(w->name, sizeof w->name, "%s%s%s%s%s", v6 ? "[" : "", c->host, v6 ? "]" : "", path ? "" : ":", c->port);
     sock_init(&w->sock, c->host, c->port);
-    w->transport = sock_transport(&w->sock);
-    if (!c->tls) return 0;
-    return tls_start(w, c);
+    w->named = is_name(c->host);
+    w->transport.open = wire_open;
+    w->transport.send = wire_send;
+    w->transport.recv = wire_recv;
+    w->transport.close = wire_close;
+    w->transport.user = g;
+    return c->tls ? tls_start(w, c) : 0;
 }
 
 int redis_open(struct gateway *g, mcpsess_store *store) {
@@ -266,6 +339,7 @@ void redis_close(struct gateway *g) {
     struct wire *w = g->wire;
     if (w == NULL) return;
     if (w->memory != NULL) mcpsess_redis_close(&g->redis);
+    if (w->lookup != NULL) evdns_getaddrinfo_cancel(w->lookup);
     let_go(w);
     tls_stop(w);
     if (w->event != NULL) event_free(w->event);

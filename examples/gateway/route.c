@@ -72,7 +72,7 @@ static void finish(struct exchange *x, enum leg_end how) {
 }
 
 static void store_error(struct exchange *x, int rc) {
-    bool full = rc == MCPSESS_E_FULL;
+    bool full = rc == MCPSESS_E_FULL && x->g->wire == NULL;
     reply_error(x, 503, RPC_BAD_REQUEST, full ? "Too many sessions" : "Session store unavailable");
 }
 
