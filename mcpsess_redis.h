@@ -196,6 +196,7 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
     X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")       \
     X(E_SYNTAX, -81, "the server does not know the command or its arguments")        \
     X(E_NOTRACKING, -82, "the server cannot track keys on this connection")          \
+    X(E_MAPPING, -84, "that format has no place for something in the record")        \
     X(E_PROTOCOL, -83, "what the server sent is not RESP, or answers nothing; the connection was ended")
 
 enum {
