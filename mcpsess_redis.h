@@ -501,6 +501,73 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
 /* Closing it leaves the engine open, for others. */
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
 
+#ifndef MCPSESS_REDIS_NO_COMPAT
+
+/* ---- toolhive: sessions as ToolHive keeps them --------------------------------------------------------- >>toolhive
+
+   Two forms, both JSON. Written byte for byte as Go's encoding/json writes them (since Go 1.22), read as it reads them:
+   members in any order, with any white space and escapes, the last of equal names, null for an empty string.
+
+   record               VMCP: an object of strings        PROXY: an envelope around such an object, "metadata"
+   id                   in the key alone                  "id"; a UUID
+   principal            among the strings, "vmcp.identity.binding": issuer NUL subject
+   backend              no place: must be empty           no place: "backend_url" is a pair
+   created, updated_ms  no place: must be 0               "created_at", "updated_at"; 0 is Go's zero time
+   PLACEHOLDER          {}                                no place
+   ACTIVE               any other                         any other
+   TERMINATED           among the strings, "terminated":"true"
+   pairs                the other strings                 the other strings
+   pairs whose key      no place                          all else in the envelope, as JSON: "\0type" (default "mcp"),
+   begins with NUL                                        "\0data", what is unknown here (ToolHive drops that when it
+                                                          writes), and "\0created_at", "\0updated_at" where ms in UTC do
+                                                          not say all; unused once the member is another instant
+   A session for whom nobody logs in has the pair MCPSESS_TOOLHIVE_BINDING, "unauthenticated"; without any binding
+   ToolHive takes it for unfinished. What Go wrote comes back to the byte from decode and encode, but \ufffd, which it
+   writes for bytes that are not UTF-8, comes back as the character. */
+
+#define MCPSESS_TOOLHIVE_BINDING "vmcp.identity.binding"
+
+enum { MCPSESS_TOOLHIVE_VMCP = 1, MCPSESS_TOOLHIVE_PROXY };
+
+/* Appends the JSON of a record.  -> OK, E_MAPPING: no place for something in it, or a pair says what another member is
+   for, E_ID: PROXY, and not a UUID, E_FORMAT: a pair whose key begins with NUL is not what it should be, E_PRINCIPAL,
+   E_TOOBIG, E_ARG; on an error json is as it was */
+MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpsess_buf *json);
+/* Appends the record of this id. *need, unless NULL, is set to the bytes it takes, also with E_TOOBIG; then perhaps to
+   some more where names come twice. Cost: one pass, and a move of the pairs for each that is out of order.
+   -> OK, E_FORMAT: not JSON, not of this form, of another id, metadata twice, a key that is empty or begins with NUL,
+   E_PRINCIPAL: a malformed binding, E_ID, E_TOOBIG: no room, over a limit of records, or 33 values within each other,
+   E_ARG; on an error record is as it was */
+MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str id, mcpsess_buf *record, size_t *need);
+
+/* Appends the id under which ToolHive's proxy keeps a session: a UUID, in any form Go's uuid.Parse takes, as it is;
+   anything else as a UUID version 5 (RFC 9562) in the namespace of DNS.  -> OK, E_TOOBIG, E_ARG: also for no id; on an
+   error out is as it was */
+MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out);
+
+typedef struct mcpsess_toolhive_layout {
+    mcpsess_str prefix; /* ends with ':'; must live as long as the layout is used */
+    uint64_t ttl_ms;    /* 1..2^46 */
+    uint8_t form;       /* MCPSESS_TOOLHIVE_VMCP, _PROXY */
+} mcpsess_toolhive_layout;
+
+MCPSESS_API mcpsess_toolhive_layout mcpsess_toolhive_vmcp(void);  /* thv:vmcp:session:, 30 min */
+MCPSESS_API mcpsess_toolhive_layout mcpsess_toolhive_proxy(void); /* thv:proxy:session:, 2 h */
+
+enum {
+    MCPSESS_TOOLHIVE_CREATE = 1, /* set <key> <json> ex <seconds> nx; px <ms> where seconds do not do */
+    MCPSESS_TOOLHIVE_UPDATE,     /* set <key> <json> ex <seconds> XX */
+    MCPSESS_TOOLHIVE_STORE,      /* set <key> <json> ex <seconds> */
+    MCPSESS_TOOLHIVE_LOAD,       /* getex <key> ex <seconds> */
+    MCPSESS_TOOLHIVE_PEEK,       /* get <key> */
+    MCPSESS_TOOLHIVE_DELETE      /* del <key> */
+};
+/* Appends a command, to the byte as ToolHive sends it. json: of the first three.  -> OK, E_TOOBIG, E_ARG: also for an
+   empty id; on an error out is as it was */
+MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
+                                         mcpsess_str json, mcpsess_buf *out);
+
+#endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
 
 #ifdef __cplusplus
@@ -2487,6 +2554,1037 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
     return mcpsess_redis_attach(d->redis, &s->i.module);
 }
 
+#ifndef MCPSESS_REDIS_NO_COMPAT
+
+/* ==== json ==== */
+/* uses: base */
+
+#define MCPSESS_I_JSON_DEPTH 32u /* values within each other; a bit each */
+
+/* A writer that goes on counting where its room ends: len is what all of it takes. */
+typedef struct mcpsess_i_json_out {
+    char *ptr;
+    size_t cap;
+    size_t len;
+} mcpsess_i_json_out;
+
+typedef struct mcpsess_i_json_in {
+    const char *at;
+    const char *end;
+    bool begun; /* a member was asked for */
+} mcpsess_i_json_in;
+
+static void mcpsess_i_json_put(mcpsess_i_json_out *o, unsigned c) {
+    if (o->len < o->cap) o->ptr[o->len] = (char)(unsigned char)c;
+    if (o->len < SIZE_MAX) o->len++;
+}
+
+static void mcpsess_i_json_put_str(mcpsess_i_json_out *o, mcpsess_str s) {
+    size_t n;
+    for (n = 0; n < s.len; n++) mcpsess_i_json_put(o, (unsigned char)s.ptr[n]);
+}
+
+static void mcpsess_i_json_put_z(mcpsess_i_json_out *o, const char *z) {
+    while (*z != '\0') mcpsess_i_json_put(o, (unsigned char)*z++);
+}
+
+static mcpsess_str mcpsess_i_json_drop(mcpsess_str s, size_t n) {
+    return mcpsess_str_of(s.ptr + n, s.len - n);
+}
+
+/* The character at the front. -> its length in UTF-8, 1 to 4; 0 if it is none */
+static unsigned mcpsess_i_json_utf8(mcpsess_str s, uint32_t *point) {
+    unsigned c = (unsigned char)s.ptr[0], n = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4, k;
+    *point = c;
+    if (c < 0x80) return 1;
+    if (c < 0xC2 || c > 0xF4 || n > s.len) return 0;
+    *point = c & (0x7Fu >> n);
+    for (k = 1; k < n; k++) {
+        if ((s.ptr[k] & 0xC0) != 0x80) return 0;
+        *point = *point << 6 | (uint32_t)(s.ptr[k] & 0x3F);
+    }
+    if (*point < (n == 3 ? 0x800u : n == 4 ? 0x10000u : 0x80u) || *point > 0x10FFFF) return 0;
+    return *point >> 11 == 0x1B ? 0 : n; /* half of a surrogate pair */
+}
+
+/* A character, and the letter that stands for it behind a backslash; the last one is read, but not written. */
+static const char mcpsess_i_json_letters[17] MCPSESS_ROM = "\"\"\\\\\bb\ff\nn\rr\tt//";
+
+/* The letter of a character, or the character of a letter; 0: none. */
+static char mcpsess_i_json_letter(char c, bool to_letter) {
+    unsigned n;
+    for (n = 0; n < (to_letter ? 14u : 16u); n += 2) {
+        char character = (char)MCPSESS_ROM_U8(mcpsess_i_json_letters + n);
+        char letter = (char)MCPSESS_ROM_U8(mcpsess_i_json_letters + n + 1);
+        if (c == (to_letter ? character : letter)) return to_letter ? letter : character;
+    }
+    return 0;
+}
+
+static void mcpsess_i_json_put_u(mcpsess_i_json_out *o, uint32_t unit) {
+    unsigned shift;
+    mcpsess_i_json_put_z(o, "\\u");
+    for (shift = 16; shift > 0; shift -= 4) {
+        unsigned nibble = (unsigned)(unit >> (shift - 4) & 15u);
+        mcpsess_i_json_put(o, nibble < 10 ? '0' + nibble : 'a' + (nibble - 10));
+    }
+}
+
+/* What Go escapes so that JSON may stand within HTML and JavaScript. */
+static bool mcpsess_i_json_html(uint32_t point) {
+    return point == '<' || point == '>' || point == '&' || point == 0x2028 || point == 0x2029;
+}
+
+/* The text of a string, escaped. */
+static void mcpsess_i_json_escape(mcpsess_i_json_out *o, mcpsess_str s) {
+    while (s.len != 0) {
+        uint32_t point;
+        unsigned n = mcpsess_i_json_utf8(s, &point);
+        char letter = mcpsess_i_json_letter(s.ptr[0], true);
+        if (letter != 0) {
+            mcpsess_i_json_put(o, '\\');
+            mcpsess_i_json_put(o, (unsigned char)letter);
+        } else if (n == 0 || point < 0x20 || mcpsess_i_json_html(point)) {
+            mcpsess_i_json_put_u(o, n == 0 ? 0xFFFD : point);
+        } else {
+            mcpsess_i_json_put_str(o, mcpsess_str_of(s.ptr, n));
+        }
+        s = mcpsess_i_json_drop(s, n == 0 ? 1 : n);
+    }
+}
+
+static void mcpsess_i_json_put_string(mcpsess_i_json_out *o, mcpsess_str s) {
+    mcpsess_i_json_put(o, '"');
+    mcpsess_i_json_escape(o, s);
+    mcpsess_i_json_put(o, '"');
+}
+
+/* -- reading -- */
+
+static mcpsess_i_json_in mcpsess_i_json_in_of(mcpsess_str s) {
+    mcpsess_i_json_in in;
+    in.at = s.ptr;
+    in.end = s.len != 0 ? s.ptr + s.len : s.ptr;
+    in.begun = false;
+    return in;
+}
+
+static bool mcpsess_i_json_blank(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Past white space; the byte there, 0 at the end. */
+static char mcpsess_i_json_look(mcpsess_i_json_in *in) {
+    while (in->at < in->end && mcpsess_i_json_blank(*in->at)) in->at++;
+    return in->at < in->end ? *in->at : '\0';
+}
+
+/* One of two bytes, if it is next; white space counts. */
+static bool mcpsess_i_json_either(mcpsess_i_json_in *in, char a, char b) {
+    if (in->at == in->end || (*in->at != a && *in->at != b)) return false;
+    in->at++;
+    return true;
+}
+
+static bool mcpsess_i_json_take(mcpsess_i_json_in *in, char c) {
+    (void)mcpsess_i_json_look(in);
+    return mcpsess_i_json_either(in, c, c);
+}
+
+/* "\u" and four digits at the front of a text. */
+static bool mcpsess_i_json_unit(mcpsess_str s, uint32_t *unit) {
+    unsigned n;
+    *unit = 0;
+    if (s.len < 6 || s.ptr[0] != '\\' || s.ptr[1] != 'u') return false;
+    for (n = 2; n < 6; n++) {
+        char c = s.ptr[n], small = (char)(c | 0x20);
+        if (!(c >= '0' && c <= '9') && !(small >= 'a' && small <= 'f')) return false;
+        *unit = *unit << 4 | (uint32_t)(c <= '9' ? c - '0' : small - 'a' + 10);
+    }
+    return true;
+}
+
+/* A string; *text is what stands between the quotes. */
+static bool mcpsess_i_json_string(mcpsess_i_json_in *in, mcpsess_str *text) {
+    const char *start;
+    uint32_t unit;
+    if (!mcpsess_i_json_take(in, '"')) return false;
+    for (start = in->at; in->at < in->end && *in->at != '"'; in->at++) {
+        if ((unsigned char)*in->at < 0x20) return false;
+        if (*in->at != '\\' || mcpsess_i_json_unit(mcpsess_str_of(in->at, (size_t)(in->end - in->at)), &unit)) continue;
+        if (++in->at == in->end || mcpsess_i_json_letter(*in->at, false) == 0) return false;
+    }
+    *text = mcpsess_str_of(start, (size_t)(in->at - start));
+    return mcpsess_i_json_either(in, '"', '"');
+}
+
+static bool mcpsess_i_json_digits(mcpsess_i_json_in *in) {
+    const char *start = in->at;
+    while (in->at < in->end && *in->at >= '0' && *in->at <= '9') in->at++;
+    return in->at != start;
+}
+
+static bool mcpsess_i_json_number(mcpsess_i_json_in *in) {
+    (void)mcpsess_i_json_either(in, '-', '-');
+    if (!mcpsess_i_json_either(in, '0', '0') && !mcpsess_i_json_digits(in)) return false;
+    if (mcpsess_i_json_either(in, '.', '.') && !mcpsess_i_json_digits(in)) return false;
+    if (!mcpsess_i_json_either(in, 'e', 'E')) return true;
+    (void)mcpsess_i_json_either(in, '+', '-');
+    return mcpsess_i_json_digits(in);
+}
+
+static bool mcpsess_i_json_word(mcpsess_i_json_in *in, const char *word) {
+    while (*word != '\0' && mcpsess_i_json_either(in, *word, *word)) word++;
+    return *word == '\0';
+}
+
+static bool mcpsess_i_json_scalar(mcpsess_i_json_in *in) {
+    mcpsess_str text;
+    switch (mcpsess_i_json_look(in)) {
+    case '"': return mcpsess_i_json_string(in, &text);
+    case 't': return mcpsess_i_json_word(in, "true");
+    case 'f': return mcpsess_i_json_word(in, "false");
+    case 'n': return mcpsess_i_json_word(in, "null");
+    default: return mcpsess_i_json_number(in);
+    }
+}
+
+static bool mcpsess_i_json_name(mcpsess_i_json_in *in, mcpsess_str *name) {
+    return mcpsess_i_json_string(in, name) && mcpsess_i_json_take(in, ':');
+}
+
+/* The beginning of a value: all the aggregates it opens with, and the first scalar, unless the innermost one is empty.
+   The lowest bit of *objects: the innermost is an object. -> OK, E_FORMAT, E_TOOBIG */
+static int mcpsess_i_json_descend(mcpsess_i_json_in *in, uint32_t *objects, unsigned *depth) {
+    mcpsess_str name;
+    for (;;) {
+        char c = mcpsess_i_json_look(in);
+        bool object = c == '{';
+        if (c != '{' && c != '[') return mcpsess_i_json_scalar(in) ? MCPSESS_OK : MCPSESS_E_FORMAT;
+        if ((*depth)++ == MCPSESS_I_JSON_DEPTH) return MCPSESS_E_TOOBIG;
+        in->at++;
+        *objects = *objects << 1 | (object ? 1u : 0u);
+        if (mcpsess_i_json_look(in) == (object ? '}' : ']')) return MCPSESS_OK;
+        if (object && !mcpsess_i_json_name(in, &name)) return MCPSESS_E_FORMAT;
+    }
+}
+
+/* Any value; *raw is its text, white space around it apart.  -> OK, E_FORMAT, E_TOOBIG: too deep */
+static int mcpsess_i_json_value(mcpsess_i_json_in *in, mcpsess_str *raw) {
+    const char *start;
+    uint32_t objects = 0;
+    unsigned depth = 0;
+    mcpsess_str name;
+    (void)mcpsess_i_json_look(in);
+    start = in->at;
+    do {
+        int rc = mcpsess_i_json_descend(in, &objects, &depth);
+        if (rc != MCPSESS_OK) return rc;
+        for (; depth != 0 && mcpsess_i_json_take(in, (objects & 1u) != 0 ? '}' : ']'); depth--) objects >>= 1;
+        *raw = mcpsess_str_of(start, (size_t)(in->at - start));
+        if (depth == 0) return MCPSESS_OK;
+    } while (mcpsess_i_json_take(in, ',') && ((objects & 1u) == 0 || mcpsess_i_json_name(in, &name)));
+    return MCPSESS_E_FORMAT;
+}
+
+/* Walks the members of an object.  -> OK, END, E_FORMAT, E_TOOBIG */
+static int mcpsess_i_json_member(mcpsess_i_json_in *in, mcpsess_str *name, mcpsess_str *value) {
+    bool first = !in->begun;
+    in->begun = true;
+    if (first && !mcpsess_i_json_take(in, '{')) return MCPSESS_E_FORMAT;
+    if (mcpsess_i_json_take(in, '}')) return MCPSESS_END;
+    if (!first && !mcpsess_i_json_take(in, ',')) return MCPSESS_E_FORMAT;
+    return mcpsess_i_json_name(in, name) ? mcpsess_i_json_value(in, value) : MCPSESS_E_FORMAT;
+}
+
+/* Takes one character off the checked text of a string; what is no Unicode is U+FFFD. -> bytes of it in UTF-8 */
+static unsigned mcpsess_i_json_char(mcpsess_str *text, unsigned char to[4]) {
+    uint32_t point, low;
+    unsigned n = mcpsess_i_json_utf8(*text, &point), k;
+    if (mcpsess_i_json_unit(*text, &low)) {
+        n = 6;
+        point = low;
+        if (point >> 10 == 0x36 && mcpsess_i_json_unit(mcpsess_i_json_drop(*text, 6), &low) && low >> 10 == 0x37) {
+            n = 12;
+            point = 0x10000u + ((point & 0x3FFu) << 10) + (low & 0x3FFu);
+        }
+    } else if (text->ptr[0] == '\\') {
+        n = 2;
+        point = (unsigned char)mcpsess_i_json_letter(text->ptr[1], false);
+    }
+    if (n == 0 || point >> 11 == 0x1B) point = 0xFFFD;
+    *text = mcpsess_i_json_drop(*text, n == 0 ? 1 : n);
+    n = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+    for (k = n; k > 1; point >>= 6) to[--k] = (unsigned char)(0x80u | (point & 0x3Fu));
+    to[0] = (unsigned char)(n == 1 ? point : (0xF00u >> n & 0xF0u) | point);
+    return n;
+}
+
+/* What stands between the quotes of a checked value; nothing in one that is no string. */
+static mcpsess_str mcpsess_i_json_inner(mcpsess_str raw) {
+    return raw.len < 2 || raw.ptr[0] != '"' ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(raw.ptr + 1, raw.len - 2);
+}
+
+static void mcpsess_i_json_unescape(mcpsess_i_json_out *o, mcpsess_str text) {
+    unsigned char c[4];
+    while (text.len != 0) {
+        unsigned n = mcpsess_i_json_char(&text, c);
+        mcpsess_i_json_put_str(o, mcpsess_str_of(c, n));
+    }
+}
+
+static char mcpsess_i_json_small(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+/* Does this text of a string say z? fold: in capitals too, of which z has none. */
+static bool mcpsess_i_json_is(mcpsess_str text, const char *z, bool fold) {
+    unsigned char c[4];
+    while (text.len != 0) {
+        unsigned n = mcpsess_i_json_char(&text, c), k;
+        if (fold) c[0] = (unsigned char)mcpsess_i_json_small((char)c[0]);
+        for (k = 0; k < n; k++, z++) {
+            if (*z == '\0' || c[k] != (unsigned char)*z) return false;
+        }
+    }
+    return *z == '\0';
+}
+
+/* ==== toolhivetime ==== */
+/* uses: base json */
+
+/* Instants as Go writes and reads them, RFC 3339; and as a record keeps them, in ms since 1970. */
+
+#define MCPSESS_I_THV_TIME_MAX 24u /* bytes of the longest text written here */
+#define MCPSESS_I_THV_YEAR_10000 UINT64_C(253402300800000)
+#define MCPSESS_I_THV_1970 UINT32_C(865565) /* mcpsess_i_thv_days(1970, 1, 1) */
+
+/* *v, below 2^48, becomes its quotient; -> the remainder. Without a division of 64 bits; divisor below 2^16. */
+static uint32_t mcpsess_i_thv_divide(uint64_t *v, uint32_t divisor) {
+    uint32_t rest = 0;
+    uint64_t quotient = 0;
+    unsigned shift;
+    for (shift = 48; shift > 0; shift -= 16) {
+        rest = rest << 16 | (uint32_t)(*v >> (shift - 16) & 0xFFFFu);
+        quotient = quotient << 16 | rest / divisor;
+        rest %= divisor;
+    }
+    *v = quotient;
+    return rest;
+}
+
+/* Days from some first of March long ago to this date; month 1..12. */
+static uint32_t mcpsess_i_thv_days(uint32_t year, uint32_t month, uint32_t day) {
+    uint32_t y = year + 400u - (month < 3 ? 1u : 0u), m = (month + 9u) % 12u;
+    return y * 365u + y / 4u - y / 100u + y / 400u + (m * 153u + 2u) / 5u + day - 1u;
+}
+
+/* `highest` is the place of the first digit; then what stands behind them. */
+static void mcpsess_i_thv_put_digits(mcpsess_i_json_out *o, uint32_t v, uint32_t highest, char behind) {
+    for (; highest != 0; highest /= 10u) mcpsess_i_json_put(o, '0' + (unsigned)(v / highest % 10u));
+    mcpsess_i_json_put(o, (unsigned char)behind);
+}
+
+/* In UTC; 0 is Go's zero time. ms is before the year 10000. */
+static void mcpsess_i_thv_put_time(mcpsess_i_json_out *o, uint64_t ms) {
+    uint64_t rest = ms;
+    uint32_t milli = mcpsess_i_thv_divide(&rest, 1000), second = mcpsess_i_thv_divide(&rest, 60);
+    uint32_t minute = mcpsess_i_thv_divide(&rest, 60), hour = mcpsess_i_thv_divide(&rest, 24);
+    uint32_t days = (uint32_t)rest + MCPSESS_I_THV_1970, year = 1970u + (uint32_t)rest / 366u, month = 12, place = 100;
+    if (ms == 0) {
+        mcpsess_i_json_put_str(o, MCPSESS_STR("0001-01-01T00:00:00Z"));
+        return;
+    }
+    while (mcpsess_i_thv_days(year + 1u, 1, 1) <= days) year++;
+    while (mcpsess_i_thv_days(year, month, 1) > days) month--;
+    mcpsess_i_thv_put_digits(o, year, 1000, '-');
+    mcpsess_i_thv_put_digits(o, month, 10, '-');
+    mcpsess_i_thv_put_digits(o, days - mcpsess_i_thv_days(year, month, 1) + 1u, 10, 'T');
+    mcpsess_i_thv_put_digits(o, hour, 10, ':');
+    mcpsess_i_thv_put_digits(o, minute, 10, ':');
+    mcpsess_i_thv_put_digits(o, second, 10, milli != 0 ? '.' : 'Z');
+    if (milli == 0) return;
+    for (; milli % 10u == 0; place /= 10u) milli /= 10u;
+    mcpsess_i_thv_put_digits(o, milli, place, 'Z');
+}
+
+/* Numbers in a pattern: 'd' is a digit, anything else itself, between two numbers. */
+static bool mcpsess_i_thv_match(mcpsess_str text, mcpsess_str pattern, uint32_t numbers[6]) {
+    size_t n, count = 0;
+    if (text.len < pattern.len) return false;
+    memset(numbers, 0, 6 * sizeof numbers[0]);
+    for (n = 0; n < pattern.len; n++) {
+        char c = text.ptr[n], p = pattern.ptr[n];
+        if (p == 'd' && c >= '0' && c <= '9') numbers[count] = numbers[count] * 10u + (uint32_t)(c - '0');
+        else if (p == 'd' || c != p) return false;
+        else count++;
+    }
+    return true;
+}
+
+/* What of an instant a record can keep: whole milliseconds, 0 before 1970. -> is it one? */
+static bool mcpsess_i_thv_time(mcpsess_str text, uint64_t *ms) {
+    const uint64_t epoch = (uint64_t)MCPSESS_I_THV_1970 * 86400u;
+    uint32_t n[6], first, milli = 0, place = 100, offset;
+    uint64_t seconds;
+    size_t digits = 0;
+    if (!mcpsess_i_thv_match(text, MCPSESS_STR("dddd-dd-ddTdd:dd:dd"), n)) return false;
+    if (n[1] < 1 || n[1] > 12 || n[2] < 1 || n[3] > 23 || n[4] > 59 || n[5] > 59) return false;
+    first = mcpsess_i_thv_days(n[0], n[1], 1);
+    if (n[2] > mcpsess_i_thv_days(n[0] + n[1] / 12u, n[1] % 12u + 1u, 1) - first) return false;
+    seconds = (uint64_t)(first + n[2] - 1u) * 86400u + n[3] * 3600u + n[4] * 60u + n[5];
+    text = mcpsess_i_json_drop(text, 19);
+    if (text.len != 0 && text.ptr[0] == '.') {
+        for (digits = 1; digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9'; place /= 10u)
+            milli += (uint32_t)(text.ptr[digits++] - '0') * place;
+        if (digits == 1) return false;
+        text = mcpsess_i_json_drop(text, digits);
+    }
+    if (!mcpsess_str_eq(text, MCPSESS_STR("Z"))) {
+        if (text.len != 6 || (text.ptr[0] != '+' && text.ptr[0] != '-')) return false;
+        if (!mcpsess_i_thv_match(mcpsess_i_json_drop(text, 1), MCPSESS_STR("dd:dd"), n)) return false;
+        if (n[0] > 23 || n[1] > 59) return false;
+        offset = n[0] * 3600u + n[1] * 60u;
+        seconds = text.ptr[0] == '-' ? seconds + offset : seconds - offset;
+    }
+    *ms = seconds < epoch ? 0 : (seconds - epoch) * 1000u + milli;
+    return true;
+}
+
+/* ==== toolhiveread ==== */
+/* uses: base record sessionid json toolhivetime */
+
+/* Members of an envelope in the order of the wire, and the strings that a record has members of its own for. */
+enum {
+    MCPSESS_I_THV_ID = 0,
+    MCPSESS_I_THV_TYPE,
+    MCPSESS_I_THV_CREATED,
+    MCPSESS_I_THV_UPDATED,
+    MCPSESS_I_THV_DATA,
+    MCPSESS_I_THV_METADATA,
+    MCPSESS_I_THV_UNKNOWN,
+    MCPSESS_I_THV_TERMINATED = MCPSESS_I_THV_UNKNOWN,
+    MCPSESS_I_THV_BINDING,
+    MCPSESS_I_THV_PLAIN
+};
+
+/* A name, terminated; and before it is a NUL, as in the keys of pairs. */
+static const char *mcpsess_i_thv_name(unsigned n) {
+    static const char names[] =
+        "\0id\0type\0created_at\0updated_at\0data\0metadata\0terminated\0" MCPSESS_TOOLHIVE_BINDING;
+    const char *at = names + 1;
+    for (; n != 0; n--) {
+        while (*at++ != '\0') {
+        }
+    }
+    return at;
+}
+
+typedef struct mcpsess_i_thv {
+    mcpsess_i_json_out out;   /* cap no more than a record may have */
+    uint64_t ms[2];           /* created, updated */
+    size_t mark, pairs, last; /* where the record begins, its pairs, and the last of them */
+    uint16_t count;           /* of pairs */
+    uint16_t seen;            /* bit of each name that a record has room for once */
+    uint8_t state;
+} mcpsess_i_thv;
+
+/* -- a record, written as mcpsess.h says it looks -- */
+
+#if MCPSESS_RECORD_VERSION != 1
+#error "a record looks different now"
+#endif
+
+/* It does not fit: from now on bytes are only counted. */
+static bool mcpsess_i_thv_over(const mcpsess_i_thv *t) {
+    return t->out.len > t->out.cap;
+}
+
+static void mcpsess_i_thv_put_le(mcpsess_i_thv *t, uint64_t v, unsigned bytes) {
+    for (; bytes != 0; bytes--) {
+        mcpsess_i_json_put(&t->out, (unsigned)(v & 0xFFu));
+        v >>= 8;
+    }
+}
+
+static void mcpsess_i_thv_patch(mcpsess_i_thv *t, size_t at, uint64_t v, unsigned bytes) {
+    size_t end = t->out.len;
+    t->out.len = at;
+    mcpsess_i_thv_put_le(t, v, bytes);
+    t->out.len = end;
+}
+
+/* The slice behind its length. */
+static mcpsess_str mcpsess_i_thv_slice(const mcpsess_i_thv *t, size_t at) {
+    const unsigned char *p = (const unsigned char *)t->out.ptr + at;
+    return mcpsess_str_of(p + 2, (size_t)(p[0] | (unsigned)p[1] << 8));
+}
+
+static size_t mcpsess_i_thv_next(const mcpsess_i_thv *t, size_t pair) {
+    size_t value = pair + 2 + mcpsess_i_thv_slice(t, pair).len;
+    return value + 2 + mcpsess_i_thv_slice(t, value).len;
+}
+
+static void mcpsess_i_thv_reverse(mcpsess_i_thv *t, size_t from, size_t to) {
+    for (; from < to; from++) {
+        char c = t->out.ptr[from];
+        t->out.ptr[from] = t->out.ptr[--to];
+        t->out.ptr[to] = c;
+    }
+}
+
+/* What was written last, at `from`, goes to `at`. */
+static void mcpsess_i_thv_move(mcpsess_i_thv *t, size_t from, size_t at) {
+    mcpsess_i_thv_reverse(t, at, from);
+    mcpsess_i_thv_reverse(t, from, t->out.len);
+    mcpsess_i_thv_reverse(t, at, t->out.len);
+}
+
+/* The pair written last, at `from`, goes where its key belongs, in place of one with the same key. */
+static void mcpsess_i_thv_settle(mcpsess_i_thv *t, size_t from) {
+    mcpsess_str key = mcpsess_i_thv_slice(t, from);
+    size_t at = t->pairs, bytes = t->out.len - from, old = 0;
+    int order = 1;
+    if (t->last != 0 && mcpsess_str_order(mcpsess_i_thv_slice(t, t->last), key) < 0) at = from;
+    for (; at < from; at += old) {
+        order = mcpsess_str_order(mcpsess_i_thv_slice(t, at), key);
+        if (order > 0) break;
+        old = mcpsess_i_thv_next(t, at) - at;
+        if (order == 0) break;
+    }
+    if (order == 0) {
+        t->out.len -= old;
+        from -= old;
+        memmove(t->out.ptr + at, t->out.ptr + at + old, t->out.len - at);
+    } else {
+        old = 0;
+        t->count++;
+    }
+    t->last = at == from ? from : t->last - old + bytes;
+    mcpsess_i_thv_move(t, from, at);
+}
+
+/* raw: the value is JSON, and a NUL goes before the name. */
+static void mcpsess_i_thv_pair(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str value, bool raw) {
+    size_t from = t->out.len, mid;
+    mcpsess_i_thv_put_le(t, 0, raw ? 3 : 2);
+    mcpsess_i_json_unescape(&t->out, name);
+    mid = t->out.len;
+    mcpsess_i_thv_put_le(t, 0, 2);
+    if (raw) mcpsess_i_json_put_str(&t->out, value);
+    else mcpsess_i_json_unescape(&t->out, value);
+    if (mcpsess_i_thv_over(t)) return;
+    mcpsess_i_thv_patch(t, from, mid - from - 2, 2);
+    mcpsess_i_thv_patch(t, mid, t->out.len - mid - 2, 2);
+    mcpsess_i_thv_settle(t, from);
+}
+
+/* Text of the principal or the id, to where a record has it. */
+static mcpsess_str mcpsess_i_thv_place(mcpsess_i_thv *t, mcpsess_str text, bool principal) {
+    size_t from = t->out.len, at = t->mark + 3, len;
+    mcpsess_i_json_unescape(&t->out, text);
+    if (mcpsess_i_thv_over(t)) return mcpsess_str_of(NULL, 0);
+    len = t->out.len - from;
+    if (!principal) at += mcpsess_i_thv_slice(t, at - 2).len + 14; /* behind state and instants */
+    mcpsess_i_thv_patch(t, principal ? at - 2 : at - 1, len, principal ? 2 : 1);
+    mcpsess_i_thv_move(t, from, at);
+    t->pairs += len;
+    if (t->last != 0) t->last += len;
+    return mcpsess_str_of(t->out.ptr + at, len);
+}
+
+static int mcpsess_i_thv_principal(mcpsess_i_thv *t, mcpsess_str text) {
+    mcpsess_str both = mcpsess_i_thv_place(t, text, true);
+    mcpsess_principal who;
+    size_t n = 0;
+    if (mcpsess_i_thv_over(t)) return MCPSESS_OK;
+    while (n < both.len && both.ptr[n] != '\0') n++;
+    if (n == 0 || n == both.len) return MCPSESS_E_PRINCIPAL;
+    who.issuer = mcpsess_str_of(both.ptr, n);
+    who.subject = mcpsess_i_json_drop(both, n + 1);
+    return mcpsess_principal_check(&who);
+}
+
+/* -- the JSON -- */
+
+/* Once only. */
+static bool mcpsess_i_thv_first(mcpsess_i_thv *t, unsigned n) {
+    unsigned bit = 1u << n;
+    bool first = (t->seen & bit) == 0;
+    t->seen = (uint16_t)(t->seen | bit);
+    return first;
+}
+
+/* One of the strings. */
+static int mcpsess_i_thv_string(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str raw) {
+    mcpsess_str value = mcpsess_i_json_inner(raw), start = name;
+    unsigned char first[4];
+    unsigned n = MCPSESS_I_THV_TERMINATED;
+    if ((raw.ptr[0] != '"' && raw.ptr[0] != 'n') || name.len == 0) return MCPSESS_E_FORMAT;
+    (void)mcpsess_i_json_char(&start, first);
+    if (first[0] == 0) return MCPSESS_E_FORMAT; /* such keys are ours */
+    if (t->state == MCPSESS_STATE_PLACEHOLDER) t->state = MCPSESS_STATE_ACTIVE;
+    while (n < MCPSESS_I_THV_PLAIN && !mcpsess_i_json_is(name, mcpsess_i_thv_name(n), false)) n++;
+    if (n < MCPSESS_I_THV_PLAIN && !mcpsess_i_thv_first(t, n)) return MCPSESS_E_FORMAT;
+    if (n == MCPSESS_I_THV_TERMINATED && mcpsess_i_json_is(value, "true", false)) {
+        t->state = MCPSESS_STATE_TERMINATED;
+        return MCPSESS_OK;
+    }
+    if (n == MCPSESS_I_THV_BINDING && !mcpsess_i_json_is(value, "unauthenticated", false)) {
+        return mcpsess_i_thv_principal(t, value);
+    }
+    mcpsess_i_thv_pair(t, name, value, false);
+    return MCPSESS_OK;
+}
+
+/* Is this what would be written for these milliseconds? */
+static bool mcpsess_i_thv_plain_time(mcpsess_str text, uint64_t ms) {
+    char mem[MCPSESS_I_THV_TIME_MAX];
+    mcpsess_i_json_out o = {NULL, MCPSESS_I_THV_TIME_MAX, 0};
+    o.ptr = mem;
+    if (ms < MCPSESS_I_THV_YEAR_10000) mcpsess_i_thv_put_time(&o, ms);
+    return mcpsess_str_eq(text, mcpsess_str_of(mem, o.len));
+}
+
+static int mcpsess_i_thv_strings(mcpsess_i_thv *t, mcpsess_i_json_in *in) {
+    mcpsess_str name, value;
+    int rc = MCPSESS_OK;
+    while (rc == MCPSESS_OK && (rc = mcpsess_i_json_member(in, &name, &value)) == MCPSESS_OK)
+        rc = mcpsess_i_thv_string(t, name, value);
+    return rc;
+}
+
+/* A member of the envelope. */
+static int mcpsess_i_thv_part(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str raw) {
+    mcpsess_str text = mcpsess_i_json_inner(raw);
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(raw);
+    unsigned n = 0;
+    while (n < MCPSESS_I_THV_UNKNOWN && !mcpsess_i_json_is(name, mcpsess_i_thv_name(n), true)) n++;
+    if (n == MCPSESS_I_THV_UNKNOWN || n == MCPSESS_I_THV_DATA) {
+        mcpsess_i_thv_pair(t, n == MCPSESS_I_THV_DATA ? MCPSESS_STR("data") : name, raw, true);
+        return MCPSESS_OK;
+    }
+    if (raw.ptr[0] == 'n') return MCPSESS_OK; /* null: as if it were not there */
+    if (!mcpsess_i_thv_first(t, n) || raw.ptr[0] != (n == MCPSESS_I_THV_METADATA ? '{' : '"')) return MCPSESS_E_FORMAT;
+    if (n == MCPSESS_I_THV_METADATA)
+        return mcpsess_i_thv_strings(t, &in) == MCPSESS_END ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    if (n == MCPSESS_I_THV_ID) {
+        (void)mcpsess_i_thv_place(t, text, false);
+        return MCPSESS_OK;
+    }
+    if (n == MCPSESS_I_THV_TYPE) {
+        if (mcpsess_i_json_is(text, "mcp", false)) return MCPSESS_OK;
+    } else {
+        uint64_t *ms = &t->ms[n - MCPSESS_I_THV_CREATED];
+        if (!mcpsess_i_thv_time(text, ms)) return MCPSESS_E_FORMAT;
+        if (mcpsess_i_thv_plain_time(text, *ms)) return MCPSESS_OK;
+    }
+    mcpsess_i_thv_pair(t, mcpsess_str_z(mcpsess_i_thv_name(n)), raw, true);
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_thv_members(mcpsess_i_thv *t, mcpsess_i_json_in *in) {
+    mcpsess_str name, value;
+    int rc = MCPSESS_OK;
+    while (rc == MCPSESS_OK && (rc = mcpsess_i_json_member(in, &name, &value)) == MCPSESS_OK)
+        rc = mcpsess_i_thv_part(t, name, value);
+    return rc;
+}
+
+static int mcpsess_i_thv_read(mcpsess_i_thv *t, int form, mcpsess_str json, mcpsess_str id) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(json);
+    mcpsess_record record;
+    size_t at;
+    int rc;
+    mcpsess_i_thv_put_le(t, MCPSESS_RECORD_VERSION, 8);
+    mcpsess_i_thv_put_le(t, 0, 8);
+    mcpsess_i_thv_put_le(t, 0, 5);
+    t->pairs = t->out.len;
+    if (form == MCPSESS_TOOLHIVE_VMCP) {
+        (void)mcpsess_i_thv_place(t, id, false);
+        rc = mcpsess_i_thv_strings(t, &in);
+    } else {
+        t->state = MCPSESS_STATE_ACTIVE;
+        rc = mcpsess_i_thv_members(t, &in);
+    }
+    if (rc == MCPSESS_END) rc = mcpsess_i_json_look(&in) != '\0' || in.at != in.end ? MCPSESS_E_FORMAT : MCPSESS_OK;
+    if (rc == MCPSESS_OK && mcpsess_i_thv_over(t)) rc = MCPSESS_E_TOOBIG;
+    if (rc != MCPSESS_OK) return rc;
+    at = t->mark + 3 + mcpsess_i_thv_slice(t, t->mark + 1).len;
+    mcpsess_i_thv_patch(t, at, t->state, 1);
+    mcpsess_i_thv_patch(t, at + 1, t->ms[0], 6);
+    mcpsess_i_thv_patch(t, at + 7, t->ms[1], 6);
+    mcpsess_i_thv_patch(t, t->pairs - 2, t->count, 2);
+    rc = mcpsess_record_decode(mcpsess_str_of(t->out.ptr + t->mark, t->out.len - t->mark), &record);
+    return rc == MCPSESS_OK && id.len != 0 && !mcpsess_str_eq(id, record.id) ? MCPSESS_E_FORMAT : rc;
+}
+
+MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str id, mcpsess_buf *record, size_t *need) {
+    mcpsess_i_thv t;
+    int rc;
+    if (record == NULL || form < MCPSESS_TOOLHIVE_VMCP || form > MCPSESS_TOOLHIVE_PROXY) return MCPSESS_E_ARG;
+    if (need != NULL) *need = 0;
+    if ((json.len != 0 && json.ptr == NULL) || (id.len != 0 && id.ptr == NULL)) return MCPSESS_E_ARG;
+    if (record->overflow) return MCPSESS_E_TOOBIG;
+    if (form == MCPSESS_TOOLHIVE_VMCP && mcpsess_session_id_check(id) != MCPSESS_OK) return MCPSESS_E_ID;
+    memset(&t, 0, sizeof t);
+    t.out.ptr = record->ptr;
+    t.out.cap = record->cap - record->len > 0xFFFFu ? record->len + 0xFFFFu : record->cap;
+    t.out.len = t.mark = record->len;
+    rc = mcpsess_i_thv_read(&t, form, json, id);
+    if (need != NULL && (rc == MCPSESS_OK || rc == MCPSESS_E_TOOBIG)) *need = t.out.len - t.mark;
+    if (rc == MCPSESS_OK) record->len = t.out.len;
+    return rc;
+}
+
+/* ==== toolhive ==== */
+/* uses: base record resp json toolhivetime toolhiveread */
+
+/* -- ids -- */
+
+/* Does s begin with z, but for capitals? */
+static bool mcpsess_i_thv_begins(mcpsess_str s, const char *z) {
+    size_t n = 0;
+    while (z[n] != '\0' && n < s.len && mcpsess_i_json_small(s.ptr[n]) == z[n]) n++;
+    return z[n] == '\0';
+}
+
+/* The forms that Go's uuid.Parse takes: plain, without dashes, behind urn:uuid:, between any two bytes. */
+static bool mcpsess_i_thv_uuid(mcpsess_str id) {
+    size_t n;
+    if (id.len == 45 && mcpsess_i_thv_begins(id, "urn:uuid:")) id = mcpsess_i_json_drop(id, 9);
+    if (id.len == 38) id = mcpsess_str_of(id.ptr + 1, 36);
+    if (id.len != 32 && id.len != 36) return false;
+    for (n = 0; n < id.len; n++) {
+        char c = mcpsess_i_json_small(id.ptr[n]);
+        bool dash = id.len == 36 && (n == 8 || n == 13 || n == 18 || n == 23);
+        if (dash ? c != '-' : (c < '0' || c > '9') && (c < 'a' || c > 'f')) return false;
+    }
+    return true;
+}
+
+static uint32_t mcpsess_i_thv_rotl(uint32_t v, unsigned by) {
+    return v << by | v >> (32u - by);
+}
+
+/* A byte of what SHA-1 is taken of: the namespace, the name, the padding of FIPS 180-4. */
+static uint32_t mcpsess_i_thv_sha1_byte(mcpsess_str name, size_t at, size_t end) {
+    static const unsigned char dns[16] MCPSESS_ROM = {0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
+                                                      0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+    if (at < 16) return MCPSESS_ROM_U8(dns + at);
+    if (at - 16 < name.len) return (unsigned char)name.ptr[at - 16];
+    if (at - 16 == name.len) return 0x80;
+    return end - at > 4 ? 0 : ((uint32_t)name.len + 16u) << 3 >> (8u * (unsigned)(end - at - 1u)) & 0xFFu;
+}
+
+static void mcpsess_i_thv_sha1_block(uint32_t h[5], uint32_t w[16]) {
+    uint32_t v[5];
+    unsigned n;
+    memcpy(v, h, sizeof v);
+    for (n = 0; n < 80; n++) {
+        uint32_t f, *word = &w[n & 15u];
+        if (n >= 16) *word = mcpsess_i_thv_rotl(*word ^ w[(n + 2) & 15u] ^ w[(n + 8) & 15u] ^ w[(n + 13) & 15u], 1);
+        if (n < 20) f = ((v[1] & v[2]) | (~v[1] & v[3])) + UINT32_C(0x5A827999);
+        else if (n < 40) f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0x6ED9EBA1);
+        else if (n < 60) f = ((v[1] & v[2]) | (v[1] & v[3]) | (v[2] & v[3])) + UINT32_C(0x8F1BBCDC);
+        else f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0xCA62C1D6);
+        f += mcpsess_i_thv_rotl(v[0], 5) + v[4] + *word;
+        memmove(v + 1, v, 4 * sizeof v[0]);
+        v[2] = mcpsess_i_thv_rotl(v[2], 30);
+        v[0] = f;
+    }
+    for (n = 0; n < 5; n++) h[n] += v[n];
+}
+
+MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out) {
+    uint32_t h[5] = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0}, w[16] = {0};
+    size_t end, n;
+    bool same;
+    if (out == NULL || session_id.ptr == NULL || session_id.len == 0 || session_id.len > 32767u) return MCPSESS_E_ARG;
+    same = mcpsess_i_thv_uuid(session_id);
+    if (out->overflow || out->cap - out->len < (same ? session_id.len : 36u)) return MCPSESS_E_TOOBIG;
+    if (same) {
+        mcpsess_buf_put(out, session_id);
+        return MCPSESS_OK;
+    }
+    end = (16u + session_id.len + 9u + 63u) / 64u * 64u;
+    for (n = 0; n < end; n++) {
+        w[n / 4u & 15u] = w[n / 4u & 15u] << 8 | mcpsess_i_thv_sha1_byte(session_id, n, end);
+        if ((n & 63u) == 63u) mcpsess_i_thv_sha1_block(h, w);
+    }
+    h[1] = (h[1] & UINT32_C(0xFFFF0FFF)) | 0x5000u;
+    h[2] = (h[2] & UINT32_C(0x3FFFFFFF)) | UINT32_C(0x80000000);
+    for (n = 0; n < 32; n++) {
+        unsigned nibble = (unsigned)(h[n / 8u] >> (28u - 4u * (unsigned)(n & 7u)) & 15u);
+        if (n == 8 || n == 12 || n == 16 || n == 20) mcpsess_buf_put_char(out, '-');
+        mcpsess_buf_put_char(out, (char)(nibble < 10 ? '0' + nibble : 'a' + (nibble - 10)));
+    }
+    return MCPSESS_OK;
+}
+
+/* -- writing -- */
+
+/* The next pair whose key has a NUL before it, or the next that has none. */
+static bool mcpsess_i_thv_step(const mcpsess_record *r, size_t *cursor, bool nul, mcpsess_str *key,
+                               mcpsess_str *value) {
+    while (mcpsess_record_next(r, cursor, key, value) == MCPSESS_OK) {
+        if ((key->ptr[0] == '\0') == nul) return true;
+    }
+    return false;
+}
+
+static void mcpsess_i_thv_put_name(mcpsess_i_json_out *o, mcpsess_str name, char before) {
+    mcpsess_i_json_put(o, (unsigned char)before);
+    mcpsess_i_json_put_string(o, name);
+    mcpsess_i_json_put(o, ':');
+}
+
+/* A string that is a member of the record; its name stands before it. -> does the record have it? */
+static bool mcpsess_i_thv_put_special(mcpsess_i_json_out *o, const mcpsess_record *r, unsigned n, char before) {
+    bool binding = n == MCPSESS_I_THV_BINDING;
+    if (binding ? r->principal.issuer.len == 0 : r->state != MCPSESS_STATE_TERMINATED) return false;
+    mcpsess_i_thv_put_name(o, mcpsess_str_z(mcpsess_i_thv_name(n)), before);
+    mcpsess_i_json_put(o, '"');
+    mcpsess_i_json_escape(o, binding ? r->principal.issuer : MCPSESS_STR("true"));
+    if (binding) mcpsess_i_json_put_u(o, 0);
+    if (binding) mcpsess_i_json_escape(o, r->principal.subject);
+    mcpsess_i_json_put(o, '"');
+    return true;
+}
+
+/* The strings, in the order of their keys; *any: there are some.  -> OK, E_MAPPING: a pair that would be read as a
+   member of the record, or besides one */
+static int mcpsess_i_thv_put_strings(const mcpsess_record *r, mcpsess_i_json_out *o, bool *any) {
+    mcpsess_str key, value;
+    size_t cursor = 0;
+    unsigned n = MCPSESS_I_THV_TERMINATED;
+    char before = '{';
+    bool pair = mcpsess_i_thv_step(r, &cursor, false, &key, &value);
+    while (pair || n < MCPSESS_I_THV_PLAIN) {
+        int order = 1;
+        if (n < MCPSESS_I_THV_PLAIN) order = pair ? mcpsess_str_order(mcpsess_str_z(mcpsess_i_thv_name(n)), key) : -1;
+        if (order <= 0) {
+            bool put = mcpsess_i_thv_put_special(o, r, n, before), binding = n == MCPSESS_I_THV_BINDING;
+            mcpsess_str mark = binding ? MCPSESS_STR("unauthenticated") : MCPSESS_STR("true");
+            if (order == 0 && (put || mcpsess_str_eq(value, mark) != binding)) return MCPSESS_REDIS_E_MAPPING;
+            if (put) before = ',';
+            n++;
+            continue;
+        }
+        mcpsess_i_thv_put_name(o, key, before);
+        mcpsess_i_json_put_string(o, value);
+        before = ',';
+        pair = mcpsess_i_thv_step(r, &cursor, false, &key, &value);
+    }
+    *any = before == ',';
+    if (!*any) mcpsess_i_json_put(o, '{');
+    mcpsess_i_json_put(o, '}');
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_thv_write_vmcp(const mcpsess_record *r, mcpsess_i_json_out *o) {
+    mcpsess_str key, value;
+    size_t cursor = 0;
+    bool any;
+    int rc = mcpsess_i_thv_put_strings(r, o, &any);
+    if (rc != MCPSESS_OK || r->created_ms != 0 || r->updated_ms != 0) return MCPSESS_REDIS_E_MAPPING;
+    if (mcpsess_i_thv_step(r, &cursor, true, &key, &value)) return MCPSESS_REDIS_E_MAPPING;
+    if (any == (r->state == MCPSESS_STATE_PLACEHOLDER)) return MCPSESS_REDIS_E_MAPPING;
+    return MCPSESS_OK;
+}
+
+/* JSON that a pair has kept. */
+static int mcpsess_i_thv_put_raw(mcpsess_i_json_out *o, mcpsess_str value) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(value);
+    mcpsess_str raw;
+    int rc = mcpsess_i_json_value(&in, &raw);
+    mcpsess_i_json_put_str(o, value);
+    return rc == MCPSESS_OK && in.at != in.end ? MCPSESS_E_FORMAT : rc;
+}
+
+/* An instant: as a pair has kept it, if that is the same millisecond still. */
+static int mcpsess_i_thv_put_instant(mcpsess_i_json_out *o, mcpsess_str kept, uint64_t ms) {
+    mcpsess_str text = mcpsess_i_json_inner(kept);
+    uint64_t kept_ms = ms;
+    if (kept.ptr != NULL && !mcpsess_i_thv_time(text, &kept_ms)) return MCPSESS_E_FORMAT;
+    if (kept.ptr != NULL && kept_ms == ms) return mcpsess_i_thv_put_raw(o, kept);
+    if (ms >= MCPSESS_I_THV_YEAR_10000) return MCPSESS_REDIS_E_MAPPING;
+    mcpsess_i_json_put(o, '"');
+    mcpsess_i_thv_put_time(o, ms);
+    mcpsess_i_json_put(o, '"');
+    return MCPSESS_OK;
+}
+
+/* A known member other than metadata; data may be absent. */
+static int mcpsess_i_thv_put_member(mcpsess_i_json_out *o, const mcpsess_record *r, unsigned n) {
+    const char *name = mcpsess_i_thv_name(n);
+    mcpsess_str value;
+    int rc = mcpsess_record_get(r, mcpsess_str_of(name - 1, mcpsess_str_z(name).len + 1), &value);
+    if (n == MCPSESS_I_THV_ID && rc == MCPSESS_OK) return MCPSESS_REDIS_E_MAPPING;
+    if (n == MCPSESS_I_THV_DATA && rc != MCPSESS_OK) return MCPSESS_OK;
+    if (n == MCPSESS_I_THV_TYPE && rc != MCPSESS_OK) value = MCPSESS_STR("\"mcp\"");
+    mcpsess_i_thv_put_name(o, mcpsess_str_z(name), n == MCPSESS_I_THV_ID ? '{' : ',');
+    switch (n) {
+    case MCPSESS_I_THV_ID: mcpsess_i_json_put_string(o, r->id); return MCPSESS_OK;
+    case MCPSESS_I_THV_CREATED: return mcpsess_i_thv_put_instant(o, value, r->created_ms);
+    case MCPSESS_I_THV_UPDATED: return mcpsess_i_thv_put_instant(o, value, r->updated_ms);
+    case MCPSESS_I_THV_TYPE:
+        if (value.len == 0 || value.ptr[0] != '"') return MCPSESS_E_FORMAT;
+        break;
+    default: break;
+    }
+    return mcpsess_i_thv_put_raw(o, value);
+}
+
+/* Members of an envelope that are unknown here. */
+static int mcpsess_i_thv_put_unknown(const mcpsess_record *r, mcpsess_i_json_out *o) {
+    mcpsess_str key, value;
+    size_t cursor = 0;
+    int rc = MCPSESS_OK;
+    while (rc == MCPSESS_OK && mcpsess_i_thv_step(r, &cursor, true, &key, &value)) {
+        unsigned n = 0;
+        key = mcpsess_i_json_drop(key, 1);
+        for (; n < MCPSESS_I_THV_UNKNOWN; n++) {
+            const char *name = mcpsess_i_thv_name(n);
+            if (mcpsess_i_thv_begins(key, name) && name[key.len] == '\0') break;
+        }
+        if (n == MCPSESS_I_THV_METADATA) return MCPSESS_REDIS_E_MAPPING;
+        if (n < MCPSESS_I_THV_UNKNOWN) {
+            if (!mcpsess_str_eq(key, mcpsess_str_z(mcpsess_i_thv_name(n)))) return MCPSESS_REDIS_E_MAPPING;
+            continue;
+        }
+        mcpsess_i_thv_put_name(o, key, ',');
+        rc = mcpsess_i_thv_put_raw(o, value);
+    }
+    return rc;
+}
+
+static int mcpsess_i_thv_write_proxy(const mcpsess_record *r, mcpsess_i_json_out *o) {
+    size_t mark;
+    unsigned n;
+    bool any = true;
+    int rc = MCPSESS_OK;
+    if (r->state == MCPSESS_STATE_PLACEHOLDER) return MCPSESS_REDIS_E_MAPPING;
+    if (!mcpsess_i_thv_uuid(r->id)) return MCPSESS_E_ID;
+    for (n = 0; rc == MCPSESS_OK && n < MCPSESS_I_THV_METADATA; n++) rc = mcpsess_i_thv_put_member(o, r, n);
+    mark = o->len;
+    mcpsess_i_json_put_z(o, ",\"metadata\":");
+    if (rc == MCPSESS_OK) rc = mcpsess_i_thv_put_strings(r, o, &any);
+    if (!any) o->len = mark;
+    if (rc == MCPSESS_OK) rc = mcpsess_i_thv_put_unknown(r, o);
+    mcpsess_i_json_put(o, '}');
+    return rc;
+}
+
+MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpsess_buf *json) {
+    mcpsess_i_json_out o;
+    int rc;
+    if (r == NULL || json == NULL || form < MCPSESS_TOOLHIVE_VMCP || form > MCPSESS_TOOLHIVE_PROXY)
+        return MCPSESS_E_ARG;
+    rc = mcpsess_principal_check(&r->principal);
+    if (rc == MCPSESS_OK && json->overflow) rc = MCPSESS_E_TOOBIG;
+    if (rc != MCPSESS_OK) return rc;
+    if (r->backend.len != 0 || r->state > MCPSESS_STATE_TERMINATED) return MCPSESS_REDIS_E_MAPPING;
+    o.ptr = json->ptr;
+    o.cap = json->cap;
+    o.len = json->len;
+    rc = form == MCPSESS_TOOLHIVE_VMCP ? mcpsess_i_thv_write_vmcp(r, &o) : mcpsess_i_thv_write_proxy(r, &o);
+    if (rc == MCPSESS_OK && o.len > o.cap) rc = MCPSESS_E_TOOBIG;
+    if (rc == MCPSESS_OK) json->len = o.len;
+    return rc;
+}
+
+/* -- commands -- */
+
+static mcpsess_toolhive_layout mcpsess_i_thv_layout(mcpsess_str prefix, uint32_t ttl_ms, uint8_t form) {
+    mcpsess_toolhive_layout l;
+    l.prefix = prefix;
+    l.ttl_ms = ttl_ms;
+    l.form = form;
+    return l;
+}
+
+MCPSESS_API mcpsess_toolhive_layout mcpsess_toolhive_vmcp(void) {
+    return mcpsess_i_thv_layout(MCPSESS_STR("thv:vmcp:session:"), UINT32_C(1800000), MCPSESS_TOOLHIVE_VMCP);
+}
+
+MCPSESS_API mcpsess_toolhive_layout mcpsess_toolhive_proxy(void) {
+    return mcpsess_i_thv_layout(MCPSESS_STR("thv:proxy:session:"), UINT32_C(7200000), MCPSESS_TOOLHIVE_PROXY);
+}
+
+static void mcpsess_i_thv_put_bulk(mcpsess_buf *out, mcpsess_str s) {
+    mcpsess_resp_put_bytes(out, MCPSESS_RESP_BULK, s);
+}
+
+static void mcpsess_i_thv_put_key(mcpsess_buf *out, mcpsess_str prefix, mcpsess_str id) {
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)((uint64_t)prefix.len + id.len));
+    mcpsess_buf_put(out, prefix);
+    mcpsess_buf_put(out, id);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+/* As go-redis has it: in seconds where they do. */
+static void mcpsess_i_thv_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
+    char mem[20];
+    mcpsess_buf digits;
+    uint64_t seconds = ttl_ms;
+    bool whole = mcpsess_i_thv_divide(&seconds, 1000) == 0;
+    mcpsess_buf_init(&digits, mem, sizeof mem);
+    mcpsess_buf_put_u64(&digits, whole ? seconds : ttl_ms);
+    mcpsess_i_thv_put_bulk(out, whole ? MCPSESS_STR("ex") : MCPSESS_STR("px"));
+    mcpsess_i_thv_put_bulk(out, mcpsess_buf_str(&digits));
+}
+
+/* Words of two bytes, their number first; K key, J json, T the TTL, two words. */
+static const char *mcpsess_i_thv_words(int command) {
+    switch (command) {
+    case MCPSESS_TOOLHIVE_CREATE: return "6set K J T nx";
+    case MCPSESS_TOOLHIVE_UPDATE: return "6set K J T XX";
+    case MCPSESS_TOOLHIVE_STORE: return "5set K J T";
+    case MCPSESS_TOOLHIVE_LOAD: return "4getex K T";
+    case MCPSESS_TOOLHIVE_PEEK: return "2get K";
+    case MCPSESS_TOOLHIVE_DELETE: return "2del K";
+    default: return NULL;
+    }
+}
+
+static void mcpsess_i_thv_put_command(const mcpsess_toolhive_layout *l, const char *words, mcpsess_str id,
+                                      mcpsess_str json, mcpsess_buf *out) {
+    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, *words++ - '0');
+    while (*words != '\0') {
+        size_t len = 0;
+        while (words[len] != '\0' && words[len] != ' ') len++;
+        if (*words == 'K') mcpsess_i_thv_put_key(out, l->prefix, id);
+        else if (*words == 'J') mcpsess_i_thv_put_bulk(out, json);
+        else if (*words == 'T') mcpsess_i_thv_put_ttl(out, l->ttl_ms);
+        else mcpsess_i_thv_put_bulk(out, mcpsess_str_of(words, len));
+        words += len;
+        if (*words == ' ') words++;
+    }
+}
+
+static bool mcpsess_i_thv_layout_bad(const mcpsess_toolhive_layout *l) {
+    if (l->prefix.ptr == NULL || l->prefix.len == 0 || l->prefix.ptr[l->prefix.len - 1] != ':') return true;
+    if (l->form < MCPSESS_TOOLHIVE_VMCP || l->form > MCPSESS_TOOLHIVE_PROXY) return true;
+    return l->ttl_ms == 0 || l->ttl_ms > UINT64_C(1) << 46;
+}
+
+MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
+                                         mcpsess_str json, mcpsess_buf *out) {
+    const char *words = mcpsess_i_thv_words(command);
+    size_t mark;
+    if (l == NULL || out == NULL || mcpsess_i_thv_layout_bad(l) || id.len == 0 || id.ptr == NULL) return MCPSESS_E_ARG;
+    if (words == NULL || (json.len != 0 && json.ptr == NULL)) return MCPSESS_E_ARG;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    mark = out->len;
+    mcpsess_i_thv_put_command(l, words, id, json, out);
+    if (!out->overflow) return MCPSESS_OK;
+    out->overflow = false;
+    out->len = mark;
+    return MCPSESS_E_TOOBIG;
+}
+
+#endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
 
 #ifdef __cplusplus

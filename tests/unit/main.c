@@ -13,6 +13,7 @@ int main(void) {
     test_resp();
     test_redis();
     test_redisstore();
+    test_toolhive();
     status = tap_finish();
     port_exit(status);
     return status;

@@ -55,6 +55,7 @@ void test_memstore(void);
 void test_record(void);
 void test_redis(void);
 void test_redisstore(void);
+void test_toolhive(void);
 void test_resp(void);
 void test_session(void);
 
