@@ -12,6 +12,7 @@
      It includes mcpsess.h, whose implementation may be in another file. Optional, and the same in every file:
 
        MCPSESS_RESP_ONLY         only the encoder and the decoder
+       MCPSESS_REDIS_NO_COMPAT   without the formats of other systems
        MCPSESS_RESP_DEPTH        aggregates within each other, 1..32, default 8
 
    CONTENTS                                                 search for the tag
@@ -19,6 +20,7 @@
      the engine: one connection, any command                >>redis
      any command as an operation                            >>rediscmd
      the store on Redis                                     >>redisstore
+     sessions as ToolHive keeps them                        >>toolhive
 
    EXAMPLE
        MCPSESS_REDIS_STORAGE(wire, 8, 1024, 1024);                 // 8 commands under way, 1 KiB each way
@@ -177,27 +179,27 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
    that ends or begins counts as "any key may have been written". */
 
 /* Errors of the server, by the first word of its message: nothing was done. Its text: mcpsess_redis_error. */
-#define MCPSESS_REDIS_CODES(X)                                                       \
-    X(E_SERVER, -65, "the server answered with an error that has no code here")      \
-    X(E_LOADING, -66, "the server is loading its data")                              \
-    X(E_BUSY, -67, "the server is busy with somebody's script")                      \
-    X(E_READONLY, -68, "the server is a replica: nothing can be written here")       \
-    X(E_MASTERDOWN, -69, "the server is a replica that has lost its master")         \
-    X(E_NOREPLICAS, -70, "the server lacks the replicas it was told to write to")    \
-    X(E_MISCONF, -71, "the server cannot save to disk, and refuses writes")          \
-    X(E_OOM, -72, "the server is at its maxmemory")                                  \
-    X(E_NOAUTH, -73, "the server wants a password first")                            \
-    X(E_WRONGPASS, -74, "user or password is wrong")                                 \
-    X(E_NOPERM, -75, "the user may not do this: compare its ACL with the manual's")  \
-    X(E_NOSCRIPT, -76, "a script is gone, and was not taken again")                  \
-    X(E_WRONGTYPE, -77, "the key holds another kind of value")                       \
-    X(E_MOVED, -78, "the key is on another node of the cluster")                     \
-    X(E_CROSSSLOT, -79, "keys of one command are in different slots of the cluster") \
-    X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")       \
-    X(E_SYNTAX, -81, "the server does not know the command or its arguments")        \
-    X(E_NOTRACKING, -82, "the server cannot track keys on this connection")          \
-    X(E_MAPPING, -84, "that format has no place for something in the record")        \
-    X(E_PROTOCOL, -83, "what the server sent is not RESP, or answers nothing; the connection was ended")
+#define MCPSESS_REDIS_CODES(X)                                                                           \
+    X(E_SERVER, -65, "the server answered with an error that has no code here")                          \
+    X(E_LOADING, -66, "the server is loading its data")                                                  \
+    X(E_BUSY, -67, "the server is busy with somebody's script")                                          \
+    X(E_READONLY, -68, "the server is a replica: nothing can be written here")                           \
+    X(E_MASTERDOWN, -69, "the server is a replica that has lost its master")                             \
+    X(E_NOREPLICAS, -70, "the server lacks the replicas it was told to write to")                        \
+    X(E_MISCONF, -71, "the server cannot save to disk, and refuses writes")                              \
+    X(E_OOM, -72, "the server is at its maxmemory")                                                      \
+    X(E_NOAUTH, -73, "the server wants a password first")                                                \
+    X(E_WRONGPASS, -74, "user or password is wrong")                                                     \
+    X(E_NOPERM, -75, "the user may not do this: compare its ACL with the manual's")                      \
+    X(E_NOSCRIPT, -76, "a script is gone, and was not taken again")                                      \
+    X(E_WRONGTYPE, -77, "the key holds another kind of value")                                           \
+    X(E_MOVED, -78, "the key is on another node of the cluster")                                         \
+    X(E_CROSSSLOT, -79, "keys of one command are in different slots of the cluster")                     \
+    X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")                           \
+    X(E_SYNTAX, -81, "the server does not know the command or its arguments")                            \
+    X(E_NOTRACKING, -82, "the server cannot track keys on this connection")                              \
+    X(E_PROTOCOL, -83, "what the server sent is not RESP, or answers nothing; the connection was ended") \
+    X(E_MAPPING, -84, "that format has no place for something in the record")
 
 enum {
 #define MCPSESS_I_CODE(name, number, text) MCPSESS_REDIS_##name = (number),
@@ -342,7 +344,8 @@ struct mcpsess_redis {
         uint32_t rx_len;
         uint32_t tx_total, tx_done; /* bytes encoded, and sent, on this connection */
         mcpsess_resp resp;
-        uint64_t since_ms;    /* in this state, or the wait for its answer began */
+        uint64_t since_ms;    /* in this state */
+        uint64_t wait_ms;     /* the server last answered, or had nothing to answer */
         uint64_t due_ms;      /* down: of the next attempt */
         uint64_t heard_ms;    /* the server last sent something */
         uint64_t earliest_ms; /* no deadline is before */
@@ -354,7 +357,10 @@ struct mcpsess_redis {
         uint8_t state, target;
         uint8_t asked, answered; /* steps of the handshake */
         uint8_t error_len, push;
-        bool resp3, tracking, polling, polled, pinging, leaving, wall_known;
+        bool resp3, tracking, polling, polled, encoding, pinging, wall_known;
+        bool leaving; /* the connection ends when all is answered */
+        bool dying;   /* the transport sends no more; it may still have something to read */
+        bool more;    /* the last receive filled all the room */
         int rc;       /* failed: why */
         int reply_rc; /* of the reply that is being read */
         int64_t wall_s;
@@ -923,7 +929,7 @@ enum {
 #define MCPSESS_I_REDIS_LOST 0x40u     /* slot.flags: ends with E_UNKNOWN */
 #define MCPSESS_I_REDIS_RELOADS 3u     /* how often a command may meet NOSCRIPT */
 
-static mcpsess_i_redis_slot *mcpsess_i_redis_slot_at(mcpsess_redis *r, uint16_t n) {
+static mcpsess_i_redis_slot *mcpsess_i_redis_slot_at(const mcpsess_redis *r, uint16_t n) {
     uint32_t at = (uint32_t)r->i.head + n;
     return &r->i.slots[at < r->i.desc.slots ? at : at - r->i.desc.slots];
 }
@@ -935,6 +941,11 @@ static uint16_t mcpsess_i_redis_encoded(const mcpsess_redis *r) {
 
 static bool mcpsess_i_redis_awaits(const mcpsess_redis *r) {
     return mcpsess_i_redis_encoded(r) > r->i.redo;
+}
+
+/* Bytes in tx that are not sent. */
+static uint32_t mcpsess_i_redis_waiting(const mcpsess_redis *r) {
+    return r->i.tx_total - r->i.tx_done;
 }
 
 /* Takes the n-th slot out; those before it move up, so that the usual one, the first, moves nothing. */
@@ -968,27 +979,70 @@ static bool mcpsess_i_redis_touched(const mcpsess_redis *r, uint16_t n, const mc
     return n >= r->i.redo && n < mcpsess_i_redis_encoded(r) && r->i.tx_done - slot->start - 1u < UINT32_C(0x80000000);
 }
 
-/* Commands that have met their deadline. One that awaits its reply leaves its slot behind. */
+/* Takes the last of the encoded commands, of which nothing is sent, back out of tx. */
+static void mcpsess_i_redis_unencode(mcpsess_redis *r) {
+    uint32_t bytes = r->i.tx_total - mcpsess_i_redis_slot_at(r, (uint16_t)(mcpsess_i_redis_encoded(r) - 1))->start;
+    r->i.tx_total -= bytes;
+    r->i.tx.len = mcpsess_i_redis_waiting(r) == 0 ? 0 : r->i.tx.len - (size_t)bytes;
+    r->i.unsent++;
+}
+
+/* Nothing more is sent until all that is under way is answered, but the rest of what was begun. */
+static void mcpsess_i_redis_hold(mcpsess_redis *r) {
+    while (mcpsess_i_redis_awaits(r)) {
+        uint16_t last = (uint16_t)(mcpsess_i_redis_encoded(r) - 1);
+        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, last);
+        uint32_t start = slot->start;
+        if (r->i.tx_done - start - 1u < UINT32_C(0x80000000)) return;
+        mcpsess_i_redis_unencode(r);
+        if (slot->cls == NULL) (void)mcpsess_i_redis_take(r, last);
+    }
+}
+
+/* Parts a command from its owner. One that is in tx stays behind, to swallow its reply, unless it can be taken back.
+   -> what it was; with the flag if it may be done */
+static mcpsess_i_redis_slot mcpsess_i_redis_part(mcpsess_redis *r, uint16_t n) {
+    mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), was;
+    bool in_tx = n >= r->i.redo && n < mcpsess_i_redis_encoded(r);
+    if (in_tx && n + 1 == mcpsess_i_redis_encoded(r) && !r->i.encoding && !mcpsess_i_redis_touched(r, n, slot)) {
+        mcpsess_i_redis_unencode(r);
+        in_tx = false;
+    }
+    if (!in_tx) return mcpsess_i_redis_take(r, n);
+    was = *slot;
+    was.flags |= MCPSESS_I_REDIS_WAS_SENT;
+    slot->cls = NULL;
+    return was;
+}
+
+static uint64_t mcpsess_i_redis_earliest(const mcpsess_redis *r) {
+    uint64_t earliest_ms = MCPSESS_NEVER;
+    uint16_t n;
+    for (n = 0; n < r->i.used; n++) {
+        const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
+        if (slot->cls != NULL && slot->deadline_ms < earliest_ms) earliest_ms = slot->deadline_ms;
+    }
+    return earliest_ms;
+}
+
+/* Commands that have met their deadline. */
 static void mcpsess_i_redis_expire(mcpsess_redis *r, uint64_t now_ms) {
     uint16_t n = 0;
     if (now_ms < r->i.earliest_ms) return;
-    r->i.earliest_ms = MCPSESS_NEVER;
     while (n < r->i.used) {
-        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), ended;
-        bool touched, awaits = n >= r->i.redo && n < mcpsess_i_redis_encoded(r);
+        const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
+        mcpsess_i_redis_slot ended;
         if (slot->cls == NULL || slot->deadline_ms > now_ms) {
-            if (slot->cls != NULL && slot->deadline_ms < r->i.earliest_ms) r->i.earliest_ms = slot->deadline_ms;
             n++;
             continue;
         }
-        touched = mcpsess_i_redis_touched(r, n, slot);
-        ended = *slot;
-        if (awaits) slot->cls = NULL;
-        else (void)mcpsess_i_redis_take(r, n);
+        ended = mcpsess_i_redis_part(r, n);
         r->stats.timeouts++;
-        mcpsess_i_redis_end(r, &ended, touched ? MCPSESS_E_TIMEOUT : MCPSESS_E_IO, now_ms);
+        mcpsess_i_redis_end(r, &ended, (ended.flags & MCPSESS_I_REDIS_WAS_SENT) != 0 ? MCPSESS_E_TIMEOUT : MCPSESS_E_IO,
+                            now_ms);
         n = 0; /* done may have changed the ring */
     }
+    r->i.earliest_ms = mcpsess_i_redis_earliest(r);
 }
 
 /* The connection is gone: every command goes out again, or ends. */
@@ -1019,17 +1073,18 @@ static void mcpsess_i_redis_settle(mcpsess_redis *r, uint64_t now_ms) {
     }
 }
 
-/* The server is away: what never left ends now, unless it is told to wait. */
+/* The server is away: what never left ends now, unless it is told to wait. All: what may have been done, too. */
 static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t now_ms) {
     uint16_t n = 0;
     while (n < r->i.used) {
         mcpsess_i_redis_slot slot = *mcpsess_i_redis_slot_at(r, n);
-        if (!all && (r->i.desc.patient || (slot.flags & MCPSESS_I_REDIS_WAS_SENT) != 0)) {
+        bool sent = (slot.flags & MCPSESS_I_REDIS_WAS_SENT) != 0;
+        if (!all && (r->i.desc.patient || sent)) {
             n++;
             continue;
         }
         slot = mcpsess_i_redis_take(r, n);
-        mcpsess_i_redis_end(r, &slot, rc, now_ms);
+        mcpsess_i_redis_end(r, &slot, sent ? MCPSESS_E_UNKNOWN : rc, now_ms);
         n = 0;
     }
 }
@@ -1052,11 +1107,13 @@ static void mcpsess_i_redis_enter(mcpsess_redis *r, uint8_t state, uint64_t now_
 /* Full jitter: a random time up to the backoff, which doubles with every failure. */
 static uint64_t mcpsess_i_redis_backoff(mcpsess_redis *r) {
     uint64_t cap = r->i.desc.backoff_min_ms;
-    uint32_t bits = 0;
+    uint8_t bytes[16];
+    uint32_t bits;
     uint8_t n;
     for (n = 1; n < r->i.failures && cap < r->i.desc.backoff_max_ms; n++) cap *= 2;
     if (cap > r->i.desc.backoff_max_ms) cap = r->i.desc.backoff_max_ms;
-    if (r->i.desc.random == NULL || r->i.desc.random(r->i.desc.random_user, &bits, sizeof bits) != 0) return cap;
+    if (r->i.desc.random == NULL || r->i.desc.random(r->i.desc.random_user, bytes, sizeof bytes) != 0) return cap;
+    memcpy(&bits, bytes, sizeof bits);
     return (cap + 1) * bits >> 32;
 }
 
@@ -1067,103 +1124,142 @@ static void mcpsess_i_redis_begin_resp(mcpsess_redis *r) {
     mcpsess_resp_init(&r->i.resp, &limits);
 }
 
-/* Ends the connection, or the attempt. What was told of changes until now may have missed some. */
+/* No connection any more; each command goes out again, or ends. What was told of changes may have missed some. */
+static void mcpsess_i_redis_hang_up(mcpsess_redis *r, uint8_t state, uint64_t now_ms) {
+    bool was_open = r->i.state >= MCPSESS_I_REDIS_CONNECTING, was_ready = r->i.state >= MCPSESS_I_REDIS_READY;
+    mcpsess_i_redis_enter(r, state, now_ms);
+    r->i.leaving = r->i.dying = r->i.more = r->i.pinging = r->i.tracking = false;
+    r->i.target = 0;
+    r->i.rx_len = 0;
+    if (was_open) r->i.desc.transport.close(r->i.desc.transport.user);
+    mcpsess_i_redis_settle(r, now_ms);
+    if (was_ready) mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+}
+
+/* Ends the connection, or the attempt; another follows. */
 static void mcpsess_i_redis_drop_connection(mcpsess_redis *r, uint64_t now_ms) {
     bool was_ready = r->i.state >= MCPSESS_I_REDIS_READY;
     uint16_t under_way = mcpsess_i_redis_encoded(r);
-    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) r->i.desc.transport.close(r->i.desc.transport.user);
-    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_DOWN, now_ms);
-    r->i.leaving = r->i.pinging = r->i.tracking = false;
-    r->i.target = 0;
-    r->i.rx_len = 0;
     if (was_ready) {
         r->stats.disconnects++;
-        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_DISCONNECTED, mcpsess_str_of(NULL, 0), under_way);
         r->i.failures = 0;
     } else {
         r->stats.connect_failures++;
         if (r->i.failures < 32) r->i.failures++;
     }
     r->i.due_ms = mcpsess_time_add(now_ms, mcpsess_i_redis_backoff(r));
-    if (!was_ready) {
+    if (was_ready) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_DISCONNECTED, mcpsess_str_of(NULL, 0), under_way);
+    } else {
         mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_CONNECT_FAILED, mcpsess_redis_error(r),
                             r->i.due_ms - now_ms);
     }
-    mcpsess_i_redis_settle(r, now_ms);
+    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_DOWN, now_ms);
     if (!was_ready) mcpsess_i_redis_give_up(r, MCPSESS_E_IO, false, now_ms);
-    if (was_ready) mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
 }
 
 /* The handshake was refused for good: nothing is tried again before a reset. */
 static void mcpsess_i_redis_fail(mcpsess_redis *r, int rc, uint64_t now_ms) {
     mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_FAILED, mcpsess_redis_error(r),
                         (uint64_t)(-(int64_t)rc));
-    mcpsess_i_redis_give_up(r, rc, true, now_ms);
-    mcpsess_i_redis_drop_connection(r, now_ms);
-    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_FAILED, now_ms);
+    if (r->i.state >= MCPSESS_I_REDIS_READY) r->stats.disconnects++;
+    else r->stats.connect_failures++;
     r->i.rc = rc;
+    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_FAILED, now_ms);
+    mcpsess_i_redis_give_up(r, rc, true, now_ms);
 }
 
 /* Bytes in tx that are not sent move to its front. */
 static void mcpsess_i_redis_compact(mcpsess_redis *r) {
-    uint32_t waiting = r->i.tx_total - r->i.tx_done;
+    uint32_t waiting = mcpsess_i_redis_waiting(r);
     if (waiting == r->i.tx.len) return;
     memmove(r->i.tx.ptr, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), (size_t)waiting);
     r->i.tx.len = (size_t)waiting;
 }
 
-/* Encodes what is in line, as far as there is room. */
-static void mcpsess_i_redis_encode(mcpsess_redis *r, uint64_t now_ms) {
-    while (r->i.state == MCPSESS_I_REDIS_READY && r->i.unsent > 0) {
-        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, mcpsess_i_redis_encoded(r));
-        size_t mark;
-        if (r->i.tx.cap - r->i.tx.len < r->i.tx.cap / 2) mcpsess_i_redis_compact(r);
-        mark = r->i.tx.len;
-        slot->cls->encode(slot->user, slot->request, &r->i.tx);
-        if (!r->i.tx.overflow) {
-            slot->start = r->i.tx_total;
-            slot->sent_ms = now_ms;
-            r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
-            r->i.unsent--;
-            r->stats.commands++;
-            continue;
-        }
+/* Encodes the first command in line.  -> false: there is no room before something is sent */
+static bool mcpsess_i_redis_encode_one(mcpsess_redis *r, uint64_t now_ms) {
+    uint16_t n = mcpsess_i_redis_encoded(r);
+    mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n), ended;
+    void *request = slot->request;
+    size_t mark;
+    bool fits;
+    if (r->i.tx.cap - r->i.tx.len < r->i.tx.cap / 2) mcpsess_i_redis_compact(r);
+    mark = r->i.tx.len;
+    r->i.encoding = true;
+    slot->cls->encode(slot->user, request, &r->i.tx);
+    r->i.encoding = false;
+    fits = !r->i.tx.overflow && r->i.tx.len != mark;
+    r->i.tx.overflow = false;
+    slot = mcpsess_i_redis_slot_at(r, n); /* encode may have dropped another one, or even this one */
+    if (r->i.state != MCPSESS_I_REDIS_READY || r->i.unsent == 0 || slot->request != request) {
         r->i.tx.len = mark;
-        r->i.tx.overflow = false;
-        if (r->i.tx_total != r->i.tx_done) return; /* there will be room when that is sent */
-        {
-            mcpsess_i_redis_slot large = mcpsess_i_redis_take(r, mcpsess_i_redis_encoded(r));
-            mcpsess_i_redis_end(r, &large, MCPSESS_E_TOOBIG, now_ms);
-        }
+        return true;
     }
-}
-
-/* One send. -> false: the connection is dead */
-static bool mcpsess_i_redis_send(mcpsess_redis *r) {
-    uint32_t waiting = r->i.tx_total - r->i.tx_done;
-    size_t len = waiting > INT16_MAX ? (size_t)INT16_MAX : (size_t)waiting;
-    int moved;
-    if (waiting == 0) return true;
-    moved = r->i.desc.transport.send(r->i.desc.transport.user, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), len);
-    if (moved < 0 || (size_t)moved > len) return false;
-    r->i.tx_done += (uint32_t)moved;
-    r->stats.bytes_sent += (uint64_t)(unsigned)moved;
-    if (r->i.tx_total == r->i.tx_done) r->i.tx.len = 0;
+    if (fits) {
+        slot->start = r->i.tx_total;
+        slot->sent_ms = now_ms;
+        r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
+        r->i.unsent--;
+        r->stats.commands++;
+        return true;
+    }
+    r->i.tx.len = mark;
+    if (mcpsess_i_redis_waiting(r) != 0) return false;
+    ended = mcpsess_i_redis_take(r, n);
+    mcpsess_i_redis_end(r, &ended, MCPSESS_E_TOOBIG, now_ms);
     return true;
 }
 
-/* One receive. -> < 0 dead, otherwise bytes; *full: there may be more */
-static int mcpsess_i_redis_recv(mcpsess_redis *r, uint64_t now_ms, bool *full) {
+/* Encodes what is in line, as far as there is room; what is submitted meanwhile comes next time. */
+static void mcpsess_i_redis_encode(mcpsess_redis *r, uint64_t now_ms) {
+    uint16_t tries = r->i.unsent;
+    while (tries-- > 0 && r->i.unsent > 0 && r->i.state == MCPSESS_I_REDIS_READY && !r->i.leaving && !r->i.dying) {
+        if (!mcpsess_i_redis_encode_one(r, now_ms)) return;
+    }
+}
+
+/* Does the server owe us something, or we it? */
+static bool mcpsess_i_redis_busy(const mcpsess_redis *r) {
+    return mcpsess_i_redis_awaits(r) || r->i.pinging || mcpsess_i_redis_waiting(r) != 0;
+}
+
+/* Has it all of a command that it did not answer? Until then the progress of sending is what is waited for. */
+static bool mcpsess_i_redis_owed(const mcpsess_redis *r) {
+    uint16_t next = (uint16_t)(r->i.redo + 1);
+    uint32_t end = r->i.tx_total;
+    if (next < mcpsess_i_redis_encoded(r)) end = mcpsess_i_redis_slot_at(r, next)->start;
+    return mcpsess_i_redis_awaits(r) && r->i.tx_done - end < UINT32_C(0x80000000);
+}
+
+/* One send. A transport that fails here may still have replies: the connection ends when they are read. */
+static void mcpsess_i_redis_send(mcpsess_redis *r, uint64_t now_ms) {
+    uint32_t waiting = mcpsess_i_redis_waiting(r);
+    size_t len = waiting > INT16_MAX ? (size_t)INT16_MAX : (size_t)waiting;
+    int moved;
+    if (waiting == 0 || r->i.dying) return;
+    moved = r->i.desc.transport.send(r->i.desc.transport.user, r->i.tx.ptr + (r->i.tx.len - (size_t)waiting), len);
+    r->i.dying = moved < 0 || (size_t)moved > len;
+    if (r->i.dying || moved == 0) return;
+    if (!mcpsess_i_redis_owed(r)) r->i.wait_ms = now_ms;
+    r->i.tx_done += (uint32_t)moved;
+    r->stats.bytes_sent += (uint64_t)(unsigned)moved;
+    if (r->i.tx_total == r->i.tx_done) r->i.tx.len = 0;
+}
+
+/* One receive. -> false: the connection is dead */
+static bool mcpsess_i_redis_recv(mcpsess_redis *r, uint64_t now_ms) {
     size_t room = (size_t)(r->i.desc.rx_bytes - r->i.rx_len);
     int moved;
     if (room > (size_t)INT16_MAX) room = (size_t)INT16_MAX;
     moved = r->i.desc.transport.recv(r->i.desc.transport.user, r->i.rx + r->i.rx_len, room);
-    if (moved < 0 || (size_t)moved > room) return -1;
-    *full = (size_t)moved == room;
-    if (moved > 0) r->i.heard_ms = now_ms;
+    if (moved < 0 || (size_t)moved > room) return false;
+    r->i.more = (size_t)moved == room;
+    if (moved == 0) return !r->i.dying;
+    r->i.heard_ms = now_ms;
     r->i.rx_len += (uint32_t)moved;
     r->stats.bytes_received += (uint64_t)(unsigned)moved;
-    return moved;
+    return true;
 }
 
 /* ==== greeting ==== */
@@ -1199,13 +1295,17 @@ static void mcpsess_i_redis_put_words(mcpsess_buf *out, uint8_t count, mcpsess_s
     if (second.len != 0) mcpsess_i_redis_put(out, second);
 }
 
+static bool mcpsess_i_redis_has_login(const mcpsess_redis *r) {
+    return r->i.desc.user.len != 0 || r->i.desc.password.len != 0;
+}
+
 static void mcpsess_i_redis_put_credentials(const mcpsess_redis *r, mcpsess_buf *out, bool user) {
     if (user) mcpsess_i_redis_put(out, r->i.desc.user.len != 0 ? r->i.desc.user : MCPSESS_STR("default"));
     mcpsess_i_redis_put(out, r->i.desc.password);
 }
 
 static void mcpsess_i_redis_put_hello(const mcpsess_redis *r, mcpsess_buf *out) {
-    bool auth = r->i.desc.password.len != 0, name = r->i.desc.name.len != 0;
+    bool auth = mcpsess_i_redis_has_login(r), name = r->i.desc.name.len != 0;
     mcpsess_i_redis_put_words(out, (uint8_t)(2 + (auth ? 3 : 0) + (name ? 2 : 0)), MCPSESS_STR("HELLO"),
                               MCPSESS_STR("3"));
     if (auth) {
@@ -1253,7 +1353,7 @@ static void mcpsess_i_redis_put_script(mcpsess_buf *out, const mcpsess_redis_scr
 static bool mcpsess_i_greet_applies(const mcpsess_redis *r, uint8_t step) {
     switch (step) {
     case MCPSESS_I_GREET_HELLO: return r->i.resp3;
-    case MCPSESS_I_GREET_AUTH: return !r->i.resp3 && r->i.desc.password.len != 0;
+    case MCPSESS_I_GREET_AUTH: return !r->i.resp3 && mcpsess_i_redis_has_login(r);
     case MCPSESS_I_GREET_NAME: return !r->i.resp3 && r->i.desc.name.len != 0;
     case MCPSESS_I_GREET_SELECT: return r->i.desc.db != 0;
     case MCPSESS_I_GREET_TRACKING: return r->i.resp3 && r->i.desc.tracking != MCPSESS_REDIS_TRACK_OFF;
@@ -1305,15 +1405,27 @@ static void mcpsess_i_greet_begin(mcpsess_redis *r, uint8_t first) {
     r->i.asked = r->i.answered = first;
 }
 
-/* Everything that is known to be right is asked at once; what the answer to HELLO decides waits for it. */
-static void mcpsess_i_greet_ask(mcpsess_redis *r) {
-    while (!mcpsess_i_greet_over(r, r->i.asked)) {
-        size_t mark = r->i.tx.len;
-        if (r->i.asked != r->i.answered && r->i.answered <= MCPSESS_I_GREET_AUTH) return;
+/* Is there a step to be asked now? What the answer to HELLO decides waits for it. */
+static bool mcpsess_i_greet_may_ask(const mcpsess_redis *r) {
+    if (r->i.state == MCPSESS_I_REDIS_RELOADING && r->i.asked == MCPSESS_I_GREET_SCRIPTS && mcpsess_i_redis_busy(r)) {
+        return false; /* first all that is under way */
+    }
+    if (r->i.state != MCPSESS_I_REDIS_GREETING && r->i.state != MCPSESS_I_REDIS_RELOADING) return false;
+    if (r->i.asked != r->i.answered && r->i.answered <= MCPSESS_I_GREET_AUTH) return false;
+    return !r->i.leaving && !r->i.dying && !mcpsess_i_greet_over(r, r->i.asked);
+}
+
+/* Asks all that may be asked, and has room. */
+static void mcpsess_i_greet_ask(mcpsess_redis *r, uint64_t now_ms) {
+    while (mcpsess_i_greet_may_ask(r)) {
+        size_t mark;
+        mcpsess_i_redis_compact(r);
+        mark = r->i.tx.len;
         mcpsess_i_greet_encode(r, r->i.asked, &r->i.tx);
         if (r->i.tx.overflow) {
             r->i.tx.overflow = false;
             r->i.tx.len = mark;
+            if (mark == 0) mcpsess_i_redis_fail(r, MCPSESS_E_TOOBIG, now_ms);
             return;
         }
         r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
@@ -1341,10 +1453,11 @@ static void mcpsess_i_greet_done(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
 }
 
-/* Errors of the handshake that time may mend. */
-static bool mcpsess_i_greet_passing(int rc) {
-    return rc == MCPSESS_REDIS_E_LOADING || rc == MCPSESS_REDIS_E_BUSY || rc == MCPSESS_REDIS_E_MASTERDOWN ||
-           rc == MCPSESS_REDIS_E_CLUSTERDOWN || rc == MCPSESS_REDIS_E_OOM;
+/* Errors of the handshake that time, or another address, may mend. Those without a code are among them: too many
+   clients, for one. */
+static bool mcpsess_i_greet_passing(uint8_t step, int rc) {
+    if (rc == MCPSESS_REDIS_E_SERVER) return step != MCPSESS_I_GREET_HELLO && step != MCPSESS_I_GREET_SELECT;
+    return (rc <= MCPSESS_REDIS_E_LOADING && rc >= MCPSESS_REDIS_E_OOM) || rc == MCPSESS_REDIS_E_CLUSTERDOWN;
 }
 
 /* An item of an answer. */
@@ -1370,26 +1483,26 @@ static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item
     }
 }
 
-/* The answer to a step is complete. -> false: the connection was ended */
-static bool mcpsess_i_greet_answer(mcpsess_redis *r, uint64_t now_ms) {
+/* The answer to a step is complete. */
+static void mcpsess_i_greet_answer(mcpsess_redis *r, uint64_t now_ms) {
     uint8_t step = r->i.answered;
     int rc = r->i.reply_rc;
+    bool credentials = rc == MCPSESS_REDIS_E_WRONGPASS || rc == MCPSESS_REDIS_E_NOAUTH;
     bool optional = step == MCPSESS_I_GREET_NAME || step == MCPSESS_I_GREET_TIME || step == MCPSESS_I_GREET_TRACKING;
-    if (step == MCPSESS_I_GREET_HELLO && rc != MCPSESS_OK && rc != MCPSESS_REDIS_E_WRONGPASS &&
-        rc != MCPSESS_REDIS_E_NOAUTH && !mcpsess_i_greet_passing(rc)) {
+    bool passing = mcpsess_i_greet_passing(step, rc);
+    if (step == MCPSESS_I_GREET_HELLO && rc != MCPSESS_OK && !credentials && !passing) {
         r->i.resp3 = false; /* an old server, or a user that may not */
         mcpsess_i_greet_begin(r, MCPSESS_I_GREET_AUTH);
-        return true;
+        return;
     }
-    if (rc != MCPSESS_OK && !optional) {
-        if (mcpsess_i_greet_passing(rc)) mcpsess_i_redis_drop_connection(r, now_ms);
+    if (rc != MCPSESS_OK && (credentials || !optional)) {
+        if (passing) mcpsess_i_redis_drop_connection(r, now_ms);
         else mcpsess_i_redis_fail(r, rc, now_ms);
-        return false;
+        return;
     }
     if (step == MCPSESS_I_GREET_TRACKING) r->i.tracking = rc == MCPSESS_OK;
     r->i.answered = mcpsess_i_greet_next(r, step);
     if (mcpsess_i_greet_over(r, r->i.answered)) mcpsess_i_greet_done(r, now_ms);
-    return true;
 }
 
 /* ==== reply ==== */
@@ -1401,40 +1514,71 @@ enum { MCPSESS_I_TO_PUSH = 1, MCPSESS_I_TO_GREETING, MCPSESS_I_TO_PING, MCPSESS_
 static uint8_t mcpsess_i_redis_taker(const mcpsess_redis *r, const mcpsess_resp_item *item) {
     if (item->type == MCPSESS_RESP_PUSH) return MCPSESS_I_TO_PUSH;
     if (r->i.pinging) return MCPSESS_I_TO_PING;
-    if (mcpsess_i_redis_awaits(r)) return MCPSESS_I_TO_SLOT;
+    if (mcpsess_i_redis_awaits(r)) {
+        return mcpsess_i_redis_touched(r, r->i.redo, mcpsess_i_redis_slot_at(r, r->i.redo)) ? MCPSESS_I_TO_SLOT : 0;
+    }
     return r->i.state != MCPSESS_I_REDIS_READY && r->i.asked != r->i.answered ? MCPSESS_I_TO_GREETING : 0;
 }
 
-static int mcpsess_i_redis_classify(mcpsess_str text) {
-    static const struct {
-        mcpsess_str word;
-        int code;
-    } codes[] = {
-        {{"NOSCRIPT", 8}, MCPSESS_REDIS_E_NOSCRIPT},
-        {{"LOADING", 7}, MCPSESS_REDIS_E_LOADING},
-        {{"BUSY", 4}, MCPSESS_REDIS_E_BUSY},
-        {{"READONLY", 8}, MCPSESS_REDIS_E_READONLY},
-        {{"MASTERDOWN", 10}, MCPSESS_REDIS_E_MASTERDOWN},
-        {{"NOREPLICAS", 10}, MCPSESS_REDIS_E_NOREPLICAS},
-        {{"MISCONF", 7}, MCPSESS_REDIS_E_MISCONF},
-        {{"OOM", 3}, MCPSESS_REDIS_E_OOM},
-        {{"NOAUTH", 6}, MCPSESS_REDIS_E_NOAUTH},
-        {{"WRONGPASS", 9}, MCPSESS_REDIS_E_WRONGPASS},
-        {{"NOPERM", 6}, MCPSESS_REDIS_E_NOPERM},
-        {{"WRONGTYPE", 9}, MCPSESS_REDIS_E_WRONGTYPE},
-        {{"MOVED", 5}, MCPSESS_REDIS_E_MOVED},
-        {{"ASK", 3}, MCPSESS_REDIS_E_MOVED},
-        {{"CROSSSLOT", 9}, MCPSESS_REDIS_E_CROSSSLOT},
-        {{"CLUSTERDOWN", 11}, MCPSESS_REDIS_E_CLUSTERDOWN},
-        {{"TRYAGAIN", 8}, MCPSESS_REDIS_E_CLUSTERDOWN},
-    };
-    size_t n, word = 0;
-    while (word < text.len && text.ptr[word] != ' ') word++;
-    for (n = 0; n < sizeof codes / sizeof codes[0]; n++) {
-        if (mcpsess_str_eq(codes[n].word, mcpsess_str_of(text.ptr, word))) return codes[n].code;
+typedef struct mcpsess_i_redis_word {
+    uint8_t minus_code;
+    char text[21];
+} mcpsess_i_redis_word;
+
+/* Is this word, which is in ROM, the beginning of text, and ended there? */
+static bool mcpsess_i_redis_begins(mcpsess_str text, const char *word) {
+    size_t n;
+    char c;
+    for (n = 0; (c = (char)MCPSESS_ROM_U8(word + n)) != '\0'; n++) {
+        if (n == text.len || text.ptr[n] != c) return false;
     }
-    if (text.len >= 11 && mcpsess_str_eq(mcpsess_str_of(text.ptr, 11), MCPSESS_STR("ERR unknown"))) {
-        return MCPSESS_REDIS_E_SYNTAX;
+    return n == text.len || text.ptr[n] == ' ' || text.ptr[n] == ',';
+}
+
+/* Before Redis 7, what a command ran into within a script comes behind words of the script's own, and ": -". */
+static mcpsess_str mcpsess_i_redis_unwrap(mcpsess_str text) {
+    static const char wrap[] MCPSESS_ROM = "ERR Error running script";
+    size_t n = text.len;
+    if (!mcpsess_i_redis_begins(text, wrap)) return text;
+    while (n > 3 && memcmp(text.ptr + n - 3, ": -", 3) != 0) n--;
+    return n > 3 ? mcpsess_str_of(text.ptr + n, text.len - n) : text;
+}
+
+static int mcpsess_i_redis_classify(mcpsess_str text) {
+#define MCPSESS_I_WORD(name, word) \
+    { (uint8_t)(-MCPSESS_REDIS_##name), word }
+    static const mcpsess_i_redis_word words[] MCPSESS_ROM = {
+        MCPSESS_I_WORD(E_NOSCRIPT, "NOSCRIPT"),
+        MCPSESS_I_WORD(E_LOADING, "LOADING"),
+        MCPSESS_I_WORD(E_BUSY, "BUSY"),
+        MCPSESS_I_WORD(E_READONLY, "READONLY"),
+        MCPSESS_I_WORD(E_MASTERDOWN, "MASTERDOWN"),
+        MCPSESS_I_WORD(E_NOREPLICAS, "NOREPLICAS"),
+        MCPSESS_I_WORD(E_MISCONF, "MISCONF"),
+        MCPSESS_I_WORD(E_OOM, "OOM"),
+        MCPSESS_I_WORD(E_NOAUTH, "NOAUTH"),
+        MCPSESS_I_WORD(E_WRONGPASS, "WRONGPASS"),
+        MCPSESS_I_WORD(E_WRONGPASS, "ERR invalid password"), /* before Redis 6 */
+        MCPSESS_I_WORD(E_WRONGPASS, "ERR Client sent AUTH"), /* where none is wanted */
+        MCPSESS_I_WORD(E_WRONGPASS, "ERR AUTH"),
+        MCPSESS_I_WORD(E_NOPERM, "NOPERM"),
+        MCPSESS_I_WORD(E_WRONGTYPE, "WRONGTYPE"),
+        MCPSESS_I_WORD(E_MOVED, "MOVED"),
+        MCPSESS_I_WORD(E_MOVED, "ASK"),
+        MCPSESS_I_WORD(E_CROSSSLOT, "CROSSSLOT"),
+        MCPSESS_I_WORD(E_CLUSTERDOWN, "CLUSTERDOWN"),
+        MCPSESS_I_WORD(E_CLUSTERDOWN, "TRYAGAIN"),
+        MCPSESS_I_WORD(E_SYNTAX, "ERR unknown"),
+        MCPSESS_I_WORD(E_SYNTAX, "ERR Unknown"),
+        MCPSESS_I_WORD(E_SYNTAX, "ERR syntax"),
+        MCPSESS_I_WORD(E_SYNTAX, "ERR wrong number"),
+        MCPSESS_I_WORD(E_SYNTAX, "NOPROTO"),
+    };
+#undef MCPSESS_I_WORD
+    size_t n;
+    text = mcpsess_i_redis_unwrap(text);
+    for (n = 0; n < sizeof words / sizeof words[0]; n++) {
+        if (mcpsess_i_redis_begins(text, words[n].text)) return -(int)MCPSESS_ROM_U8(&words[n].minus_code);
     }
     return MCPSESS_REDIS_E_SERVER;
 }
@@ -1484,12 +1628,14 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
         r->i.redo++;
         if (r->i.state == MCPSESS_I_REDIS_RELOADING) return;
         r->stats.reloads++;
+        mcpsess_i_redis_hold(r);
         mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_RELOADING, now_ms);
         r->i.asked = r->i.answered = MCPSESS_I_GREET_SCRIPTS;
         return;
     }
     if (rc == MCPSESS_REDIS_E_READONLY || rc == MCPSESS_REDIS_E_MASTERDOWN || rc == MCPSESS_REDIS_E_NOAUTH) {
         r->i.leaving = true; /* the name may lead to another server by now */
+        mcpsess_i_redis_hold(r);
     }
     done = mcpsess_i_redis_take(r, r->i.redo);
     if (done.cls == NULL) {
@@ -1502,57 +1648,80 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_end(r, &done, rc, now_ms);
 }
 
-/* -> false: the connection was ended */
-static bool mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item, mcpsess_str raw, uint64_t now_ms) {
+/* The connection may be gone when this returns. */
+static void mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item, mcpsess_str raw, uint64_t now_ms) {
     uint8_t target = r->i.target;
-    if (target == 0) {
-        target = mcpsess_i_redis_taker(r, item);
-        if (target == 0) return false;
-        r->i.reply_rc = MCPSESS_OK;
-    }
-    r->i.target = item->ends ? 0 : target;
+    bool ends = item->ends;
+    if (target == 0) r->i.reply_rc = MCPSESS_OK;
+    if (target == 0) target = mcpsess_i_redis_taker(r, item);
+    r->i.target = ends ? 0 : target;
     if (target == MCPSESS_I_TO_PUSH) {
         mcpsess_i_redis_push_item(r, item);
-        return true;
+        return;
     }
+    r->i.wait_ms = now_ms;
     if (item->depth == 0 && (item->type == MCPSESS_RESP_ERROR || item->type == MCPSESS_RESP_BULK_ERROR)) {
         mcpsess_i_redis_error_item(r, item);
     } else if (target == MCPSESS_I_TO_GREETING) {
         mcpsess_i_greet_item(r, item, now_ms);
     } else if (target == MCPSESS_I_TO_SLOT) {
-        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo);
+        const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo);
         if (slot->cls != NULL) slot->cls->item(slot->user, slot->request, item, raw);
     }
-    if (!item->ends) return true;
+    if (!ends || r->i.state < MCPSESS_I_REDIS_GREETING) return;
     if (target == MCPSESS_I_TO_PING) r->i.pinging = false;
     if (target == MCPSESS_I_TO_SLOT) mcpsess_i_redis_answer(r, now_ms);
-    return target != MCPSESS_I_TO_GREETING || mcpsess_i_greet_answer(r, now_ms);
+    if (target == MCPSESS_I_TO_GREETING) mcpsess_i_greet_answer(r, now_ms);
 }
 
-/* What was received, as far as it goes. -> false: the connection was ended */
-static bool mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
+/* Is nothing of a reply or push begun? */
+static bool mcpsess_i_redis_between(const mcpsess_redis *r) {
+    return r->i.rx_len == 0 && r->i.resp.i.depth == 0 && r->i.resp.i.type == 0;
+}
+
+/* Does the error in front lack its end? All of rx full of it, it loses its middle: errors are longer than other lines,
+   and of no interest beyond their beginning. */
+static bool mcpsess_i_redis_long_error(mcpsess_redis *r, mcpsess_str *in) {
+    size_t n;
+    if (r->i.resp.i.depth != 0 || r->i.resp.i.type != 0 || in->len == 0 || in->ptr[0] != '-') return false;
+    for (n = 2; n < in->len; n++) {
+        if (in->ptr[n - 1] == '\r' && in->ptr[n] == '\n') return false;
+    }
+    if (in->len == r->i.desc.rx_bytes) {
+        r->i.rx[in->len / 2] = in->ptr[in->len - 1]; /* it may be the CR */
+        in->len = in->len / 2 + 1;
+    }
+    return true;
+}
+
+static void mcpsess_i_redis_break(mcpsess_redis *r, int rc, uint64_t now_ms) {
+    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR, mcpsess_str_of(NULL, 0),
+                        (uint64_t)(-(int64_t)rc));
+    /* What was asked here would be answered like this again. */
+    if (mcpsess_i_redis_awaits(r)) mcpsess_i_redis_slot_at(r, r->i.redo)->flags &= (uint8_t)~MCPSESS_REDIS_REPEAT;
+    mcpsess_i_redis_drop_connection(r, now_ms);
+}
+
+/* What was received, as far as it goes. The connection may be gone when this returns. */
+static void mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_str in = mcpsess_str_of(r->i.rx, (size_t)r->i.rx_len);
-    int rc = MCPSESS_OK;
-    while (rc == MCPSESS_OK) {
+    while (r->i.state >= MCPSESS_I_REDIS_GREETING && !mcpsess_i_redis_long_error(r, &in)) {
         bool attribute = r->i.resp.i.attributes != 0;
         const char *from = in.ptr;
         mcpsess_resp_item item;
-        rc = mcpsess_resp_next(&r->i.resp, &in, &item);
-        if (rc != MCPSESS_OK || attribute || item.type == MCPSESS_RESP_ATTRIBUTE) continue;
-        if (!mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms)) {
-            if (r->i.state < MCPSESS_I_REDIS_CONNECTING) return false;
-            rc = MCPSESS_REDIS_E_PROTOCOL;
+        int rc = mcpsess_resp_next(&r->i.resp, &in, &item);
+        if (rc == MCPSESS_PENDING) break;
+        if (rc == MCPSESS_OK && (attribute || item.type == MCPSESS_RESP_ATTRIBUTE)) continue;
+        if (rc == MCPSESS_OK && r->i.target == 0 && mcpsess_i_redis_taker(r, &item) == 0) rc = MCPSESS_REDIS_E_PROTOCOL;
+        if (rc != MCPSESS_OK) {
+            mcpsess_i_redis_break(r, rc, now_ms);
+            return;
         }
+        mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms);
     }
-    if (rc != MCPSESS_PENDING) {
-        mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR, mcpsess_str_of(NULL, 0),
-                            (uint64_t)(-(int64_t)rc));
-        mcpsess_i_redis_drop_connection(r, now_ms);
-        return false;
-    }
-    if (in.len != 0 && in.len != r->i.rx_len) memmove(r->i.rx, in.ptr, in.len);
+    if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
+    if (in.len != 0 && in.ptr != r->i.rx) memmove(r->i.rx, in.ptr, in.len);
     r->i.rx_len = (uint32_t)in.len;
-    return true;
 }
 
 /* ==== redis ==== */
@@ -1624,6 +1793,15 @@ MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d) {
     return bytes > SIZE_MAX ? 0 : (size_t)bytes;
 }
 
+/* Every server refuses a name with a blank in it, and the whole HELLO with it. */
+static bool mcpsess_i_redis_bad_name(mcpsess_str name) {
+    size_t n;
+    for (n = 0; n < name.len; n++) {
+        if (name.ptr[n] < 0x21 || name.ptr[n] > 0x7E) return true;
+    }
+    return false;
+}
+
 static void mcpsess_i_redis_default(uint32_t *member, uint32_t standard) {
     if (*member == 0) *member = standard;
 }
@@ -1634,10 +1812,12 @@ MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d
     size_t slots;
     int rc;
     if (r == NULL || d == NULL) return MCPSESS_E_ARG;
-    t = &d->transport;
-    if (!t->open || !t->send || !t->recv || !t->close || d->tracking > MCPSESS_REDIS_TRACK_PREFIXES)
-        return MCPSESS_E_ARG;
     memset(r, 0, sizeof *r);
+    t = &d->transport;
+    if (!t->open || !t->send || !t->recv || !t->close || d->tracking > MCPSESS_REDIS_TRACK_PREFIXES ||
+        mcpsess_i_redis_bad_name(d->name)) {
+        return MCPSESS_E_ARG;
+    }
     rc = mcpsess_storage_check(mem, mem_len, mcpsess_redis_bytes(d));
     if (rc != MCPSESS_OK) return rc;
     r->i.desc = *d;
@@ -1688,26 +1868,15 @@ MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m) 
 /* -- steps -- */
 
 /* When the server must have answered. */
-static uint64_t mcpsess_i_redis_patience(mcpsess_redis *r) {
-    switch (r->i.state) {
-    case MCPSESS_I_REDIS_CONNECTING:
-    case MCPSESS_I_REDIS_GREETING: return mcpsess_time_add(r->i.since_ms, r->i.desc.connect_timeout_ms);
-    case MCPSESS_I_REDIS_READY:
-    case MCPSESS_I_REDIS_RELOADING:
-        if (r->i.pinging) return mcpsess_time_add(r->i.since_ms, r->i.desc.reply_timeout_ms);
-        if (mcpsess_i_redis_awaits(r)) {
-            return mcpsess_time_add(mcpsess_i_redis_slot_at(r, r->i.redo)->sent_ms, r->i.desc.reply_timeout_ms);
-        }
-        if (r->i.state == MCPSESS_I_REDIS_RELOADING) {
-            return mcpsess_time_add(r->i.since_ms, (uint64_t)r->i.desc.reply_timeout_ms * 2);
-        }
-        return MCPSESS_NEVER;
-    default: return MCPSESS_NEVER;
-    }
+static uint64_t mcpsess_i_redis_patience(const mcpsess_redis *r) {
+    if (r->i.state < MCPSESS_I_REDIS_CONNECTING) return MCPSESS_NEVER;
+    if (r->i.state < MCPSESS_I_REDIS_READY) return mcpsess_time_add(r->i.since_ms, r->i.desc.connect_timeout_ms);
+    if (r->i.state == MCPSESS_I_REDIS_READY && !mcpsess_i_redis_busy(r)) return MCPSESS_NEVER;
+    return mcpsess_time_add(r->i.wait_ms, r->i.desc.reply_timeout_ms);
 }
 
 static bool mcpsess_i_redis_idle(const mcpsess_redis *r) {
-    return r->i.state == MCPSESS_I_REDIS_READY && !r->i.pinging && !mcpsess_i_redis_awaits(r) && r->i.unsent == 0;
+    return r->i.state == MCPSESS_I_REDIS_READY && !mcpsess_i_redis_busy(r) && r->i.unsent == 0;
 }
 
 static void mcpsess_i_redis_ping(mcpsess_redis *r, uint64_t now_ms) {
@@ -1716,7 +1885,6 @@ static void mcpsess_i_redis_ping(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_put_words(&r->i.tx, 1, MCPSESS_STR("PING"), mcpsess_str_of(NULL, 0));
     r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
     r->i.pinging = true;
-    r->i.since_ms = now_ms;
     r->stats.pings++;
 }
 
@@ -1741,35 +1909,32 @@ static void mcpsess_i_redis_connect(mcpsess_redis *r, uint64_t now_ms) {
 
 /* What is to be sent, into tx. */
 static void mcpsess_i_redis_fill(mcpsess_redis *r, uint64_t now_ms) {
-    bool drained = !mcpsess_i_redis_awaits(r) && !r->i.pinging;
-    if (r->i.state == MCPSESS_I_REDIS_GREETING || (r->i.state == MCPSESS_I_REDIS_RELOADING && drained)) {
-        mcpsess_i_greet_ask(r);
-    }
+    bool was_busy = mcpsess_i_redis_busy(r);
+    mcpsess_i_greet_ask(r, now_ms);
     mcpsess_i_redis_encode(r, now_ms);
-    mcpsess_i_redis_ping(r, now_ms);
+    if (r->i.state == MCPSESS_I_REDIS_READY) mcpsess_i_redis_ping(r, now_ms);
+    if (!was_busy && mcpsess_i_redis_busy(r)) r->i.wait_ms = now_ms;
 }
 
-/* The connection's part of a step: what is to be sent is, what has come is taken in. */
-static void mcpsess_i_redis_exchange(mcpsess_redis *r, uint64_t now_ms) {
-    bool full, sent;
-    if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
-    mcpsess_i_redis_fill(r, now_ms);
-    sent = mcpsess_i_redis_send(r);
-    /* What came before the connection broke is still read: it may be the answer. */
-    if (mcpsess_i_redis_recv(r, now_ms, &full) < 0) sent = false;
-    if (!mcpsess_i_redis_process(r, now_ms)) return;
-    if (!sent || r->i.leaving) mcpsess_i_redis_drop_connection(r, now_ms);
+/* One receive, and what is in it. */
+static void mcpsess_i_redis_take_in(mcpsess_redis *r, uint64_t now_ms) {
+    if (!mcpsess_i_redis_recv(r, now_ms)) mcpsess_i_redis_drop_connection(r, now_ms);
+    else mcpsess_i_redis_process(r, now_ms);
+    if (r->i.leaving && !mcpsess_i_redis_busy(r)) mcpsess_i_redis_drop_connection(r, now_ms);
 }
 
-/* The clock judges last: on a busy machine the reply may have waited for us. */
+/* Reads first: who comes late finds the answer there, and judges after. */
 static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
-    mcpsess_i_redis_connect(r, now_ms);
-    mcpsess_i_redis_exchange(r, now_ms);
+    if (r->i.state >= MCPSESS_I_REDIS_GREETING) mcpsess_i_redis_take_in(r, now_ms);
+    else mcpsess_i_redis_connect(r, now_ms);
     mcpsess_i_redis_expire(r, now_ms);
-    if (now_ms < mcpsess_i_redis_patience(r)) return;
-    mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
-                        now_ms - r->i.heard_ms);
-    mcpsess_i_redis_drop_connection(r, now_ms);
+    if (now_ms >= mcpsess_i_redis_patience(r)) {
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
+                            now_ms - r->i.heard_ms);
+        mcpsess_i_redis_drop_connection(r, now_ms);
+    }
+    if (r->i.state >= MCPSESS_I_REDIS_GREETING) mcpsess_i_redis_fill(r, now_ms);
+    if (r->i.state >= MCPSESS_I_REDIS_GREETING) mcpsess_i_redis_send(r, now_ms);
 }
 
 MCPSESS_API int mcpsess_redis_poll(mcpsess_redis *r, uint64_t now_ms) {
@@ -1783,9 +1948,12 @@ MCPSESS_API int mcpsess_redis_poll(mcpsess_redis *r, uint64_t now_ms) {
     return r->i.state >= MCPSESS_I_REDIS_READY ? MCPSESS_OK : MCPSESS_PENDING;
 }
 
-/* Something could be encoded right now. */
+/* Is there something to do that waits for nobody? While tx is not empty, that is writing. */
 static bool mcpsess_i_redis_runnable(const mcpsess_redis *r) {
-    return r->i.state == MCPSESS_I_REDIS_READY && r->i.unsent > 0 && r->i.tx_total == r->i.tx_done;
+    if (r->i.state < MCPSESS_I_REDIS_GREETING) return false;
+    if (r->i.more || r->i.dying) return true;
+    if (mcpsess_i_redis_waiting(r) != 0) return false;
+    return mcpsess_i_greet_may_ask(r) || (r->i.state == MCPSESS_I_REDIS_READY && r->i.unsent > 0 && !r->i.leaving);
 }
 
 MCPSESS_API uint64_t mcpsess_redis_next_due(mcpsess_redis *r, uint64_t now_ms) {
@@ -1795,44 +1963,41 @@ MCPSESS_API uint64_t mcpsess_redis_next_due(mcpsess_redis *r, uint64_t now_ms) {
     due_ms = mcpsess_i_redis_patience(r);
     if (r->i.state == MCPSESS_I_REDIS_DOWN) due_ms = r->i.due_ms;
     if (mcpsess_i_redis_idle(r)) due_ms = mcpsess_time_add(r->i.heard_ms, r->i.desc.idle_ms);
+    if (r->i.earliest_ms < due_ms) r->i.earliest_ms = mcpsess_i_redis_earliest(r);
     return due_ms < r->i.earliest_ms ? due_ms : r->i.earliest_ms;
 }
 
 MCPSESS_API unsigned mcpsess_redis_want(mcpsess_redis *r) {
-    if (!mcpsess_i_redis_ready(r)) return 0;
-    switch (r->i.state) {
-    case MCPSESS_I_REDIS_DOWN: return MCPSESS_WANT_TIME;
-    case MCPSESS_I_REDIS_CONNECTING: return MCPSESS_WANT_READ | MCPSESS_WANT_WRITE | MCPSESS_WANT_TIME;
-    case MCPSESS_I_REDIS_GREETING:
-    case MCPSESS_I_REDIS_READY:
-    case MCPSESS_I_REDIS_RELOADING: {
-        unsigned want = MCPSESS_WANT_READ | MCPSESS_WANT_TIME;
-        bool drained = !mcpsess_i_redis_awaits(r) && !r->i.pinging && r->i.state != MCPSESS_I_REDIS_READY;
-        if (r->i.tx_total != r->i.tx_done) return want | MCPSESS_WANT_WRITE;
-        if (drained && r->i.asked == r->i.answered) want |= MCPSESS_WANT_NOW;
-        return mcpsess_i_redis_runnable(r) ? want | MCPSESS_WANT_NOW : want;
-    }
-    default: return 0;
-    }
+    unsigned want = MCPSESS_WANT_TIME;
+    if (!mcpsess_i_redis_ready(r) || r->i.state == MCPSESS_I_REDIS_FAILED || r->i.state == MCPSESS_I_REDIS_CLOSED)
+        return 0;
+    if (r->i.state == MCPSESS_I_REDIS_DOWN) return want;
+    want |= MCPSESS_WANT_READ;
+    if (r->i.state == MCPSESS_I_REDIS_CONNECTING || mcpsess_i_redis_waiting(r) != 0) want |= MCPSESS_WANT_WRITE;
+    return mcpsess_i_redis_runnable(r) ? want | MCPSESS_WANT_NOW : want;
 }
 
 MCPSESS_API void mcpsess_redis_close(mcpsess_redis *r) {
+    bool polling;
     if (!mcpsess_i_redis_ready(r) || r->i.state == MCPSESS_I_REDIS_CLOSED) return;
-    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) r->i.desc.transport.close(r->i.desc.transport.user);
-    mcpsess_i_redis_settle(r, r->i.heard_ms);
-    r->i.state = MCPSESS_I_REDIS_CLOSED;
-    r->i.leaving = r->i.pinging = r->i.tracking = false;
+    polling = r->i.polling;
+    r->i.polling = true;
+    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_CLOSED, r->i.heard_ms);
     mcpsess_i_redis_give_up(r, MCPSESS_E_CLOSED, true, r->i.heard_ms);
-    mcpsess_i_redis_tell(r, mcpsess_str_of(NULL, 0));
+    r->i.polling = polling;
 }
 
 MCPSESS_API int mcpsess_redis_reset(mcpsess_redis *r, uint64_t now_ms) {
+    bool polling;
     if (!mcpsess_i_redis_ready(r)) return MCPSESS_E_ARG;
-    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING) mcpsess_i_redis_drop_connection(r, now_ms);
-    mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_DOWN, now_ms);
+    polling = r->i.polling;
+    r->i.polling = true;
+    if (r->i.state >= MCPSESS_I_REDIS_READY) r->stats.disconnects++;
     r->i.due_ms = now_ms;
     r->i.failures = 0;
     r->i.rc = MCPSESS_OK;
+    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_DOWN, now_ms);
+    r->i.polling = polling;
     return MCPSESS_OK;
 }
 
@@ -1861,28 +2026,25 @@ MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request) {
     uint16_t n = 0;
     if (!mcpsess_i_redis_ready(r)) return;
     while (n < r->i.used) {
-        mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
-        if (slot->cls == NULL || slot->request != request) {
-            n++;
-        } else if (n >= r->i.redo && n < mcpsess_i_redis_encoded(r)) {
-            slot->cls = NULL;
-        } else {
-            (void)mcpsess_i_redis_take(r, n);
+        const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
+        if (slot->cls != NULL && slot->request == request) {
+            (void)mcpsess_i_redis_part(r, n);
+            return;
         }
+        n++;
     }
 }
 
 MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms) {
     uint64_t silence_ms;
-    bool full = true;
     if (!mcpsess_i_redis_ready(r) || r->i.polling || r->i.state != MCPSESS_I_REDIS_READY) return MCPSESS_STALE;
     r->i.polling = true;
-    if (mcpsess_i_redis_recv(r, now_ms, &full) < 0) r->i.leaving = true;
-    if (mcpsess_i_redis_process(r, now_ms) && r->i.leaving) mcpsess_i_redis_drop_connection(r, now_ms);
+    mcpsess_i_redis_take_in(r, now_ms);
     r->i.polling = false;
-    if (r->i.state != MCPSESS_I_REDIS_READY || !r->i.tracking || full) return MCPSESS_STALE;
-    silence_ms = now_ms - r->i.heard_ms;
-    return silence_ms <= (uint64_t)r->i.desc.idle_ms + r->i.desc.reply_timeout_ms ? MCPSESS_OK : MCPSESS_STALE;
+    if (r->i.state != MCPSESS_I_REDIS_READY || !r->i.tracking || r->i.more) return MCPSESS_STALE;
+    if (!mcpsess_i_redis_between(r)) return MCPSESS_STALE; /* half of something, perhaps of a push */
+    silence_ms = (uint64_t)r->i.desc.idle_ms + r->i.desc.reply_timeout_ms;
+    return now_ms <= mcpsess_time_add(r->i.heard_ms, silence_ms) ? MCPSESS_OK : MCPSESS_STALE;
 }
 
 MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms) {
@@ -1890,14 +2052,21 @@ MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_
 }
 
 MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r) {
-    uint32_t waiting;
+    bool linked;
+    uint16_t n;
     if (!mcpsess_i_redis_ready(r)) return MCPSESS_E_ARG;
-    waiting = r->i.tx_total - r->i.tx_done;
+    linked = r->i.state >= MCPSESS_I_REDIS_GREETING;
     if (r->i.used > r->i.desc.slots || r->i.head >= r->i.desc.slots) return MCPSESS_E_CORRUPT;
     if (r->i.unsent > r->i.used || r->i.redo > r->i.used - r->i.unsent) return MCPSESS_E_CORRUPT;
-    if (r->i.state >= MCPSESS_I_REDIS_CONNECTING && waiting > r->i.tx.len) return MCPSESS_E_CORRUPT;
+    if (linked && mcpsess_i_redis_waiting(r) > r->i.tx.len) return MCPSESS_E_CORRUPT;
+    if (!linked && (r->i.unsent != r->i.used || r->i.pinging || r->i.rx_len != 0)) return MCPSESS_E_CORRUPT;
     if (r->i.rx_len > r->i.desc.rx_bytes || r->i.tx.len > r->i.tx.cap) return MCPSESS_E_CORRUPT;
-    return MCPSESS_OK;
+    if (r->i.redo != 0 && r->i.state != MCPSESS_I_REDIS_RELOADING) return MCPSESS_E_CORRUPT;
+    for (n = 0; n < r->i.used; n++) {
+        bool in_tx = n >= r->i.redo && n < mcpsess_i_redis_encoded(r);
+        if (mcpsess_i_redis_slot_at(r, n)->cls == NULL && !in_tx) return MCPSESS_E_CORRUPT;
+    }
+    return mcpsess_i_redis_earliest(r) < r->i.earliest_ms ? MCPSESS_E_CORRUPT : MCPSESS_OK;
 }
 
 /* ==== rediscmd ==== */

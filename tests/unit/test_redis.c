@@ -1,579 +1,769 @@
-/* The engine over a transport in memory, on a clock of its own: what is sent is seen, what is answered is said. */
+/* The engine: what it is made of, the handshake, commands and their replies, pushes. */
 
-#include "mcpsess_redis.h"
-#include "test_util.h"
+#include "redis_wire.h"
 
-#define SLOTS 4
-#define BYTES 256
-#define OUT 300
+#define HELLO_REPLY "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
+#define TIME_REPLY "*2\r\n$10\r\n1700000000\r\n$6\r\n250000\r\n"
 
-MCPSESS_REDIS_STORAGE(wire, SLOTS, BYTES, BYTES);
+/* times an item was logged */
+#define LOGGED(item) wire.logged[MCPSESS_REDIS_ITEM_##item - 64]
 
-static struct {
-    mcpsess_redis redis;
-    uint64_t now;
-    char out_mem[OUT]; /* what was sent and not looked at yet */
-    mcpsess_buf out;
-    mcpsess_str in; /* what the server has sent, and not been read yet */
-    size_t recv_max, send_max;
-    int open_rc;
-    bool dead_send, dead_recv;
-    unsigned opens, closes, changes, all_changed;
-    char last_key[8];
-} t;
-
-static int t_open(void *user) {
-    (void)user;
-    t.opens++;
-    return t.open_rc;
+TEST(init_takes_a_desc_within_its_limits_only) {
+    mcpsess_redis_desc d = wire_desc();
+    static mcpsess_redis r;
+    size_t bytes = mcpsess_redis_bytes(&d);
+    char *mem = (char *)arena(bytes + 8);
+    CHECK(bytes != 0 && mcpsess_redis_bytes(NULL) == 0);
+    CHECK_EQ(bytes, MCPSESS_REDIS_BYTES(WIRE_SLOTS, WIRE_TX, WIRE_RX));
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes - 1), MCPSESS_E_NOMEM);
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem + 1, bytes + 7), ALIGNMENT > 1 ? MCPSESS_E_ALIGN : MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_init(&r, &d, NULL, bytes), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_init(&r, NULL, mem, bytes), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_init(NULL, &d, mem, bytes), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes), MCPSESS_OK);
+    d.slots = 0;
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_poll(&r, 0), MCPSESS_E_ARG); /* it is not made */
+    d.slots = 32768u;
+    CHECK_EQ(mcpsess_redis_bytes(&d), 0);
+    d.slots = 1;
+    d.tx_bytes = 63;
+    CHECK_EQ(mcpsess_redis_bytes(&d), 0);
+    d.tx_bytes = 64;
+    d.rx_bytes = 63;
+    CHECK_EQ(mcpsess_redis_bytes(&d), 0);
+    d.rx_bytes = 64;
+    CHECK(mcpsess_redis_bytes(&d) != 0);
+    d.tx_bytes = (UINT32_C(1) << 24) + 1;
+    CHECK_EQ(mcpsess_redis_bytes(&d), 0);
+    d = wire_desc();
+    d.tracking = MCPSESS_REDIS_TRACK_PREFIXES + 1;
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes), MCPSESS_E_ARG);
+    d = wire_desc();
+    d.transport.close = NULL;
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes), MCPSESS_E_ARG);
+    d = wire_desc();
+    d.name = MCPSESS_STR("two words"); /* every server refuses it */
+    CHECK_EQ(mcpsess_redis_init(&r, &d, mem, bytes), MCPSESS_E_ARG);
 }
 
-static int t_send(void *user, const void *bytes, size_t len) {
-    (void)user;
-    if (t.dead_send) return -1;
-    if (len > t.send_max) len = t.send_max;
-    mcpsess_buf_put(&t.out, mcpsess_str_of(bytes, len));
-    return (int)len;
+TEST(what_was_not_made_is_refused) {
+    static mcpsess_redis r;
+    wire_request q;
+    memset(&r, 0, sizeof r);
+    CHECK_EQ(mcpsess_redis_poll(&r, 0), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_poll(NULL, 0), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_attach(&r, &wire_module), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_submit(&r, &wire_class, &wire, &q, 0, 0, 0), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_reset(&r, 0), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_check(&r), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_want(&r), 0);
+    CHECK(mcpsess_redis_next_due(&r, 0) == MCPSESS_NEVER);
+    CHECK_EQ(mcpsess_redis_hear(&r, 0), MCPSESS_STALE);
+    CHECK_EQ(mcpsess_redis_wall_ms(&r, 0), 0);
+    CHECK_EQ(mcpsess_redis_error(&r).len, 0);
+    CHECK_EQ(mcpsess_redis_error(NULL).len, 0);
+    mcpsess_redis_close(&r);
+    mcpsess_redis_close(NULL);
+    mcpsess_redis_drop(NULL, &q);
 }
 
-static int t_recv(void *user, void *bytes, size_t len) {
-    (void)user;
-    if (len > t.in.len) len = t.in.len;
-    if (len > t.recv_max) len = t.recv_max;
-    if (len == 0) return t.dead_recv ? -1 : 0;
-    memcpy(bytes, t.in.ptr, len);
-    t.in = mcpsess_str_of(t.in.ptr + len, t.in.len - len);
-    return (int)len;
+TEST(modules_are_attached_before_the_first_poll_and_do_not_overlap) {
+    mcpsess_redis_desc d = wire_desc();
+    mcpsess_redis_module other = {NULL, 0, {NULL, 0}, NULL, NULL, NULL, {NULL}};
+    wire_init(&d);
+    wire_module.prefix = MCPSESS_STR("a:b");
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, NULL), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_E_ARG);
+    other.prefix = MCPSESS_STR("a:");
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG);
+    other.prefix = MCPSESS_STR("a:b");
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG);
+    other.prefix = MCPSESS_STR("a:c");
+    other.script_count = 1;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG); /* but no scripts */
+    other.script_count = 0;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_OK);
+    (void)wire_poll();
+    memset(&other, 0, sizeof other);
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_STATE);
 }
 
-static void t_close(void *user) {
-    (void)user;
-    t.closes++;
-}
+/* -- the handshake -- */
 
-static void changed(void *user, mcpsess_str key) {
-    (void)user;
-    if (key.len == 0) t.all_changed++;
-    else t.changes++;
-    if (key.len != 0 && key.len < sizeof t.last_key) memcpy(t.last_key, key.ptr, key.len);
-}
-
-static mcpsess_redis_module module;
-
-static mcpsess_redis_desc desc(void) {
-    mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    d.transport.open = t_open;
-    d.transport.send = t_send;
-    d.transport.recv = t_recv;
-    d.transport.close = t_close;
-    d.slots = SLOTS;
-    d.tx_bytes = d.rx_bytes = BYTES;
-    return d;
-}
-
-static void start_with(const mcpsess_redis_desc *d) {
-    memset(&t, 0, sizeof t);
-    mcpsess_buf_init(&t.out, t.out_mem, sizeof t.out_mem);
-    t.now = 1000;
-    t.open_rc = 1;
-    t.recv_max = t.send_max = SIZE_MAX;
-    CHECK_EQ(mcpsess_redis_init(&t.redis, d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
-    memset(&module, 0, sizeof module);
-    module.changed = changed;
-    CHECK_EQ(mcpsess_redis_attach(&t.redis, &module), MCPSESS_OK);
-}
-
-static int poll(void) {
-    int rc = mcpsess_redis_poll(&t.redis, t.now);
-    CHECK_EQ(mcpsess_redis_check(&t.redis), MCPSESS_OK);
-    return rc;
-}
-
-static void answer(const char *text) {
-    CHECK_EQ(t.in.len, 0);
-    t.in = mcpsess_str_z(text);
-    (void)poll();
-}
-
-/* What was sent since last time, or so far. */
-static bool sent(const char *text) {
-    bool same = mcpsess_str_eq(mcpsess_buf_str(&t.out), mcpsess_str_z(text));
-    t.out.len = 0;
-    return same;
-}
-
-#define HELLO_3 "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"
-#define TIME_TRACK "*1\r\n$4\r\nTIME\r\n*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n"
-#define TIME_REPLY "*2\r\n$10\r\n1700000000\r\n$6\r\n250999\r\n"
-
-/* Through the handshake, to the state in which commands go out. */
-static void greet(void) {
-    (void)poll();
-    CHECK(sent(HELLO_3));
-    answer("%1\r\n+proto\r\n:3\r\n");
-    (void)poll();
-    CHECK(sent(TIME_TRACK));
-    answer(TIME_REPLY "+OK\r\n");
-    CHECK_EQ(poll(), MCPSESS_OK);
-}
-
-static void start(void) {
-    mcpsess_redis_desc d = desc();
-    start_with(&d);
-    greet();
-    t.all_changed = 0;
-}
-
-/* -- commands of the tests: one letter each -- */
-
-typedef struct command {
-    char letter;
-    unsigned ends;
-    int rc;
-    int64_t number;
-} command;
-
-static void encode(void *user, void *request, mcpsess_buf *out) {
-    (void)user;
-    mcpsess_buf_put_char(out, ((command *)request)->letter);
-}
-
-static void item(void *user, void *request, const mcpsess_resp_item *i, mcpsess_str raw) {
-    (void)user;
-    (void)raw;
-    ((command *)request)->number = i->number;
-}
-
-static void done(void *user, void *request, int rc, uint64_t now_ms) {
-    (void)user;
-    (void)now_ms;
-    ((command *)request)->ends++;
-    ((command *)request)->rc = rc;
-}
-
-static const mcpsess_redis_class letters = {encode, item, done};
-
-static command a, b, c;
-
-static int submit(command *cmd, char letter, unsigned flags, uint64_t deadline_ms) {
-    memset(cmd, 0, sizeof *cmd);
-    cmd->letter = letter;
-    cmd->rc = MCPSESS_PENDING;
-    return mcpsess_redis_submit(&t.redis, &letters, NULL, cmd, flags, deadline_ms, t.now);
-}
-
-static bool ended(const command *cmd, int rc) {
-    return cmd->ends == 1 && cmd->rc == rc;
-}
-
-TEST(redis_handshake_byte_for_byte) {
-    mcpsess_redis_desc d = desc();
-    d.user = MCPSESS_STR("u");
+TEST(the_handshake_says_what_the_desc_says) {
+    mcpsess_redis_desc d = wire_desc();
+    d.user = MCPSESS_STR("me");
     d.password = MCPSESS_STR("pw");
-    d.name = MCPSESS_STR("n");
-    d.db = 2;
-    d.tracking = MCPSESS_REDIS_TRACK_PREFIXES;
-    start_with(&d);
-    module.prefix = MCPSESS_STR("p:");
-    t.open_rc = 0;
-    CHECK_EQ(poll(), MCPSESS_PENDING);
-    CHECK_EQ(t.out.len, 0);
-    t.open_rc = 1;
-    (void)poll();
-    CHECK(sent("*7\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$2\r\npw\r\n$7\r\nSETNAME\r\n$1\r\nn\r\n"));
-    answer("%0\r\n");
-    (void)poll();
-    CHECK(
-        sent("*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n*1\r\n$4\r\nTIME\r\n*6\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n"
-             "$5\r\nBCAST\r\n$6\r\nPREFIX\r\n$2\r\np:\r\n"));
-    answer("+OK\r\n" TIME_REPLY "+OK\r\n");
-    CHECK_EQ(poll(), MCPSESS_OK);
-    CHECK_EQ(mcpsess_redis_wall_ms(&t.redis, t.now + 5), UINT64_C(1700000000255));
-    CHECK_EQ(t.all_changed, 1);
+    d.name = MCPSESS_STR("n1");
+    d.db = 65535u;
+    wire_init(&d);
+    wire_module.scripts = wire_scripts;
+    wire_module.script_count = 2;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_want(&wire.redis), MCPSESS_WANT_TIME);
+    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) <= wire.now);
+    CHECK_EQ(mcpsess_redis_wall_ms(&wire.redis, wire.now), 0);
+    CHECK_EQ(wire_run(), MCPSESS_PENDING);
+    CHECK(wire_sent("HELLO 3 AUTH me pw SETNAME n1"));
+    CHECK(wire_silent()); /* the answer decides what follows */
+    wire_feed(HELLO_REPLY);
+    CHECK_EQ(wire_run(), MCPSESS_PENDING);
+    CHECK(wire_sent("SELECT 65535"));
+    CHECK(wire_sent("TIME"));
+    CHECK(wire_sent("CLIENT TRACKING ON"));
+    CHECK(wire_sent_load(0));
+    CHECK(wire_sent_load(1));
+    CHECK(wire_silent());
+    wire_feed("+OK\r\n" TIME_REPLY "+OK\r\n");
+    wire_feed_loaded(0);
+    CHECK_EQ(wire_run(), MCPSESS_PENDING);
+    CHECK_EQ(wire.changes, 0);
+    wire_feed_loaded(1);
+    wire.now += 70;
+    CHECK_EQ(wire_run(), MCPSESS_OK);
+    CHECK_EQ(wire.any, 1); /* what happened before was not heard */
+    CHECK_EQ(LOGGED(CONNECTED), 1);
+    CHECK_EQ(wire.log_number, 70);
+    CHECK_EQ(wire.redis.stats.connects, 1);
+    CHECK(mcpsess_redis_wall_ms(&wire.redis, wire.now) == WIRE_WALL_MS + 70);
+    CHECK_EQ(mcpsess_redis_want(&wire.redis), MCPSESS_WANT_READ | MCPSESS_WANT_TIME);
 }
 
-TEST(redis_old_server_gets_resp2) {
-    mcpsess_redis_desc d = desc();
+TEST(the_handshake_survives_any_split) {
+    mcpsess_redis_desc d = wire_desc();
+    d.name = MCPSESS_STR("n1");
+    wire_init(&d);
+    wire_module.scripts = wire_scripts;
+    wire_module.script_count = 1;
+    wire.send_max = wire.recv_max = 1;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    wire_run();
+    CHECK(wire_sent("HELLO 3 SETNAME n1"));
+    wire_feed(HELLO_REPLY);
+    wire_run();
+    CHECK(wire_sent("TIME") && wire_sent("CLIENT TRACKING ON") && wire_sent_load(0));
+    wire_feed(">2\r\n+unknown\r\n+push\r\n" TIME_REPLY "+OK\r\n");
+    wire_feed_loaded(0);
+    CHECK_EQ(wire_run(), MCPSESS_OK);
+    CHECK(mcpsess_redis_wall_ms(&wire.redis, wire.now) == WIRE_WALL_MS);
+}
+
+TEST(credentials_may_be_a_user_or_a_password_alone) {
+    mcpsess_redis_desc d = wire_desc();
     d.password = MCPSESS_STR("pw");
-    start_with(&d);
-    (void)poll();
-    t.out.len = 0;
-    answer("-ERR unknown command 'HELLO'\r\n");
-    (void)poll();
-    CHECK(sent("*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n"));
-    answer("+OK\r\n");
-    (void)poll();
-    CHECK(sent("*1\r\n$4\r\nTIME\r\n"));
-    answer(TIME_REPLY);
-    CHECK_EQ(poll(), MCPSESS_OK);
-    CHECK_EQ(mcpsess_redis_hear(&t.redis, t.now), MCPSESS_STALE); /* nothing is told over RESP2 */
+    wire_init(&d);
+    wire_run();
+    CHECK(wire_sent("HELLO 3 AUTH default pw"));
+    wire_feed("-ERR unknown command 'HELLO', with args beginning with: '3' \r\n");
+    wire_run();
+    CHECK(wire_sent("AUTH pw"));
+    d.user = MCPSESS_STR("me");
+    wire_init(&d);
+    wire_run();
+    CHECK(wire_sent("HELLO 3 AUTH me pw"));
+    wire_feed("-NOPROTO unsupported protocol version\r\n");
+    wire_run();
+    CHECK(wire_sent("AUTH me pw"));
+    d.password = mcpsess_str_of(NULL, 0); /* a user without a password is not the default user */
+    wire_init(&d);
+    wire_run();
+    CHECK(wire_sent("HELLO 3 AUTH me "));
 }
 
-TEST(redis_wrong_password_is_final_until_reset) {
-    mcpsess_redis_desc d = desc();
-    start_with(&d);
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    answer("-WRONGPASS no\r\n");
-    CHECK(ended(&a, MCPSESS_REDIS_E_WRONGPASS));
-    CHECK_STR(mcpsess_redis_error(&t.redis), "WRONGPASS no");
-    t.now += 100000;
-    CHECK_EQ(poll(), MCPSESS_REDIS_E_WRONGPASS);
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_REDIS_E_WRONGPASS);
-    CHECK_EQ(t.opens, 1);
-    CHECK_EQ(mcpsess_redis_reset(&t.redis, t.now), MCPSESS_OK);
-    t.out.len = 0;
-    greet();
+static void to_resp2(const char *why) {
+    mcpsess_redis_desc d = wire_desc();
+    d.name = MCPSESS_STR("n1");
+    d.resp2 = why == NULL;
+    wire_init(&d);
+    wire_run();
+    if (why != NULL) {
+        CHECK(wire_sent("HELLO 3 SETNAME n1"));
+        wire_feed(why);
+        wire_run();
+    }
+    CHECK(wire_sent("CLIENT SETNAME n1"));
+    CHECK(wire_sent("TIME"));
+    CHECK(wire_silent()); /* no tracking: a RESP2 server answers OK, and nothing ever comes */
+    wire_feed("+OK\r\n" TIME_REPLY);
+    CHECK_EQ(wire_run(), MCPSESS_OK);
+    CHECK_EQ(LOGGED(NO_TRACKING), 1);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
 }
 
-TEST(redis_server_away_answers_at_once_after_the_first_attempt) {
-    mcpsess_redis_desc d = desc();
-    start_with(&d);
-    t.open_rc = -1;
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    CHECK(ended(&a, MCPSESS_E_IO));
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_E_IO);
-    CHECK_EQ(mcpsess_redis_next_due(&t.redis, t.now), t.now + 50); /* no random hook: no jitter */
-    (void)poll();
-    CHECK_EQ(t.opens, 1);
-    t.now += 50;
-    (void)poll();
-    CHECK_EQ(t.opens, 2);
-    CHECK_EQ(mcpsess_redis_next_due(&t.redis, t.now), t.now + 100);
-    t.open_rc = 1;
-    t.now += 100;
-    greet();
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
+TEST(servers_without_hello_are_spoken_to_in_resp2) {
+    to_resp2("-ERR unknown command `HELLO`, with args beginning with: `3`, `SETNAME`, \r\n");
+    to_resp2("-NOPERM this user has no permissions to run the 'hello' command\r\n");
+    to_resp2("-NOPROTO sorry, this protocol version is not supported\r\n");
+    to_resp2(NULL);
 }
 
-TEST(redis_patient_commands_wait) {
-    mcpsess_redis_desc d = desc();
+/* -> what a server that gives this answer to HELLO, or to what comes after it, makes of the engine */
+static int greeted_with(const char *hello, const char *rest, wire_request *q) {
+    mcpsess_redis_desc d = wire_desc();
+    d.user = MCPSESS_STR("me");
+    d.password = MCPSESS_STR("pw");
+    d.db = 1;
+    d.resp2 = hello == NULL;
     d.patient = true;
-    start_with(&d);
-    t.open_rc = -1;
-    CHECK_EQ(submit(&a, 'a', 0, t.now + 200), MCPSESS_PENDING);
-    (void)poll();
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(a.ends, 0);
-    t.now += 200;
-    (void)poll();
-    CHECK(ended(&a, MCPSESS_E_IO)); /* its deadline; it never left */
-    t.open_rc = 1;
-    t.now += 5000 - 200;
-    CHECK_EQ(b.ends, 0);
+    wire_init(&d);
+    wire_module.scripts = wire_scripts;
+    wire_module.script_count = 1;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    CHECK_EQ(wire_submit(q, "PING", 0), MCPSESS_PENDING);
+    wire_run();
+    if (hello != NULL) wire_feed(hello);
+    wire_run();
+    wire_feed(rest);
+    return wire_run();
 }
 
-TEST(redis_pipelines_in_order) {
-    start();
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-    CHECK(mcpsess_redis_want(&t.redis) & MCPSESS_WANT_NOW);
-    (void)poll();
-    CHECK(sent("ab"));
-    CHECK_EQ(submit(&c, 'c', 0, 0), MCPSESS_PENDING);
-    answer(":1\r\n:2\r");
-    CHECK(ended(&a, MCPSESS_OK));
-    CHECK_EQ(a.number, 1);
-    CHECK_EQ(b.ends, 0);
-    answer("\n:3\r\n");
-    CHECK(ended(&b, MCPSESS_OK) && ended(&c, MCPSESS_OK));
-    CHECK_EQ(b.number, 2);
-    CHECK_EQ(c.number, 3);
+static void refuses(const char *hello, const char *rest, int code) {
+    wire_request q, late;
+    CHECK_EQ(greeted_with(hello, rest, &q), code);
+    CHECK(wire_ended(&q, code));
+    CHECK(!wire.open);
+    CHECK_EQ(LOGGED(FAILED), 1);
+    CHECK_EQ(wire.log_number, (uint64_t)-code);
+    CHECK_EQ(wire_submit(&late, "PING", 0), code);
+    CHECK_EQ(wire_poll_at(100000), code); /* it stays so */
+    CHECK_EQ(mcpsess_redis_want(&wire.redis), 0);
+    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) == MCPSESS_NEVER);
+    CHECK_EQ(wire.opens, 1);
+    CHECK_EQ(mcpsess_redis_reset(&wire.redis, wire.now), MCPSESS_OK);
+    CHECK_EQ(wire_run(), MCPSESS_PENDING);
+    CHECK_EQ(wire.opens, 2);
 }
 
-TEST(redis_late_reply_answers_nobody_else) {
-    unsigned way;
-    for (way = 0; way < 2; way++) {
-        start();
-        CHECK_EQ(submit(&a, 'a', 0, t.now + 10), MCPSESS_PENDING);
-        (void)poll();
-        if (way == 0) {
-            t.now += 10;
-            (void)poll();
-            CHECK(ended(&a, MCPSESS_E_TIMEOUT));
-        } else {
-            mcpsess_redis_drop(&t.redis, &a);
-            CHECK_EQ(a.ends, 0);
+TEST(refused_credentials_and_permissions_fail_for_good) {
+    const char *select = "+OK\r\n", *loaded = "+OK\r\n" TIME_REPLY "+OK\r\n";
+    refuses("-WRONGPASS invalid username-password pair or user is disabled.\r\n", "", MCPSESS_REDIS_E_WRONGPASS);
+    refuses("-NOAUTH HELLO must be called with the client already authenticated\r\n", "", MCPSESS_REDIS_E_NOAUTH);
+    refuses(HELLO_REPLY, "-ERR DB index is out of range\r\n", MCPSESS_REDIS_E_SERVER);
+    refuses(HELLO_REPLY, "-NOPERM this user has no permissions to run the 'select' command\r\n",
+            MCPSESS_REDIS_E_NOPERM);
+    refuses(NULL, "-WRONGPASS invalid username-password pair\r\n", MCPSESS_REDIS_E_WRONGPASS);
+    refuses(NULL, "-ERR invalid password\r\n", MCPSESS_REDIS_E_WRONGPASS); /* before Redis 6 */
+    refuses(NULL, "-ERR Client sent AUTH, but no password is set\r\n", MCPSESS_REDIS_E_WRONGPASS);
+    (void)select;
+    {
+        char room[160];
+        memcpy(room, loaded, strlen(loaded));
+        strcpy(room + strlen(loaded), "-NOPERM this user has no permissions to run the 'script|load' command\r\n");
+        refuses(HELLO_REPLY, room, MCPSESS_REDIS_E_NOPERM);
+    }
+}
+
+TEST(a_server_that_is_not_ready_yet_is_asked_again) {
+    static const char *const answers[] = {
+        "-LOADING Redis is loading the dataset in memory\r\n", "-BUSY Redis is busy running a script\r\n",
+        "-MASTERDOWN Link with MASTER is down\r\n", "-ERR max number of clients reached\r\n"};
+    wire_request q;
+    size_t n;
+    for (n = 0; n < COUNT_OF(answers); n++) {
+        CHECK_EQ(greeted_with(NULL, answers[n], &q), MCPSESS_PENDING);
+        CHECK(!wire.open && q.done == 0);
+        CHECK_EQ(wire.redis.stats.connect_failures, 1);
+        CHECK_EQ(LOGGED(CONNECT_FAILED), 1);
+        CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) == wire.now + 100);
+        (void)wire_poll_at(100);
+        CHECK_EQ(wire.opens, 2);
+    }
+}
+
+TEST(without_credentials_noauth_fails_whatever_it_answers_first) {
+    mcpsess_redis_desc d = wire_desc();
+    d.resp2 = true;
+    wire_init(&d);
+    wire_run();
+    CHECK(wire_sent("TIME"));
+    wire_feed("-NOAUTH Authentication required.\r\n");
+    CHECK_EQ(wire_run(), MCPSESS_REDIS_E_NOAUTH);
+}
+
+TEST(a_handshake_that_does_not_fit_tx_fails_and_does_not_spin) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_request q;
+    d.tx_bytes = 64;
+    d.password = MCPSESS_STR("a password that is longer than what there is room for in tx");
+    wire_init(&d);
+    CHECK_EQ(wire_submit(&q, "PING", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_run(), MCPSESS_E_TOOBIG);
+    CHECK(wire_ended(&q, MCPSESS_E_TOOBIG));
+    CHECK(wire_silent());
+}
+
+TEST(a_script_whose_digest_is_wrong_fails) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_init(&d);
+    wire_module.scripts = wire_scripts;
+    wire_module.script_count = 1;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    wire_run();
+    wire_feed(HELLO_REPLY);
+    wire_run();
+    wire_feed(TIME_REPLY "+OK\r\n");
+    wire_feed_loaded(1);
+    CHECK_EQ(wire_run(), MCPSESS_REDIS_E_PROTOCOL);
+    CHECK_EQ(LOGGED(FAILED), 1);
+}
+
+TEST(tracking_that_is_refused_is_done_without) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_request q;
+    wire_init(&d);
+    wire_run();
+    wire_feed(HELLO_REPLY);
+    wire_run();
+    wire_feed(TIME_REPLY "-NOPERM this user has no permissions to run the 'client|tracking' command\r\n");
+    CHECK_EQ(wire_run(), MCPSESS_OK);
+    CHECK_EQ(LOGGED(NO_TRACKING), 1);
+    wire.sent_len = 0;
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("_\r\n");
+    wire_run();
+    CHECK(wire_answered(&q, ""));
+}
+
+TEST(prefixes_are_tracked_with_one_command) {
+    mcpsess_redis_desc d = wire_desc();
+    mcpsess_redis_module more = {NULL, 0, {NULL, 0}, NULL, NULL, NULL, {NULL}}, none = more;
+    d.tracking = MCPSESS_REDIS_TRACK_PREFIXES;
+    wire_init(&d);
+    wire_module.prefix = MCPSESS_STR("a:");
+    more.prefix = MCPSESS_STR("b:");
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &none), MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &more), MCPSESS_OK);
+    wire_run();
+    wire_feed(HELLO_REPLY);
+    wire_run();
+    CHECK(wire_sent("HELLO 3") && wire_sent("TIME"));
+    CHECK(wire_sent("CLIENT TRACKING ON BCAST PREFIX a: PREFIX b:"));
+    CHECK(wire_silent());
+    d.tracking = MCPSESS_REDIS_TRACK_OFF;
+    wire_start(&d);
+    CHECK_EQ(LOGGED(NO_TRACKING), 0);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+}
+
+/* -- commands and replies -- */
+
+TEST(commands_are_pipelined_and_answered_in_order) {
+    wire_request q[WIRE_SLOTS + 1];
+    unsigned round;
+    wire_start_default();
+    for (round = 0; round < 9; round++) { /* and the ring wraps */
+        CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+        CHECK_EQ(wire_submit(&q[1], "MGET a b", 0), MCPSESS_PENDING);
+        CHECK_EQ(wire_submit(&q[2], "INCR n", 0), MCPSESS_PENDING);
+        CHECK((mcpsess_redis_want(&wire.redis) & MCPSESS_WANT_NOW) != 0);
+        CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) <= wire.now);
+        if (round % 3 == 0) {
+            CHECK_EQ(wire_submit(&q[3], "SET c d", 0), MCPSESS_PENDING);
+            CHECK_EQ(wire_submit(&q[4], "GET e", 0), MCPSESS_E_FULL);
         }
-        CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-        (void)poll();
-        answer(":1\r\n:2\r\n");
-        CHECK(ended(&b, MCPSESS_OK));
-        CHECK_EQ(b.number, 2);
-        CHECK_EQ(t.redis.stats.late_replies, 1);
-        CHECK(a.ends <= 1);
+        CHECK_EQ(wire_poll(), MCPSESS_OK);
+        CHECK_EQ(wire.sends, 1);
+        CHECK(wire_sent("GET a") && wire_sent("MGET a b") && wire_sent("INCR n"));
+        if (round % 3 == 0) CHECK(wire_sent("SET c d"));
+        wire.recv_max = (uint16_t)(round + 1);
+        wire_feed("$3\r\nabc\r\n*2\r\n$-1\r\n$4\r\nr\r\ns\r\n:42\r\n");
+        wire_run();
+        CHECK(wire_answered(&q[0], "abc"));
+        CHECK(wire_answered(&q[1], "r\r\ns"));
+        CHECK_EQ(q[1].items, 3);
+        CHECK(wire_answered(&q[2], "42"));
+        if (round % 3 == 0) {
+            CHECK_EQ(q[3].done, 0);
+            wire_feed("+OK\r\n");
+            wire_run();
+            CHECK(wire_answered(&q[3], "OK"));
+        }
     }
+    CHECK_EQ(wire.redis.stats.commands, 30);
+    CHECK_EQ(wire.redis.stats.replies, 30);
+    CHECK_EQ(wire.redis.stats.late_replies + wire.redis.stats.server_errors + wire.redis.stats.repeated, 0);
 }
 
-TEST(redis_silent_server_is_left) {
-    start();
-    CHECK_EQ(submit(&a, 'a', 0, MCPSESS_NEVER), MCPSESS_PENDING);
-    (void)poll();
-    CHECK_EQ(mcpsess_redis_next_due(&t.redis, t.now), t.now + 3000);
-    t.now += 2999;
-    (void)poll();
-    CHECK_EQ(t.closes, 0);
-    t.now += 1;
-    (void)poll();
-    CHECK_EQ(t.closes, 1);
-    CHECK(ended(&a, MCPSESS_E_UNKNOWN));
-    CHECK_EQ(t.all_changed, 1);
+static void feed_bulk(unsigned n) {
+    char head[16];
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, head, sizeof head - 1);
+    mcpsess_resp_put_number(&b, '$', (int64_t)n);
+    head[b.len] = '\0';
+    wire_feed(head);
+    for (; n > 0; n--) wire_feed("x");
+    wire_feed("\r\n");
 }
 
-TEST(redis_idle_connection_is_pinged) {
-    start();
-    CHECK_EQ(mcpsess_redis_next_due(&t.redis, t.now), t.now + 5000);
-    t.now += 5000;
-    (void)poll();
-    CHECK(sent("*1\r\n$4\r\nPING\r\n"));
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    answer("+PONG\r\n:7\r\n");
-    CHECK_EQ(a.number, 7);
-    t.now += 5000;
-    (void)poll();
-    t.now += 3000;
-    (void)poll();
-    CHECK_EQ(t.closes, 1);
+TEST(a_bulk_larger_than_rx_comes_in_pieces) {
+    wire_request q, p;
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&p, "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    feed_bulk(WIRE_RX * 2);
+    wire_feed("+b\r\n");
+    wire_run();
+    CHECK(wire_ended(&q, MCPSESS_OK));
+    CHECK(q.items > 1);
+    CHECK(wire_answered(&p, "b"));
 }
 
-/* a repeatable, b not, c never left: what becomes of them when the connection ends */
-TEST(redis_outcomes_when_the_connection_ends) {
-    start();
-    t.send_max = 2;
-    CHECK_EQ(submit(&a, 'a', MCPSESS_REDIS_REPEAT, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&c, 'c', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    CHECK(sent("ab"));
-    t.dead_recv = t.dead_send = true;
-    (void)poll();
-    CHECK_EQ(a.ends, 0);
-    CHECK(ended(&b, MCPSESS_E_UNKNOWN));
-    CHECK_EQ(c.ends, 0);
-    t.dead_recv = t.dead_send = false;
-    t.send_max = SIZE_MAX;
-    t.now += 50;
-    greet();
-    (void)poll();
-    CHECK(sent("ac"));
-    answer(":1\r\n:3\r\n");
-    CHECK(ended(&a, MCPSESS_OK) && ended(&c, MCPSESS_OK));
-    CHECK_EQ(t.redis.stats.repeated, 1);
+static wire_request again[2];
+
+static void submit_again(wire_request *q) {
+    (void)q;
+    CHECK_EQ(wire_submit(&again[0], "GET again", 0), MCPSESS_PENDING);
 }
 
-TEST(redis_reply_that_came_before_the_end_counts) {
-    start();
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-    t.dead_send = true;
-    t.in = MCPSESS_STR(":1\r\n");
-    (void)poll();
-    CHECK(ended(&a, MCPSESS_OK));
-    CHECK_EQ(t.closes, 1);
-    CHECK_EQ(b.ends, 0); /* nothing of it was sent */
+TEST(done_may_submit_into_the_slot_that_is_free_now) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_request q;
+    d.slots = 1;
+    wire_start(&d);
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    q.on_done = submit_again;
+    wire_run();
+    CHECK(wire_sent("GET a"));
+    wire_feed("+1\r\n");
+    wire_run();
+    CHECK(wire_answered(&q, "1"));
+    CHECK(wire_sent("GET again"));
+    wire_feed("+2\r\n");
+    wire_run();
+    CHECK(wire_answered(&again[0], "2"));
+    q.on_done = NULL;
+    CHECK_EQ(wire_submit_by(&q, "GET a", 0, wire.now + 10), MCPSESS_PENDING);
+    q.on_done = submit_again;
+    CHECK_EQ(wire_poll_at(10), MCPSESS_OK); /* nothing of it was sent */
+    CHECK(wire_ended(&q, MCPSESS_E_IO) || wire_ended(&q, MCPSESS_E_TIMEOUT));
+    wire_run();
+    CHECK(wire_sent("GET again"));
 }
 
-static const char script_text[] MCPSESS_ROM = "return 1";
-static const char script_sha1[] MCPSESS_ROM = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
-static const mcpsess_redis_script script = {script_text, script_sha1, 8};
-
-TEST(redis_scripts_that_are_gone_come_back_in_the_old_order) {
-    mcpsess_redis_desc d = desc();
-    start_with(&d);
-    module.scripts = &script;
-    module.script_count = 1;
-    (void)poll();
-    answer("%0\r\n");
-    (void)poll();
-    t.out.len = 0;
-    answer(TIME_REPLY "+OK\r\n$40\r\ne0e1f9fabfc9d4800c877a703b823ac0578ff8db\r\n");
-    CHECK_EQ(submit(&a, 'a', MCPSESS_REDIS_SCRIPT, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&b, 'b', MCPSESS_REDIS_SCRIPT, 0), MCPSESS_PENDING);
-    CHECK_EQ(poll(), MCPSESS_OK);
-    CHECK(sent("ab"));
-    answer("-NOSCRIPT gone\r\n");
-    CHECK_EQ(submit(&c, 'c', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    CHECK(sent("")); /* b is not answered yet */
-    answer("-NOSCRIPT gone\r\n");
-    (void)poll();
-    CHECK(sent("*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$8\r\nreturn 1\r\n"));
-    answer("$40\r\ne0e1f9fabfc9d4800c877a703b823ac0578ff8db\r\n");
-    (void)poll();
-    CHECK(sent("abc"));
-    answer(":1\r\n:2\r\n:3\r\n");
-    CHECK(ended(&a, MCPSESS_OK) && ended(&b, MCPSESS_OK) && ended(&c, MCPSESS_OK));
-    CHECK_EQ(t.redis.stats.reloads, 1);
+TEST(a_command_larger_than_tx_ends_and_the_others_go_on) {
+    static char large[WIRE_TX + 1];
+    wire_request q[3];
+    memset(large, 'x', WIRE_TX - 9); /* "*1", "$nnn", and three ends of line */
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[1], large, 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[2], "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    CHECK(wire_ended(&q[1], MCPSESS_E_TOOBIG));
+    CHECK(wire_sent("GET a") && wire_sent("GET b"));
+    CHECK(wire_silent());
+    wire_feed("+a\r\n+b\r\n");
+    wire_run();
+    CHECK(wire_answered(&q[0], "a") && wire_answered(&q[2], "b"));
+    memset(large, '\0', sizeof large);
+    memset(large, 'x', WIRE_TX - 12); /* exactly tx */
+    CHECK_EQ(wire_submit(&q[1], large, 0), MCPSESS_PENDING);
+    wire_run();
+    CHECK_EQ(q[1].done, 0);
+    CHECK_EQ(wire.sent_len, WIRE_TX);
 }
 
-TEST(redis_wrong_digest_is_refused) {
-    mcpsess_redis_desc d = desc();
-    start_with(&d);
-    module.scripts = &script;
-    module.script_count = 1;
-    (void)poll();
-    answer("%0\r\n");
-    (void)poll();
-    t.in = MCPSESS_STR(TIME_REPLY "+OK\r\n$40\r\nf0e1f9fabfc9d4800c877a703b823ac0578ff8db\r\n");
-    CHECK_EQ(poll(), MCPSESS_REDIS_E_PROTOCOL);
+TEST(what_does_not_fit_tx_now_goes_out_later) {
+    static char large[WIRE_TX / 2];
+    wire_request q[WIRE_SLOTS];
+    size_t n;
+    memset(large, 'x', sizeof large - 1);
+    wire_start_default();
+    wire.send_max = 7;
+    for (n = 0; n < WIRE_SLOTS; n++) CHECK_EQ(wire_submit(&q[n], large, 0), MCPSESS_PENDING);
+    wire_run();
+    for (n = 0; n < WIRE_SLOTS; n++) CHECK(wire_sent(large));
+    wire_feed("+1\r\n+2\r\n+3\r\n+4\r\n");
+    wire_run();
+    CHECK(wire_answered(&q[0], "1") && wire_answered(&q[3], "4"));
 }
 
-TEST(redis_errors_have_codes) {
-    static const struct {
-        const char *text;
-        int code;
-    } errors[] = {
-        {"-ERR value\r\n", MCPSESS_REDIS_E_SERVER},
-        {"-ERR unknown command\r\n", MCPSESS_REDIS_E_SYNTAX},
-        {"-OOM x\r\n", MCPSESS_REDIS_E_OOM},
-        {"-NOPERM x\r\n", MCPSESS_REDIS_E_NOPERM},
-        {"-WRONGTYPE x\r\n", MCPSESS_REDIS_E_WRONGTYPE},
-        {"-MOVED 1 x\r\n", MCPSESS_REDIS_E_MOVED},
-        {"-BUSY x\r\n", MCPSESS_REDIS_E_BUSY},
-        {"-LOADING x\r\n", MCPSESS_REDIS_E_LOADING},
-        {"!10\r\nNOPERM abc\r\n", MCPSESS_REDIS_E_NOPERM},
-        {"-OOMX\r\n", MCPSESS_REDIS_E_SERVER},
-    };
+/* -- errors of the server -- */
+
+static int code_of(const char *line) {
+    wire_request q;
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    wire_run();
+    wire.sent_len = 0;
+    wire_feed(line);
+    (void)wire_poll();
+    CHECK_EQ(q.done, 1);
+    CHECK_EQ(q.items, 0);
+    return q.rc;
+}
+
+TEST(errors_are_known_by_their_first_word) {
+    wire_start_default();
+    CHECK_EQ(code_of("-ERR value is not an integer or out of range\r\n"), MCPSESS_REDIS_E_SERVER);
+    CHECK_STR(mcpsess_redis_error(&wire.redis), "ERR value is not an integer or out of range");
+    CHECK_EQ(LOGGED(SERVER_ERROR), 1);
+    CHECK_EQ(wire.log_number, (uint64_t)-MCPSESS_REDIS_E_SERVER);
+    CHECK_EQ(code_of("-WRONGTYPE Operation against a key holding the wrong kind\r\n"), MCPSESS_REDIS_E_WRONGTYPE);
+    CHECK_EQ(code_of("-WRONGTYPES of some module\r\n"), MCPSESS_REDIS_E_SERVER);
+    CHECK_EQ(code_of("-LOADING Redis is loading\r\n"), MCPSESS_REDIS_E_LOADING);
+    CHECK_EQ(code_of("-BUSY Redis is busy running a script\r\n"), MCPSESS_REDIS_E_BUSY);
+    CHECK_EQ(code_of("-BUSYGROUP Consumer Group name already exists\r\n"), MCPSESS_REDIS_E_SERVER);
+    CHECK_EQ(code_of("-NOREPLICAS Not enough good replicas\r\n"), MCPSESS_REDIS_E_NOREPLICAS);
+    CHECK_EQ(code_of("-MISCONF Redis is configured to save\r\n"), MCPSESS_REDIS_E_MISCONF);
+    CHECK_EQ(code_of("-OOM command not allowed\r\n"), MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(code_of("-NOPERM this user\r\n"), MCPSESS_REDIS_E_NOPERM);
+    CHECK_EQ(code_of("-NOSCRIPT No matching script\r\n"), MCPSESS_REDIS_E_NOSCRIPT); /* not one of a module */
+    CHECK_EQ(code_of("-MOVED 3999 127.0.0.1:6381\r\n"), MCPSESS_REDIS_E_MOVED);
+    CHECK_EQ(code_of("-CROSSSLOT Keys in request\r\n"), MCPSESS_REDIS_E_CROSSSLOT);
+    CHECK_EQ(code_of("-CLUSTERDOWN The cluster is down\r\n"), MCPSESS_REDIS_E_CLUSTERDOWN);
+    CHECK_EQ(code_of("-TRYAGAIN Multiple keys request\r\n"), MCPSESS_REDIS_E_CLUSTERDOWN);
+    CHECK_EQ(code_of("-ERR unknown command 'x', with args\r\n"), MCPSESS_REDIS_E_SYNTAX);
+    CHECK_EQ(code_of("-ERR Unknown subcommand or wrong number\r\n"), MCPSESS_REDIS_E_SYNTAX);
+    CHECK_EQ(code_of("-ERR syntax error\r\n"), MCPSESS_REDIS_E_SYNTAX);
+    CHECK_EQ(code_of("-ERR wrong number of arguments for 'get' command\r\n"), MCPSESS_REDIS_E_SYNTAX);
+    CHECK_EQ(code_of("-OOM\r\n"), MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(code_of("-\r\n"), MCPSESS_REDIS_E_SERVER);
+    /* Redis before 7 wraps what a command inside a script ran into */
+    CHECK_EQ(code_of("-ERR Error running script (call to f_5c0): @user_script:1: -OOM command not allowed\r\n"),
+             MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(code_of("!10\r\nOOM no way\r\n"), MCPSESS_REDIS_E_OOM);
+    CHECK_STR(mcpsess_redis_error(&wire.redis), "OOM no way");
+    CHECK_EQ(wire.redis.stats.server_errors, LOGGED(SERVER_ERROR));
+    CHECK_EQ(wire.closes, 0);
+}
+
+TEST(the_text_of_an_error_is_kept_as_far_as_there_is_room) {
+    wire_request q, p;
     unsigned n;
-    start();
-    for (n = 0; n < sizeof errors / sizeof errors[0]; n++) {
-        CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-        (void)poll();
-        answer(errors[n].text);
-        CHECK(ended(&a, errors[n].code));
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&p, "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("-MISCONF ");
+    for (n = 0; n < 300; n++) wire_feed("x"); /* and it is longer than rx */
+    wire_feed("\r\n+b\r\n");
+    wire_run();
+    CHECK(wire_ended(&q, MCPSESS_REDIS_E_MISCONF));
+    CHECK_EQ(mcpsess_redis_error(&wire.redis).len, MCPSESS_REDIS_ERROR_MAX);
+    CHECK(wire_answered(&p, "b"));
+    wire.recv_max = 1; /* the same, with every split */
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&p, "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("-OOM ");
+    for (n = 0; n < 301; n++) wire_feed("x");
+    wire_feed("\r\n+b\r\n");
+    wire_run();
+    CHECK(wire_ended(&q, MCPSESS_REDIS_E_OOM));
+    CHECK(wire_answered(&p, "b"));
+}
+
+TEST(errors_within_an_array_are_items) {
+    wire_request q;
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q, "EXEC", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("*3\r\n+a\r\n-ERR b\r\n-NOSCRIPT c\r\n");
+    wire_run();
+    CHECK(wire_answered(&q, "aERR bNOSCRIPT c"));
+    CHECK_EQ(wire.redis.stats.server_errors, 0);
+}
+
+TEST(attributes_are_left_out) {
+    wire_request q, p;
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&p, "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("|1\r\n+key\r\n*2\r\n:1\r\n:2\r\n*2\r\n|1\r\n+ttl\r\n:3600\r\n+a\r\n+b\r\n");
+    wire_feed("|1\r\n+k\r\n-v\r\n-ERR no\r\n");
+    wire_run();
+    CHECK(wire_answered(&q, "ab"));
+    CHECK_EQ(q.items, 3);
+    CHECK(wire_ended(&p, MCPSESS_REDIS_E_SERVER));
+    CHECK_STR(mcpsess_redis_error(&wire.redis), "ERR no");
+}
+
+/* -- pushes -- */
+
+TEST(pushes_tell_keys_between_any_replies) {
+    wire_request q, p;
+    uint16_t split;
+    for (split = 1; split < 8; split++) {
+        wire_start_default();
+        wire.recv_max = split;
+        CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+        CHECK_EQ(wire_submit(&p, "GET b", 0), MCPSESS_PENDING);
+        wire_run();
+        wire_feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\nk1\r\n$1\r\na\r\n");
+        wire_feed(">2\r\n+invalidate\r\n*2\r\n$2\r\nk2\r\n$2\r\nk3\r\n$1\r\nb\r\n");
+        wire_run();
+        CHECK(wire_answered(&q, "a") && wire_answered(&p, "b"));
+        CHECK_EQ(wire.changes, 3);
+        CHECK_EQ(wire.any, 0);
+        CHECK(strcmp(wire.changed, "k3") == 0);
+        wire_feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\nk4\r\n"); /* while idle */
+        wire_run();
+        CHECK(strcmp(wire.changed, "k4") == 0);
+        CHECK_EQ(wire.redis.stats.pushes, 3);
+        CHECK_EQ(wire.redis.stats.invalidations, 4);
     }
-    CHECK_EQ(t.closes, 0);
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    answer("-READONLY x\r\n");
-    CHECK(ended(&a, MCPSESS_REDIS_E_READONLY));
-    CHECK_EQ(t.closes, 1); /* the name may lead elsewhere by now */
 }
 
-TEST(redis_pushes_come_between_replies) {
-    start();
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    answer(">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\nx\r\n$2\r\nyz\r\n:5\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n");
-    CHECK(ended(&a, MCPSESS_OK));
-    CHECK_EQ(a.number, 5);
-    CHECK_EQ(t.changes, 2);
-    CHECK_EQ(t.last_key[1], 'z');
-    CHECK_EQ(t.all_changed, 1);
-    CHECK_EQ(t.redis.stats.invalidations, 2);
+TEST(a_null_push_and_a_key_that_is_too_long_are_any_key) {
+    wire_start_default();
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    wire_run();
+    CHECK_EQ(wire.any, 1);
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*3\r\n$1\r\na\r\n");
+    feed_bulk(WIRE_RX + 1);
+    wire_feed("$1\r\nb\r\n");
+    wire_run();
+    CHECK_EQ(wire.changes, 4);
+    CHECK_EQ(wire.any, 2);
+    CHECK(strcmp(wire.changed, "b") == 0);
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$0\r\n\r\n");
+    wire_run();
+    CHECK_EQ(wire.any, 3);
 }
 
-TEST(redis_hears_only_what_can_be_relied_on) {
-    start();
-    CHECK_EQ(mcpsess_redis_hear(&t.redis, t.now), MCPSESS_OK);
-    t.in = MCPSESS_STR(">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nx\r\n");
-    CHECK_EQ(mcpsess_redis_hear(&t.redis, t.now), MCPSESS_OK);
-    CHECK_EQ(t.changes, 1);
-    t.now += 8001; /* half open: not heard within idle + reply timeout */
-    CHECK_EQ(mcpsess_redis_hear(&t.redis, t.now), MCPSESS_STALE);
-    start();
-    t.dead_recv = true;
-    CHECK_EQ(mcpsess_redis_hear(&t.redis, t.now), MCPSESS_STALE);
-    CHECK_EQ(t.closes, 1);
-    CHECK_EQ(t.all_changed, 1);
-}
-
-TEST(redis_what_answers_nothing_ends_the_connection) {
-    start();
-    answer(":1\r\n");
-    CHECK_EQ(t.closes, 1);
-    start();
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    answer("garbage\r\n");
-    CHECK_EQ(t.closes, 1);
-    CHECK(ended(&a, MCPSESS_E_UNKNOWN));
-}
-
-TEST(redis_ring_is_bounded_and_wraps) {
+TEST(any_number_of_keys_in_one_push) {
     unsigned n;
-    command d, e;
-    start();
-    for (n = 0; n < 3 * SLOTS; n++) {
-        CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-        (void)poll();
-        answer(":1\r\n");
-        CHECK(ended(&a, MCPSESS_OK));
-        t.out.len = 0;
+    wire_start_default();
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*2000\r\n");
+    for (n = 0; n < 2000; n++) {
+        wire_feed("$6\r\nkey:yz\r\n");
+        if (n % 16 == 15) wire_run();
     }
-    CHECK_EQ(submit(&a, 'a', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&c, 'c', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&d, 'd', 0, 0), MCPSESS_PENDING);
-    CHECK_EQ(submit(&e, 'e', 0, 0), MCPSESS_E_FULL);
-    mcpsess_redis_drop(&t.redis, &b); /* not sent: its slot is free at once */
-    CHECK_EQ(submit(&e, 'e', 0, 0), MCPSESS_PENDING);
-    (void)poll();
-    CHECK(sent("acde"));
-    mcpsess_redis_close(&t.redis);
-    CHECK_EQ(a.ends + c.ends + d.ends + e.ends, 4);
-    CHECK_EQ(submit(&b, 'b', 0, 0), MCPSESS_E_CLOSED);
+    wire_run();
+    CHECK_EQ(wire.changes, 2000);
+    CHECK_EQ(wire.any, 0);
 }
 
-TEST(redis_cmd_copies_the_reply) {
-    static const mcpsess_str argv[] = {{"GET", 3}, {"k", 1}};
-    mcpsess_redis_op op;
-    char room[12];
-    mcpsess_buf reply;
-    start();
-    mcpsess_op_init(&op.op, 0);
-    mcpsess_buf_init(&reply, room, sizeof room);
-    CHECK_EQ(mcpsess_redis_cmd(&t.redis, &op, argv, 2, &reply, t.now), MCPSESS_PENDING);
-    CHECK(sent("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"));
-    CHECK_EQ(mcpsess_redis_cmd(&t.redis, &op, argv, 2, &reply, t.now), MCPSESS_E_STATE);
-    t.recv_max = 3;
-    t.in = MCPSESS_STR("$5\r\nhello\r\n");
-    while (mcpsess_poll(&op.op, t.now) == MCPSESS_PENDING) CHECK(t.in.len != 0);
-    CHECK_EQ(mcpsess_op_rc(&op.op), MCPSESS_OK);
-    CHECK_STR(mcpsess_redis_text(mcpsess_buf_str(&reply)), "hello");
-    CHECK_EQ(mcpsess_redis_cmd(&t.redis, &op, argv, 2, &reply, t.now), MCPSESS_PENDING);
-    t.recv_max = SIZE_MAX;
-    t.in = MCPSESS_STR("$5\r\nhello\r\n"); /* no room behind the first */
-    CHECK_EQ(mcpsess_poll(&op.op, t.now), MCPSESS_E_TOOBIG);
-    CHECK_EQ(op.op.need, 11);
-    CHECK_EQ(reply.len, 11);
+TEST(other_pushes_go_to_the_modules) {
+    wire_start_default();
+    wire_feed(">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n*1\r\n$10\r\ninvalidate\r\n");
+    wire_run();
+    CHECK_EQ(wire.changes, 0);
+    CHECK_EQ(wire.pushed, 4);           /* all within it */
+    wire_feed(">1\r\n+invalidate\r\n"); /* no key */
+    wire_run();
+    CHECK_EQ(wire.redis.stats.pushes, 2);
 }
 
-TEST(redis_command_must_fit_the_buffer) {
-    static char large[BYTES];
-    mcpsess_str argv[1];
-    mcpsess_redis_op op;
-    mcpsess_buf reply;
-    start();
-    argv[0] = mcpsess_str_of(large, sizeof large);
-    mcpsess_op_init(&op.op, 0);
-    mcpsess_buf_init(&reply, large, 0);
-    CHECK_EQ(mcpsess_redis_cmd(&t.redis, &op, argv, 1, &reply, t.now), MCPSESS_E_TOOBIG);
-    CHECK_EQ(t.out.len, 0);
+TEST(hear_takes_in_what_has_arrived) {
+    wire_request q;
+    wire_start_default();
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\nk1\r\n");
+    wire.recvs = wire.sends = 0;
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    CHECK_EQ(wire.recvs, 1);
+    CHECK_EQ(wire.sends, 0);
+    CHECK_EQ(wire.changes, 1);
+    /* half a push: its key is older, and unheard */
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\nk1\r\n$2\r\nk");
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    wire_feed("2\r\n");
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    wire_feed(">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\nk1\r\n"); /* up to the end of an item */
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    wire_feed("$2\r\nk2\r\n");
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    CHECK_EQ(wire.changes, 5);
+    /* as much as there was room for: there may be more */
+    wire_feed(">2\r\n+x\r\n");
+    feed_bulk(WIRE_RX - 16);
+    CHECK_EQ(wire.fed_len, WIRE_RX);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    /* replies are taken, too */
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("+a\r\n");
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    CHECK(wire_answered(&q, "a"));
+    /* silence: as long as it may take to find that the server is gone */
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now + 8000), MCPSESS_OK);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now + 8001), MCPSESS_STALE);
+    wire.recv_dead = true;
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK(!wire.open);
+    CHECK_EQ(wire.any, 1);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+}
+
+/* -- what is no answer -- */
+
+TEST(an_answer_to_nothing_ends_the_connection) {
+    wire_request q;
+    wire_start_default();
+    wire_feed("+OK\r\n");
+    CHECK_EQ(wire_poll(), MCPSESS_PENDING);
+    CHECK(!wire.open);
+    CHECK_EQ(LOGGED(PROTOCOL_ERROR), 1);
+    wire.now += 1000;
+    wire_greet();
+    wire.send_max = 0; /* nothing of the command can have been read */
+    CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("+a\r\n");
+    wire_run();
+    CHECK(!wire.open);
+    CHECK_EQ(q.done, 0); /* it goes out again */
+    CHECK_EQ(LOGGED(PROTOCOL_ERROR), 2);
+}
+
+TEST(what_is_not_resp_ends_the_connection) {
+    static const char *const wrong[] = {"?\r\n", "*2\r\n+a\r\n@\r\n", "$3\r\nabcde\r\n", ":12x\r\n",
+                                        "HTTP/1.1 400\r\n"};
+    wire_request q, p;
+    size_t n;
+    for (n = 0; n < COUNT_OF(wrong); n++) {
+        wire_start_default();
+        CHECK_EQ(wire_submit(&q, "SET a b", 0), MCPSESS_PENDING);
+        CHECK_EQ(wire_submit(&p, "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+        wire_run();
+        wire_feed(wrong[n]);
+        wire_run();
+        CHECK(!wire.open);
+        CHECK(wire_ended(&q, MCPSESS_E_UNKNOWN));
+        CHECK_EQ(p.done, 0);
+        CHECK_EQ(LOGGED(PROTOCOL_ERROR), 1);
+    }
 }
 
 void test_redis(void) {
-    RUN(redis_handshake_byte_for_byte);
-    RUN(redis_old_server_gets_resp2);
-    RUN(redis_wrong_password_is_final_until_reset);
-    RUN(redis_server_away_answers_at_once_after_the_first_attempt);
-    RUN(redis_patient_commands_wait);
-    RUN(redis_pipelines_in_order);
-    RUN(redis_late_reply_answers_nobody_else);
-    RUN(redis_silent_server_is_left);
-    RUN(redis_idle_connection_is_pinged);
-    RUN(redis_outcomes_when_the_connection_ends);
-    RUN(redis_reply_that_came_before_the_end_counts);
-    RUN(redis_scripts_that_are_gone_come_back_in_the_old_order);
-    RUN(redis_wrong_digest_is_refused);
-    RUN(redis_errors_have_codes);
-    RUN(redis_pushes_come_between_replies);
-    RUN(redis_hears_only_what_can_be_relied_on);
-    RUN(redis_what_answers_nothing_ends_the_connection);
-    RUN(redis_ring_is_bounded_and_wraps);
-    RUN(redis_cmd_copies_the_reply);
-    RUN(redis_command_must_fit_the_buffer);
+    RUN(init_takes_a_desc_within_its_limits_only);
+    RUN(what_was_not_made_is_refused);
+    RUN(modules_are_attached_before_the_first_poll_and_do_not_overlap);
+    RUN(the_handshake_says_what_the_desc_says);
+    RUN(the_handshake_survives_any_split);
+    RUN(credentials_may_be_a_user_or_a_password_alone);
+    RUN(servers_without_hello_are_spoken_to_in_resp2);
+    RUN(refused_credentials_and_permissions_fail_for_good);
+    RUN(a_server_that_is_not_ready_yet_is_asked_again);
+    RUN(without_credentials_noauth_fails_whatever_it_answers_first);
+    RUN(a_handshake_that_does_not_fit_tx_fails_and_does_not_spin);
+    RUN(a_script_whose_digest_is_wrong_fails);
+    RUN(tracking_that_is_refused_is_done_without);
+    RUN(prefixes_are_tracked_with_one_command);
+    RUN(commands_are_pipelined_and_answered_in_order);
+    RUN(a_bulk_larger_than_rx_comes_in_pieces);
+    RUN(done_may_submit_into_the_slot_that_is_free_now);
+    RUN(a_command_larger_than_tx_ends_and_the_others_go_on);
+    RUN(what_does_not_fit_tx_now_goes_out_later);
+    RUN(errors_are_known_by_their_first_word);
+    RUN(the_text_of_an_error_is_kept_as_far_as_there_is_room);
+    RUN(errors_within_an_array_are_items);
+    RUN(attributes_are_left_out);
+    RUN(pushes_tell_keys_between_any_replies);
+    RUN(a_null_push_and_a_key_that_is_too_long_are_any_key);
+    RUN(any_number_of_keys_in_one_push);
+    RUN(other_pushes_go_to_the_modules);
+    RUN(hear_takes_in_what_has_arrived);
+    RUN(an_answer_to_nothing_ends_the_connection);
+    RUN(what_is_not_resp_ends_the_connection);
+    test_redis_outcomes();
+    test_redis_life();
 }

@@ -851,14 +851,10 @@ TEST(rstore_cancel_lets_go_of_the_request) {
     mcpsess_request other;
     start();
     kind_is(MCPSESS_GET, 0);
-    other = q;
-    ask();
-    q.rc = MCPSESS_PENDING;
     store.cls->cancel(store.self, &q);
     CHECK(q.rc != MCPSESS_PENDING);
     memset(&q, 0x5A, sizeof q);
     other = q;
-    say(MCPSESS_STR("*4\r\n:0\r\n:50\r\n:0\r\n$4\r\nlate\r\n"));
     say(MCPSESS_STR("*4\r\n:0\r\n:50\r\n:0\r\n$4\r\nlate\r\n"));
     polls(10);
     CHECK(same_bytes(&q, &other, sizeof q));
