@@ -689,7 +689,7 @@ TEST(toolhive_model) {
         CHECK_EQ(mcpsess_record_encode(&r, &b), MCPSESS_OK);
         for (n = 0; n < pairs; n++) {
             char key[8], value[24];
-            uint32_t key_len = 1u + random_below(3), value_len = random_below(24);
+            size_t key_len = (size_t)(1u + random_below(3)), value_len = (size_t)random_below(24);
             for (k = 0; k < key_len; k++) key[k] = (char)(1u + random_below(127));
             for (k = 0; k < value_len; k++) value[k] = (char)random_below(128);
             CHECK_EQ(mcpsess_record_put(&b, mcpsess_str_of(key, key_len), mcpsess_str_of(value, value_len)),
