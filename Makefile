@@ -44,7 +44,8 @@ bench:
 	@bench/run
 
 # TLS to Redis, where Mbed TLS is installed.
-tls = $(shell echo '\#include <mbedtls/ssl.h>' | $(CC) -E - >/dev/null 2>&1 && \
+hash := \#
+tls = $(shell echo '$(hash)include <mbedtls/ssl.h>' | $(CC) -E - >/dev/null 2>&1 && \
 	echo -DGATEWAY_TLS -lmbedtls -lmbedx509 -lmbedcrypto)
 
 build/gateway: $(wildcard examples/gateway/*.[ch] examples/*_transport.h) mcpsess.h mcpsess_redis.h
