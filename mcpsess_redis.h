@@ -153,14 +153,15 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
 
 /* ---- redis: one connection, any command ------------------------------------------------------------------- >>redis
 
-   state        what happens                                       leaves to
-   down         waits for the end of the backoff                   connecting
-   connecting   transport.open is called again until it answers    greeting; down after connect_timeout_ms
-   greeting     HELLO 3 (or AUTH, RESP2), SETNAME, SELECT, SCRIPT   ready; down; failed: credentials, permissions,
-   database LOAD for each script, CLIENT TRACKING, TIME ready        commands go out in order, replies come in order
-   down: transport error, protocol error, reply_timeout_ms reloading    a script was gone: nothing is sent until all
-   ready; down replies are in and the scripts are back failed       every command answers the error down, by
-   mcpsess_redis_reset
+   state        what happens                                          leaves to
+   down         waits for the end of the backoff                      connecting
+   connecting   transport.open is called again until it answers       greeting; down after connect_timeout_ms
+   greeting     HELLO 3 (or AUTH, on RESP2), SETNAME, SELECT, TIME,   ready; down; failed: credentials, permissions, a
+                CLIENT TRACKING, SCRIPT LOAD for each script          database or a script that the server does not take
+   ready        commands go out in order, replies come in order       down: transport, protocol error, reply_timeout_ms
+   reloading    a script was gone: nothing is sent until all          ready; down
+                replies are in and the scripts are back
+   failed       every command answers the error                       down, by mcpsess_redis_reset
 
    Backoff: a random time up to min(backoff_max, backoff_min x 2^failures) (full jitter). A command submitted while the
    last attempt to connect has failed ends with E_IO at once, unless `patient`; the first attempt is always waited for.

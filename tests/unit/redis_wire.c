@@ -8,7 +8,9 @@ static int end_open(void *user) {
     (void)user;
     wire.opens++;
     if (wire.open) wire.misuse = true;
-    if (wire.open_rc > 0) wire.open = true;
+    if (wire.open_rc <= 0) return wire.open_rc;
+    wire.open = true;
+    wire.sent_len = 0; /* what nobody looked at went with the old connection */
     return wire.open_rc;
 }
 

@@ -83,5 +83,6 @@ bool wire_answered(const wire_request *q, const char *text);
 
 void test_redis_outcomes(void);
 void test_redis_life(void);
+void test_redis_model(void);
 
 #endif

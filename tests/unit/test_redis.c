@@ -733,6 +733,17 @@ TEST(what_is_not_resp_ends_the_connection) {
     }
 }
 
+TEST(what_is_answered_with_nonsense_is_not_asked_again) {
+    wire_request q;
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q, "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("$3\r\nabcde\r\n");
+    wire_run();
+    CHECK(!wire.open);
+    CHECK(wire_ended(&q, MCPSESS_E_UNKNOWN));
+}
+
 void test_redis(void) {
     RUN(init_takes_a_desc_within_its_limits_only);
     RUN(what_was_not_made_is_refused);
@@ -764,6 +775,8 @@ void test_redis(void) {
     RUN(hear_takes_in_what_has_arrived);
     RUN(an_answer_to_nothing_ends_the_connection);
     RUN(what_is_not_resp_ends_the_connection);
+    RUN(what_is_answered_with_nonsense_is_not_asked_again);
     test_redis_outcomes();
     test_redis_life();
+    test_redis_model();
 }
