@@ -1,0 +1,404 @@
+/* Three gateways' worth of session tables on one real server, each with a local tier and a connection of its own: how
+   seldom an unchanged session is asked for, how soon a change made elsewhere is seen. Real time, in short TTLs.
+     coherence HOST_OR_PATH PORT PASSWORD        as the user mcpsess */
+
+#include "examples/posix_transport.h"
+
+#include <stdio.h>
+
+#include "test_util.h"
+
+#define REPLICAS 3u
+#define SLOTS 4
+#define RECORD 128u
+#define TTL_MS 400u
+#define IDLE_MS 120u  /* until a PING */
+#define REPLY_MS 150u /* until a silent server is given up */
+#define SOON_MS 250u  /* a push and a request take far less; a busy machine may not */
+
+MCPSESS_REDIS_STORAGE(wires[REPLICAS], SLOTS, MCPSESS_REDIS_STORE_TX(RECORD), 1024);
+MCPSESS_SESSION_STORAGE(tables[REPLICAS], 4, RECORD, 2, RECORD);
+MCPSESS_REDIS_STORAGE(admin_wire, 1, 1024, 1024);
+
+typedef struct replica {
+    mcpsess_sessions sessions;
+    mcpsess_redis redis;
+    mcpsess_redis_store store;
+    sock sock;
+    mcpsess_wait_hook hook;
+    bool half_open; /* the connection's other end is gone, and nobody said so */
+} replica;
+
+static struct {
+    replica at[REPLICAS];
+    sock admin_sock;
+    mcpsess_redis admin;
+    const char *host, *port, *password;
+    uint8_t tracking;
+    bool resp2;
+} t;
+
+static const mcpsess_str id = LIT("one");
+static const mcpsess_principal nobody; /* the session is bound to none */
+static char room[RECORD];
+
+static uint64_t now(void) {
+    return t.at[0].hook.now_ms(t.at[0].hook.user);
+}
+
+/* -- a connection that may be half open -- */
+
+static int way_open(void *user) {
+    replica *r = (replica *)user;
+    mcpsess_redis_transport real = sock_transport(&r->sock);
+    r->half_open = false;
+    return real.open(real.user);
+}
+
+static int way_send(void *user, const void *bytes, size_t len) {
+    replica *r = (replica *)user;
+    mcpsess_redis_transport real = sock_transport(&r->sock);
+    return r->half_open ? (int)len : real.send(real.user, bytes, len);
+}
+
+static int way_recv(void *user, void *bytes, size_t len) {
+    replica *r = (replica *)user;
+    mcpsess_redis_transport real = sock_transport(&r->sock);
+    return r->half_open ? 0 : real.recv(real.user, bytes, len);
+}
+
+static void way_close(void *user) {
+    replica *r = (replica *)user;
+    mcpsess_redis_transport real = sock_transport(&r->sock);
+    real.close(real.user);
+}
+
+/* -- replicas -- */
+
+static void make_replica(unsigned n) {
+    static const mcpsess_redis_transport way = {way_open, way_send, way_recv, way_close, NULL};
+    replica *r = &t.at[n];
+    mcpsess_redis_desc rd = mcpsess_redis_desc_default();
+    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    mcpsess_session_desc d = mcpsess_session_desc_default();
+    mcpsess_redis_close(&r->redis);
+    sock_init(&r->sock, t.host, t.port);
+    r->hook = sock_wait_hook(&r->sock);
+    rd.transport = way;
+    rd.transport.user = r;
+    rd.slots = SLOTS;
+    rd.tx_bytes = MCPSESS_REDIS_STORE_TX(RECORD);
+    rd.rx_bytes = 1024;
+    rd.user = MCPSESS_STR("mcpsess");
+    rd.password = mcpsess_str_z(t.password);
+    rd.tracking = t.tracking;
+    rd.resp2 = t.resp2;
+    rd.idle_ms = IDLE_MS;
+    rd.reply_timeout_ms = REPLY_MS;
+    CHECK_EQ(mcpsess_redis_init(&r->redis, &rd, wires[n].bytes, sizeof wires[n].bytes), MCPSESS_OK);
+    sd.redis = &r->redis;
+    CHECK_EQ(mcpsess_redis_store_init(&r->store, &sd), MCPSESS_OK);
+    d.store = mcpsess_redis_store_store(&r->store);
+    d.capacity = 4;
+    d.slot_max = d.record_max = RECORD;
+    d.lanes = 2;
+    d.ttl_ms = TTL_MS;
+    d.revalidate_ms = 50;
+    CHECK_EQ(mcpsess_session_init(&r->sessions, &d, tables[n].bytes, sizeof tables[n].bytes), MCPSESS_OK);
+}
+
+/* A command of the server's owner. */
+static void admin(const char *const *words, size_t count) {
+    static char said[1024];
+    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
+    mcpsess_str argv[6];
+    mcpsess_buf reply;
+    size_t n;
+    for (n = 0; n < count; n++) argv[n] = mcpsess_str_z(words[n]);
+    mcpsess_buf_init(&reply, said, sizeof said);
+    CHECK_EQ(mcpsess_redis_call(&t.admin, argv, count, &reply, &hook), MCPSESS_OK);
+}
+
+#define ADMIN(...) \
+    admin((const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+
+static void start(void) {
+    unsigned n;
+    ADMIN("FLUSHALL");
+    for (n = 0; n < REPLICAS; n++) make_replica(n);
+}
+
+/* The session as it is with this backend. */
+static mcpsess_str record(const char *backend) {
+    static char bytes[RECORD];
+    mcpsess_record r;
+    mcpsess_buf b;
+    memset(&r, 0, sizeof r);
+    r.id = id;
+    r.state = MCPSESS_STATE_ACTIVE;
+    r.backend = mcpsess_str_z(backend);
+    mcpsess_buf_init(&b, bytes, sizeof bytes);
+    CHECK_EQ(mcpsess_record_encode(&r, &b), MCPSESS_OK);
+    return mcpsess_buf_str(&b);
+}
+
+/* Loads at a replica, waiting.  -> what load answers; *backend is the session's */
+static int load(unsigned n, mcpsess_str *backend) {
+    replica *r = &t.at[n];
+    mcpsess_record found;
+    mcpsess_op op;
+    mcpsess_buf out;
+    int rc;
+    memset(&op, 0, sizeof op);
+    mcpsess_buf_init(&out, room, sizeof room);
+    mcpsess_op_init(&op, 0);
+    rc = mcpsess_wait(&op, mcpsess_session_load(&r->sessions, &op, id, &nobody, &out, now()), &r->hook);
+    if (rc == MCPSESS_OK && CHECK_EQ(mcpsess_record_decode(mcpsess_buf_str(&out), &found), MCPSESS_OK))
+        *backend = found.backend;
+    return rc;
+}
+
+static bool loads(unsigned n, const char *backend) {
+    mcpsess_str found = {NULL, 0};
+    return load(n, &found) == MCPSESS_OK && mcpsess_str_eq(found, mcpsess_str_z(backend));
+}
+
+static int write_at(unsigned n, const char *backend) {
+    replica *r = &t.at[n];
+    mcpsess_op op;
+    mcpsess_op_init(&op, 0);
+    if (backend == NULL) return mcpsess_wait(&op, mcpsess_session_del(&r->sessions, &op, id, &nobody, now()), &r->hook);
+    return mcpsess_wait(&op, mcpsess_session_store(&r->sessions, &op, record(backend), now()), &r->hook);
+}
+
+/* Nothing is loaded for a while: only what an event loop does. */
+static void rest(uint32_t ms) {
+    uint64_t until_ms = now() + ms;
+    unsigned n;
+    while (now() < until_ms) {
+        for (n = 0; n < REPLICAS; n++) (void)mcpsess_redis_poll(&t.at[n].redis, now());
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+static void warm(void) {
+    unsigned n;
+    start();
+    CHECK_EQ(write_at(0, "a"), MCPSESS_OK);
+    for (n = 0; n < REPLICAS; n++) CHECK(loads(n, "a"));
+    rest(20);
+    for (n = 0; n < REPLICAS; n++) CHECK(loads(n, "a"));
+}
+
+static void forget_counts(void) {
+    unsigned n;
+    for (n = 0; n < REPLICAS; n++) memset(&t.at[n].sessions.stats, 0, sizeof t.at[n].sessions.stats);
+}
+
+/* -- an unchanged session -- */
+
+TEST(an_unchanged_session_is_hit_without_a_round_trip) {
+    uint32_t turns = 0, hits = 0, requests = 0, most = 0, refreshed;
+    uint64_t until_ms;
+    unsigned n;
+    warm();
+    forget_counts();
+    refreshed = 0;
+    for (n = 0; n < REPLICAS; n++) refreshed -= t.at[n].store.stats.refreshed;
+    until_ms = now() + UINT64_C(10) * TTL_MS;
+    for (n = 0; now() < until_ms; n = (n + 1) % REPLICAS) {
+        CHECK(loads(n, "a"));
+        turns++;
+        (void)poll(NULL, 0, 1);
+    }
+    for (n = 0; n < REPLICAS; n++) {
+        const mcpsess_session_stats *s = &t.at[n].sessions.stats;
+        hits += s->local_hits;
+        requests += s->requests;
+        refreshed += t.at[n].store.stats.refreshed;
+        if (s->invalidated > most) most = s->invalidated;
+    }
+    tap_note("loads", turns);
+    tap_note("hits without a round trip", hits);
+    tap_note("refreshes in ten TTLs", refreshed);
+    tap_note("invalidations in ten TTLs, of the replica that had most", most);
+    CHECK_EQ(hits + requests, turns);
+    CHECK(refreshed >= 10); /* it lives on */
+    CHECK(refreshed <= 20);
+    CHECK(most <= 20);
+    if (t.resp2) return; /* asks each revalidate_ms */
+    CHECK(most >= 10);
+    CHECK((uint64_t)hits * 100 >= (uint64_t)turns * 95);
+}
+
+/* -- a session that changes -- */
+
+/* How long until a replica sees it, from the moment its writer was answered; at most SOON_MS. */
+static void soon(unsigned n, const char *backend) {
+    uint64_t from_ms = now(), took_ms;
+    for (took_ms = 0; took_ms <= SOON_MS; took_ms = now() - from_ms) {
+        mcpsess_str found;
+        if (backend != NULL ? loads(n, backend) : load(n, &found) == MCPSESS_MISS) break;
+    }
+    CHECK(took_ms <= SOON_MS);
+}
+
+TEST(a_change_at_one_is_seen_by_the_others) {
+    unsigned n;
+    warm();
+    CHECK_EQ(write_at(1, "b"), MCPSESS_OK);
+    for (n = 0; n < REPLICAS; n++) soon(n, "b");
+    CHECK_EQ(write_at(2, "c"), MCPSESS_OK);
+    for (n = 0; n < REPLICAS; n++) soon(n, "c");
+    CHECK_EQ(write_at(0, NULL), MCPSESS_OK);
+    for (n = 0; n < REPLICAS; n++) soon(n, NULL);
+}
+
+/* The push is there before the load: so the very first one must know. */
+TEST(what_was_pushed_before_is_never_overlooked) {
+    static const char *const backends[] = {"x", "y"};
+    unsigned round, n;
+    warm();
+    for (round = 0; round < 50; round++) {
+        const char *backend = backends[round % 2];
+        CHECK_EQ(write_at(round % REPLICAS, backend), MCPSESS_OK);
+        (void)poll(NULL, 0, 8); /* longer than max_lag_ms */
+        for (n = 0; n < REPLICAS; n++) CHECK(loads(n, backend));
+    }
+}
+
+/* -- somebody who knows nothing of us -- */
+
+#define KEY "mcpsess:r:{one}"
+
+/* After what was done since warm(): each replica asks again, and finds it so. */
+static void asked_again(const char *backend) {
+    unsigned n;
+    for (n = 0; n < REPLICAS; n++) {
+        soon(n, backend);
+        CHECK(t.resp2 || t.at[n].sessions.stats.requests >= 1);
+    }
+}
+
+static void known(void) {
+    warm();
+    forget_counts();
+}
+
+TEST(foreign_writes_are_seen) {
+    known();
+    ADMIN("COPY", KEY, "other", "REPLACE");
+    CHECK_EQ(write_at(0, "b"), MCPSESS_OK);
+    asked_again("b");
+    forget_counts();
+    ADMIN("COPY", "other", KEY, "REPLACE");
+    asked_again("a");
+}
+
+TEST(foreign_refreshes_cost_a_request) {
+    known();
+    ADMIN("GETEX", KEY, "PX", "5000");
+    asked_again("a");
+    forget_counts();
+    ADMIN("PEXPIRE", KEY, "4000");
+    asked_again("a");
+}
+
+TEST(foreign_removals_are_seen) {
+    known();
+    ADMIN("DEL", KEY);
+    asked_again(NULL);
+    known();
+    ADMIN("PEXPIRE", KEY, "-1");
+    asked_again(NULL);
+    known();
+    ADMIN("RENAME", KEY, "other");
+    asked_again(NULL);
+    known();
+    ADMIN("FLUSHALL");
+    asked_again(NULL);
+}
+
+TEST(after_a_lost_connection_nothing_is_trusted) {
+    unsigned n;
+    known();
+    ADMIN("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    asked_again("a");
+    CHECK_EQ(t.at[1].redis.stats.disconnects, 1);
+    rest(20);
+    forget_counts();
+    for (n = 0; n < 3; n++) { /* a refresh may be due, whose push comes back */
+        CHECK(loads(1, "a"));
+        rest(5);
+    }
+    CHECK(t.resp2 || t.at[1].sessions.stats.local_hits >= 1);
+}
+
+TEST(lost_scripts_are_of_no_concern) {
+    known();
+    ADMIN("SCRIPT", "FLUSH");
+    ADMIN("GETEX", KEY, "PX", "5000");
+    asked_again("a");
+    CHECK_EQ(write_at(2, "b"), MCPSESS_OK);
+    asked_again("b");
+}
+
+/* -- a connection whose other end is gone -- */
+
+TEST(a_half_open_connection_is_trusted_for_its_stated_time) {
+    uint64_t cut_ms, last_old_ms;
+    mcpsess_str found = {NULL, 0};
+    warm();
+    cut_ms = last_old_ms = now();
+    t.at[1].half_open = true;
+    CHECK_EQ(write_at(0, "b"), MCPSESS_OK);
+    while (now() - cut_ms < 5000) {
+        uint64_t asked_ms = now();
+        CHECK_EQ(load(1, &found), MCPSESS_OK);
+        if (mcpsess_str_eq(found, MCPSESS_STR("b"))) break;
+        last_old_ms = asked_ms;
+        (void)poll(NULL, 0, 1);
+    }
+    CHECK_STR(found, "b");
+    tap_note("ms that the old one was served", (int64_t)(last_old_ms - cut_ms));
+    CHECK(last_old_ms - cut_ms <= IDLE_MS + REPLY_MS);
+    CHECK(now() - cut_ms <= IDLE_MS + REPLY_MS + SOON_MS);
+}
+
+static void all(void) {
+    RUN(an_unchanged_session_is_hit_without_a_round_trip);
+    RUN(a_change_at_one_is_seen_by_the_others);
+    if (!t.resp2) RUN(what_was_pushed_before_is_never_overlooked);
+    RUN(foreign_writes_are_seen);
+    RUN(foreign_refreshes_cost_a_request);
+    RUN(foreign_removals_are_seen);
+    RUN(after_a_lost_connection_nothing_is_trusted);
+    RUN(lost_scripts_are_of_no_concern);
+    RUN(a_half_open_connection_is_trusted_for_its_stated_time);
+}
+
+int main(int argc, char **argv) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    int mode;
+    if (argc != 4) return 2;
+    t.host = argv[1];
+    t.port = argv[2];
+    t.password = argv[3];
+    sock_init(&t.admin_sock, t.host, t.port);
+    d.transport = sock_transport(&t.admin_sock);
+    d.slots = 1;
+    d.tx_bytes = d.rx_bytes = 1024;
+    d.tracking = MCPSESS_REDIS_TRACK_OFF;
+    port_init();
+    tap_begin("connects");
+    CHECK_EQ(mcpsess_redis_init(&t.admin, &d, admin_wire.bytes, sizeof admin_wire.bytes), MCPSESS_OK);
+    tap_end();
+    for (mode = 0; mode < 3; mode++) {
+        t.resp2 = mode == 2;
+        t.tracking = mode == 1 ? MCPSESS_REDIS_TRACK_PREFIXES : MCPSESS_REDIS_TRACK_KEYS;
+        tap_note("RESP2", t.resp2);
+        tap_note("tracking", t.tracking);
+        all();
+    }
+    return tap_finish();
+}
