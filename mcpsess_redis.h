@@ -287,7 +287,7 @@ typedef struct mcpsess_redis mcpsess_redis;
 
 /* What is built on the engine tells it so, before the first poll: its scripts, and what it wants to hear. */
 typedef struct mcpsess_redis_script {
-    const char *text; /* constant, in MCPSESS_ROM; its EVALSHA and its SCRIPT LOAD must fit tx_bytes */
+    const char *text; /* constant, in MCPSESS_ROM; it may be longer than tx_bytes, its EVALSHA may not */
     const char *sha1; /* of text, 40 digits of lower case hex, in MCPSESS_ROM: what SCRIPT LOAD answers */
     uint16_t len;     /* of text */
 } mcpsess_redis_script;
@@ -354,6 +354,7 @@ struct mcpsess_redis {
         uint16_t head, used; /* oldest slot, slots in use: */
         uint16_t redo;       /* first those that met NOSCRIPT, then those that await a reply, */
         uint16_t unsent;     /* last those that are not encoded yet */
+        uint16_t script_at;  /* bytes of the script that is being loaded which went into tx */
         uint8_t failures;    /* attempts to connect since the last good one, at most 32 */
         uint8_t state, target;
         uint8_t asked, answered; /* steps of the handshake */
@@ -1337,17 +1338,24 @@ static void mcpsess_i_redis_put_tracking(const mcpsess_redis *r, mcpsess_buf *ou
     }
 }
 
-static void mcpsess_i_redis_put_rom(mcpsess_buf *out, const char *text, size_t len) {
-    for (; len > 0; len--, text++) mcpsess_buf_put_char(out, (char)MCPSESS_ROM_U8(text));
-}
-
-static void mcpsess_i_redis_put_script(mcpsess_buf *out, const mcpsess_redis_script *script) {
-    mcpsess_i_redis_put_words(out, 3, MCPSESS_STR("SCRIPT"), MCPSESS_STR("LOAD"));
-    mcpsess_buf_put_char(out, '$');
-    mcpsess_buf_put_u64(out, script->len);
+/* A SCRIPT LOAD, as far as there is room for it. -> all of it is in tx */
+static bool mcpsess_i_redis_put_script(mcpsess_redis *r, const mcpsess_redis_script *script) {
+    mcpsess_buf *out = &r->i.tx;
+    uint16_t at = r->i.script_at;
+    if (out->cap - out->len < 64) return false; /* so its head is whole, and pieces are not tiny */
+    if (at == 0) {
+        mcpsess_i_redis_put_words(out, 3, MCPSESS_STR("SCRIPT"), MCPSESS_STR("LOAD"));
+        mcpsess_buf_put_char(out, '$');
+        mcpsess_buf_put_u64(out, script->len);
+        mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+    }
+    for (; at < script->len && out->cap - out->len > 2; at++) {
+        mcpsess_buf_put_char(out, (char)MCPSESS_ROM_U8(script->text + at));
+    }
+    r->i.script_at = at == script->len ? 0 : at;
+    if (at != script->len) return false;
     mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
-    mcpsess_i_redis_put_rom(out, script->text, script->len);
-    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+    return true;
 }
 
 /* Does this step apply? */
@@ -1362,7 +1370,10 @@ static bool mcpsess_i_greet_applies(const mcpsess_redis *r, uint8_t step) {
     }
 }
 
-static void mcpsess_i_greet_encode(const mcpsess_redis *r, uint8_t step, mcpsess_buf *out) {
+/* The command of a step. -> all of it is in tx; if not, only of a script some of it is */
+static bool mcpsess_i_greet_encode(mcpsess_redis *r, uint8_t step) {
+    mcpsess_buf *out = &r->i.tx;
+    size_t mark = out->len;
     char digits[8];
     mcpsess_buf number;
     switch (step) {
@@ -1384,9 +1395,12 @@ static void mcpsess_i_greet_encode(const mcpsess_redis *r, uint8_t step, mcpsess
     case MCPSESS_I_GREET_TIME: mcpsess_i_redis_put_words(out, 1, MCPSESS_STR("TIME"), mcpsess_str_of(NULL, 0)); break;
     case MCPSESS_I_GREET_TRACKING: mcpsess_i_redis_put_tracking(r, out); break;
     default:
-        mcpsess_i_redis_put_script(out, mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)));
-        break;
+        return mcpsess_i_redis_put_script(r, mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)));
     }
+    if (!out->overflow) return true;
+    out->overflow = false;
+    out->len = mark;
+    return false;
 }
 
 /* The step after `step` that applies; the one past the last script when there is none. */
@@ -1404,6 +1418,7 @@ static bool mcpsess_i_greet_over(const mcpsess_redis *r, uint8_t step) {
 static void mcpsess_i_greet_begin(mcpsess_redis *r, uint8_t first) {
     if (first < MCPSESS_I_GREET_SCRIPTS && !mcpsess_i_greet_applies(r, first)) first = mcpsess_i_greet_next(r, first);
     r->i.asked = r->i.answered = first;
+    r->i.script_at = 0;
 }
 
 /* Is there a step to be asked now? What the answer to HELLO decides waits for it. */
@@ -1420,16 +1435,13 @@ static bool mcpsess_i_greet_may_ask(const mcpsess_redis *r) {
 static void mcpsess_i_greet_ask(mcpsess_redis *r, uint64_t now_ms) {
     while (mcpsess_i_greet_may_ask(r)) {
         size_t mark;
+        bool whole;
         mcpsess_i_redis_compact(r);
         mark = r->i.tx.len;
-        mcpsess_i_greet_encode(r, r->i.asked, &r->i.tx);
-        if (r->i.tx.overflow) {
-            r->i.tx.overflow = false;
-            r->i.tx.len = mark;
-            if (mark == 0) mcpsess_i_redis_fail(r, MCPSESS_E_TOOBIG, now_ms);
-            return;
-        }
+        whole = mcpsess_i_greet_encode(r, r->i.asked);
         r->i.tx_total += (uint32_t)(r->i.tx.len - mark);
+        if (!whole && r->i.tx.len == 0) mcpsess_i_redis_fail(r, MCPSESS_E_TOOBIG, now_ms);
+        if (!whole) return;
         r->i.asked = mcpsess_i_greet_next(r, r->i.asked);
     }
 }
@@ -1631,7 +1643,7 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
         r->stats.reloads++;
         mcpsess_i_redis_hold(r);
         mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_RELOADING, now_ms);
-        r->i.asked = r->i.answered = MCPSESS_I_GREET_SCRIPTS;
+        mcpsess_i_greet_begin(r, MCPSESS_I_GREET_SCRIPTS);
         return;
     }
     if (rc == MCPSESS_REDIS_E_READONLY || rc == MCPSESS_REDIS_E_MASTERDOWN || rc == MCPSESS_REDIS_E_NOAUTH) {
@@ -1850,12 +1862,9 @@ static bool mcpsess_i_redis_overlap(mcpsess_str a, mcpsess_str b) {
 
 MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m) {
     mcpsess_redis_module **link;
-    unsigned scripts = 0, n;
+    unsigned scripts = 0;
     if (!mcpsess_i_redis_ready(r) || m == NULL || (m->scripts == NULL && m->script_count != 0)) return MCPSESS_E_ARG;
     if (r->i.polled) return MCPSESS_E_STATE;
-    for (n = 0; n < m->script_count; n++) {
-        if (m->scripts[n].len + 64u > r->i.desc.tx_bytes) return MCPSESS_E_TOOBIG; /* SCRIPT LOAD and its frame */
-    }
     for (link = &r->i.modules; *link != NULL; link = &(*link)->i.next) {
         if (*link == m || mcpsess_i_redis_overlap((*link)->prefix, m->prefix)) return MCPSESS_E_ARG;
         scripts += (*link)->script_count;

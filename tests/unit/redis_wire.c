@@ -87,14 +87,16 @@ static void hook_push(void *user, const mcpsess_resp_item *item) {
 mcpsess_redis_module wire_module;
 
 static const char text_1[] MCPSESS_ROM = "return 1";
-static const char text_2[] MCPSESS_ROM = "return 22";
+/* longer than the least tx: it goes in pieces */
+static const char text_2[] MCPSESS_ROM = "return 22 -- 2222222222222222222222222222222222222222222222222222222222";
 static const char sha1_1[] MCPSESS_ROM = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 static const char sha1_2[] MCPSESS_ROM = "0123456789012345678901234567890123456789";
-const mcpsess_redis_script wire_scripts[2] = {{text_1, sha1_1, 8}, {text_2, sha1_2, 9}};
+const mcpsess_redis_script wire_scripts[2] = {{text_1, sha1_1, sizeof text_1 - 1},
+                                              {text_2, sha1_2, sizeof text_2 - 1}};
 
 /* n bytes of a text that may be in flash, terminated; lives until the next call. */
 static const char *from_rom(const char *text, size_t n) {
-    static char room[41];
+    static char room[sizeof text_2];
     size_t at;
     for (at = 0; at < n; at++) room[at] = (char)MCPSESS_ROM_U8(text + at);
     room[n] = '\0';
@@ -239,7 +241,7 @@ void wire_feed_loaded(unsigned script) {
 }
 
 static bool sent_argv(const mcpsess_str *argv, size_t argc) {
-    char room[WIRE_TX];
+    char room[WIRE_TX + sizeof text_2];
     mcpsess_buf want;
     mcpsess_buf_init(&want, room, sizeof room);
     CHECK_EQ(mcpsess_resp_put_command(&want, argv, argc), MCPSESS_OK);

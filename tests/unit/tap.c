@@ -1,8 +1,10 @@
 #include "tap.h"
 
 static const char *current;
+#define SHOWN_MAX 20u /* failed checks of a test that are printed */
+
 static unsigned number, failures;
-static bool current_failed;
+static unsigned failed; /* checks of the current test, at most one more than are printed */
 static uint32_t random_state = 1;
 
 static void put(const char *text) {
@@ -31,12 +33,13 @@ static void put_number(int64_t value) {
 
 void tap_begin(const char *name) {
     current = name;
-    current_failed = false;
+    failed = 0;
 }
 
 void tap_end(void) {
     number++;
-    if (current_failed) {
+    if (failed > SHOWN_MAX) put("# ... and more\n");
+    if (failed != 0) {
         failures++;
         put("not ");
     }
@@ -49,7 +52,8 @@ void tap_end(void) {
 
 bool tap_check(bool ok, const char *file, int line, const char *what) {
     if (ok) return true;
-    current_failed = true;
+    if (failed <= SHOWN_MAX) failed++;
+    if (failed > SHOWN_MAX) return false;
     put("# ");
     put(file);
     put(":");
@@ -62,6 +66,7 @@ bool tap_check(bool ok, const char *file, int line, const char *what) {
 
 bool tap_check_eq(int64_t got, int64_t want, const char *file, int line, const char *what) {
     if (tap_check(got == want, file, line, what)) return true;
+    if (failed > SHOWN_MAX) return false;
     tap_note("  got", got);
     tap_note("  want", want);
     return false;

@@ -150,6 +150,38 @@ TEST(the_handshake_survives_any_split) {
     CHECK(mcpsess_redis_wall_ms(&wire.redis, wire.now) == WIRE_WALL_MS);
 }
 
+TEST(a_script_may_be_longer_than_the_buffer) {
+    mcpsess_redis_desc d = wire_desc();
+    uint16_t send_max;
+    d.tracking = MCPSESS_REDIS_TRACK_OFF;
+    d.tx_bytes = 64; /* the least */
+    for (send_max = 1; send_max <= 64; send_max++) {
+        wire_init(&d);
+        wire_module.scripts = wire_scripts;
+        wire_module.script_count = 2;
+        wire.send_max = send_max;
+        CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+        wire_greet();
+        CHECK(wire_silent());
+        CHECK_EQ(wire.redis.stats.connects, 1);
+    }
+    wire_init(&d); /* the connection ends with half of the script sent: the next one begins with its first half */
+    wire_module.scripts = wire_scripts;
+    wire_module.script_count = 2;
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
+    wire_run();
+    wire_feed(HELLO_REPLY);
+    for (send_max = 0; send_max < 10 && wire.redis.i.script_at == 0; send_max++) wire_poll();
+    CHECK(wire.redis.i.script_at != 0);
+    wire.recv_dead = true;
+    CHECK_EQ(wire_poll(), MCPSESS_PENDING);
+    CHECK(!wire.open);
+    wire.recv_dead = false;
+    wire.now += 100;
+    wire_greet();
+    CHECK_EQ(wire.redis.stats.connects, 1);
+}
+
 TEST(credentials_may_be_a_user_or_a_password_alone) {
     mcpsess_redis_desc d = wire_desc();
     d.password = MCPSESS_STR("pw");
@@ -750,6 +782,7 @@ void test_redis(void) {
     RUN(modules_are_attached_before_the_first_poll_and_do_not_overlap);
     RUN(the_handshake_says_what_the_desc_says);
     RUN(the_handshake_survives_any_split);
+    RUN(a_script_may_be_longer_than_the_buffer);
     RUN(credentials_may_be_a_user_or_a_password_alone);
     RUN(servers_without_hello_are_spoken_to_in_resp2);
     RUN(refused_credentials_and_permissions_fail_for_good);

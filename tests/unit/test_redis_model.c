@@ -31,7 +31,7 @@ static struct {
     /* the server */
     mcpsess_resp resp;
     mcpsess_str argv[3];
-    char bytes[64];
+    char bytes[160];
     uint8_t argc, items, used;
     bool loaded[2];
     bool cut; /* what is on its way is lost */
@@ -137,7 +137,7 @@ static void serve(void) {
 }
 
 static void new_connection(void) {
-    mcpsess_resp_desc limits = {0, 0, 64, 0};
+    mcpsess_resp_desc limits = {0, 0, 128, 0}; /* words come whole */
     mcpsess_resp_init(&m.resp, &limits);
     m.opens = wire.opens;
     m.cut = false;
@@ -301,7 +301,6 @@ static void live(void) {
     wire_init(&d);
     wire_module.scripts = wire_scripts;
     wire_module.script_count = 2;
-    if (d.tx_bytes < wire_scripts[1].len + 64u) return;
     CHECK_EQ(mcpsess_redis_attach(&wire.redis, &wire_module), MCPSESS_OK);
     new_connection();
     for (turns = 0; turns < 40000u && m.submitted < LIFE; turns++) turn();
