@@ -3012,9 +3012,15 @@ static void mcpsess_i_session_cancel(mcpsess_op *op) {
     mcpsess_i_unlock(&s->i.desc.lock);
 }
 
-/* Under the lock: could a step start a lane right now? */
+/* Under the lock, and inside the store: could a step start a lane right now, or land one? Its answer may have come while
+   somebody else, for requests of his own, stepped what is below the store. */
 static bool mcpsess_i_session_runnable(const mcpsess_sessions *s) {
-    return s->i.queue != NULL && s->i.busy < s->i.desc.lanes;
+    uint16_t n;
+    if (s->i.queue != NULL && s->i.busy < s->i.desc.lanes) return true;
+    for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
+        if (s->i.lanes[n].busy && s->i.lanes[n].request.rc != MCPSESS_PENDING) return true;
+    }
+    return false;
 }
 
 static uint64_t mcpsess_i_session_next_due(mcpsess_op *op, uint64_t now_ms) {

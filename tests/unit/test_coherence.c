@@ -193,6 +193,21 @@ TEST(answers_that_come_with_what_is_told_are_landed_at_once) {
     CHECK_EQ(mcpsess_want(&op), 0);
 }
 
+/* Whoever shares the store's connection, by a table or by commands of its own, steps it, too. */
+TEST(answer_that_somebody_else_took_in_wants_a_poll_at_once) {
+    mcpsess_op op;
+    start();
+    rig.net.delay = 1;
+    mcpsess_op_init(&op, 0);
+    CHECK_EQ(mcpsess_session_exists(&rig.table, &op, MCPSESS_STR("z"), &rig.alice, rig.now), MCPSESS_PENDING);
+    CHECK((mcpsess_want(&op) & MCPSESS_WANT_NOW) == 0);
+    rig.net.store.cls->poll(rig.net.store.self, rig.now);
+    CHECK_EQ(mcpsess_op_rc(&op), MCPSESS_PENDING);
+    CHECK((mcpsess_want(&op) & MCPSESS_WANT_NOW) != 0);
+    CHECK(mcpsess_next_due(&op, rig.now) == rig.now);
+    CHECK_EQ(mcpsess_poll(&op, rig.now), MCPSESS_MISS);
+}
+
 TEST(request_has_the_deadline_of_its_op) {
     mcpsess_op op;
     char mem[RIG_RECORD_MAX];
@@ -244,6 +259,7 @@ void test_coherence(void) {
     RUN(store_away_serves_the_marked_copy);
     RUN(own_write_is_confirmed_once_when_its_push_comes);
     RUN(answers_that_come_with_what_is_told_are_landed_at_once);
+    RUN(answer_that_somebody_else_took_in_wants_a_poll_at_once);
     RUN(request_has_the_deadline_of_its_op);
     RUN(write_that_timed_out_at_the_store_is_confirmed);
     RUN(listen_without_hear_is_refused);
