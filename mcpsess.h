@@ -639,7 +639,8 @@ typedef struct mcpsess_store_class {
     /* Both NULL where nobody else writes. One listener, which must live as long as the store is used; NULL: none. */
     void (*listen)(void *self, const mcpsess_listener *listener);
     /* Takes in, and passes on, what has been told so far: at most one receive. -> OK: nothing older is unheard, and
-       what comes will be told; STALE: changes are not, or not reliably, told at the moment */
+       what comes will be told; PENDING: some of it is still to be taken in, nothing is lost; STALE: changes are not, or
+       not reliably, told at the moment */
     int (*hear)(void *self, uint64_t now_ms);
 } mcpsess_store_class;
 
@@ -2945,16 +2946,18 @@ static mcpsess_i_lane *mcpsess_i_session_assign(mcpsess_sessions *s, uint64_t no
 static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
     const mcpsess_store *store = &s->i.desc.store;
     bool due, told, begins;
+    int heard;
     if (!mcpsess_i_tier_listens(s)) return;
     mcpsess_i_lock(&s->i.desc.lock);
     due = !s->i.closed && (s->stats.hears == 0 || mcpsess_time_left(s->i.heard_ms, now_ms) >= s->i.desc.max_lag_ms);
     mcpsess_i_unlock(&s->i.desc.lock);
     if (!due || !mcpsess_i_session_enter(s)) return; /* the thread inside may not have listened: then it is a request */
-    told = store->cls->hear(store->self, now_ms) == MCPSESS_OK;
+    heard = store->cls->hear(store->self, now_ms);
     mcpsess_i_lock(&s->i.desc.lock);
+    told = heard == MCPSESS_PENDING ? s->i.told : heard == MCPSESS_OK;
     begins = told && !s->i.told;
     s->i.told = told;
-    s->i.heard_ms = now_ms;
+    if (heard != MCPSESS_PENDING) s->i.heard_ms = now_ms; /* else it is due again, and meanwhile each hit a request */
     s->stats.hears++;
     mcpsess_i_unlock(&s->i.desc.lock);
     if (begins) (void)mcpsess_session_mark(s, mcpsess_str_of(NULL, 0)); /* what came before went unheard */

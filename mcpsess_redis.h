@@ -404,7 +404,7 @@ MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request);
 /* The message of the last error the server sent, at most MCPSESS_REDIS_ERROR_MAX bytes; lives until the next poll. */
 MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r);
 /* Takes in what has arrived: at most one receive.  -> OK: pushes arrive, nothing older is unheard, and the server was
-   heard within idle_ms + reply_timeout_ms; STALE: not so */
+   heard within idle_ms + reply_timeout_ms; PENDING: not all of it, or it is just being polled; STALE: not so */
 MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms);
 /* Unix time in ms by the server's clock, as of the last handshake; 0: not connected yet. */
 MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms);
@@ -2047,12 +2047,13 @@ MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request) {
 
 MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms) {
     uint64_t silence_ms;
-    if (!mcpsess_i_redis_ready(r) || r->i.polling || r->i.state != MCPSESS_I_REDIS_READY) return MCPSESS_STALE;
+    if (!mcpsess_i_redis_ready(r) || r->i.state != MCPSESS_I_REDIS_READY) return MCPSESS_STALE;
+    if (r->i.polling) return MCPSESS_PENDING;
     r->i.polling = true;
     mcpsess_i_redis_take_in(r, now_ms);
     r->i.polling = false;
-    if (r->i.state != MCPSESS_I_REDIS_READY || !r->i.tracking || r->i.more) return MCPSESS_STALE;
-    if (!mcpsess_i_redis_between(r)) return MCPSESS_STALE; /* half of something, perhaps of a push */
+    if (r->i.state != MCPSESS_I_REDIS_READY || !r->i.tracking) return MCPSESS_STALE;
+    if (r->i.more || !mcpsess_i_redis_between(r)) return MCPSESS_PENDING; /* or half of something, perhaps of a push */
     silence_ms = (uint64_t)r->i.desc.idle_ms + r->i.desc.reply_timeout_ms;
     return now_ms <= mcpsess_time_add(r->i.heard_ms, silence_ms) ? MCPSESS_OK : MCPSESS_STALE;
 }

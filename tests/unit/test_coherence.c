@@ -141,6 +141,22 @@ TEST(what_was_kept_while_deaf_is_confirmed_when_hearing_is_back) {
     CHECK(rig_loads_with("a", "two", 0));
 }
 
+/* A burst of changes of others, larger than what one receive takes: nothing is lost, it only takes longer. */
+TEST(what_is_not_all_heard_yet_is_a_request_and_marks_nothing) {
+    unsigned n;
+    start();
+    CHECK_EQ(rig_store("b", "one"), MCPSESS_OK);
+    rig.net.hear = MCPSESS_PENDING;
+    for (n = 0; n < 2; n++) {
+        rig.now += 6;
+        CHECK(rig_loads_with("a", "one", 1)); /* the push for it may be what is still to come */
+    }
+    rig.net.hear = MCPSESS_OK; /* at once, however short ago it was asked */
+    CHECK(rig_loads_with("a", "one", 0));
+    CHECK(rig_loads_with("b", "one", 0));
+    CHECK_EQ(rig.table.stats.flushes, 0);
+}
+
 TEST(max_age_counts_even_when_all_is_told) {
     start();
     rig.now += RIG_MAX_AGE;
@@ -255,6 +271,7 @@ void test_coherence(void) {
     RUN(load_overtaken_by_a_push_is_answered_but_not_kept);
     RUN(deaf_a_copy_is_good_for_revalidate_ms_only);
     RUN(what_was_kept_while_deaf_is_confirmed_when_hearing_is_back);
+    RUN(what_is_not_all_heard_yet_is_a_request_and_marks_nothing);
     RUN(max_age_counts_even_when_all_is_told);
     RUN(store_away_serves_the_marked_copy);
     RUN(own_write_is_confirmed_once_when_its_push_comes);

@@ -695,11 +695,11 @@ TEST(hear_takes_in_what_has_arrived) {
     CHECK_EQ(wire.changes, 1);
     /* half a push: its key is older, and unheard */
     wire_feed(">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\nk1\r\n$2\r\nk");
-    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_PENDING);
     wire_feed("2\r\n");
     CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
     wire_feed(">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\nk1\r\n"); /* up to the end of an item */
-    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_PENDING);
     wire_feed("$2\r\nk2\r\n");
     CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
     CHECK_EQ(wire.changes, 5);
@@ -707,7 +707,7 @@ TEST(hear_takes_in_what_has_arrived) {
     wire_feed(">2\r\n+x\r\n");
     feed_bulk(WIRE_RX - 16);
     CHECK_EQ(wire.fed_len, WIRE_RX);
-    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_PENDING);
     CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
     /* replies are taken, too */
     CHECK_EQ(wire_submit(&q, "GET a", 0), MCPSESS_PENDING);

@@ -535,7 +535,7 @@ static void poll_it(wire_request *self) {
     unsigned recvs = wire.recvs, sends = wire.sends;
     (void)self;
     (void)mcpsess_redis_poll(&wire.redis, wire.now);
-    (void)mcpsess_redis_hear(&wire.redis, wire.now);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_PENDING);
     (void)mcpsess_redis_want(&wire.redis);
     (void)mcpsess_redis_next_due(&wire.redis, wire.now);
     CHECK(recvs == wire.recvs && sends == wire.sends);
