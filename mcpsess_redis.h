@@ -1027,11 +1027,11 @@ static uint64_t mcpsess_i_redis_earliest(const mcpsess_redis *r) {
     return earliest_ms;
 }
 
-/* Commands that have met their deadline. */
+/* Commands that have met their deadline; not those that their ends submit in turn. */
 static void mcpsess_i_redis_expire(mcpsess_redis *r, uint64_t now_ms) {
-    uint16_t n = 0;
+    uint16_t n = 0, most = r->i.used;
     if (now_ms < r->i.earliest_ms) return;
-    while (n < r->i.used) {
+    while (n < r->i.used && most > 0) {
         const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, n);
         mcpsess_i_redis_slot ended;
         if (slot->cls == NULL || slot->deadline_ms > now_ms) {
@@ -1039,6 +1039,7 @@ static void mcpsess_i_redis_expire(mcpsess_redis *r, uint64_t now_ms) {
             continue;
         }
         ended = mcpsess_i_redis_part(r, n);
+        most--;
         r->stats.timeouts++;
         mcpsess_i_redis_end(r, &ended, (ended.flags & MCPSESS_I_REDIS_WAS_SENT) != 0 ? MCPSESS_E_TIMEOUT : MCPSESS_E_IO,
                             now_ms);
@@ -1077,8 +1078,8 @@ static void mcpsess_i_redis_settle(mcpsess_redis *r, uint64_t now_ms) {
 
 /* The server is away: what never left ends now, unless it is told to wait. All: what may have been done, too. */
 static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t now_ms) {
-    uint16_t n = 0;
-    while (n < r->i.used) {
+    uint16_t n = 0, most = r->i.used;
+    while (n < r->i.used && most > 0) {
         mcpsess_i_redis_slot slot = *mcpsess_i_redis_slot_at(r, n);
         bool sent = (slot.flags & MCPSESS_I_REDIS_WAS_SENT) != 0;
         if (!all && (r->i.desc.patient || sent)) {
@@ -1086,6 +1087,7 @@ static void mcpsess_i_redis_give_up(mcpsess_redis *r, int rc, bool all, uint64_t
             continue;
         }
         slot = mcpsess_i_redis_take(r, n);
+        most--;
         mcpsess_i_redis_end(r, &slot, sent ? MCPSESS_E_UNKNOWN : rc, now_ms);
         n = 0;
     }

@@ -594,6 +594,45 @@ TEST(callbacks_do_not_poll) {
     }
 }
 
+/* Asks again whatever comes, as long as it may. */
+static unsigned asked_again;
+
+static void ask_again(wire_request *self) {
+    uint64_t passed_ms = wire.now;
+    if (asked_again++ == 100) return;
+    if (wire_submit_by(self, "GET a", 0, passed_ms) == MCPSESS_PENDING) self->on_done = ask_again;
+}
+
+static void reset_and_ask_again(wire_request *self) {
+    if (asked_again++ == 100) return;
+    reset_it(self);
+    if (wire_submit(self, "GET a", 0) == MCPSESS_PENDING) self->on_done = reset_and_ask_again;
+}
+
+TEST(who_asks_again_when_it_ends_does_not_hold_a_poll) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_start_default();
+    CHECK_EQ(wire_submit_by(&q[0], "GET a", 0, wire.now + 10), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit_by(&q[1], "GET b", 0, wire.now + 10), MCPSESS_PENDING);
+    q[0].on_done = ask_again;
+    asked_again = 0;
+    (void)wire_poll_at(10);
+    CHECK(wire_ended(&q[1], MCPSESS_E_IO));
+    CHECK(asked_again >= 1 && asked_again <= 2);
+    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) <= wire.now); /* the next poll ends it */
+    wire_init(&d); /* refused, or away */
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    q[0].on_done = reset_and_ask_again;
+    asked_again = 0;
+    wire_run();
+    wire_feed("-WRONGPASS invalid username-password pair\r\n");
+    (void)wire_poll();
+    CHECK_EQ(asked_again, 1);
+    wire.open_rc = -1;
+    (void)wire_poll();
+    CHECK_EQ(asked_again, 2);
+}
+
 static void close_when_lost(void) {
     mcpsess_redis_close(&wire.redis);
 }
@@ -643,5 +682,6 @@ void test_redis_outcomes(void) {
     RUN(callbacks_may_close);
     RUN(callbacks_may_reset);
     RUN(callbacks_do_not_poll);
+    RUN(who_asks_again_when_it_ends_does_not_hold_a_poll);
     RUN(changed_may_close);
 }
