@@ -975,9 +975,8 @@ MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r) {
     return r == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_of(r->i.error, r->i.error_len);
 }
 
-/* Bytes of a command may have reached the server. */
+/* Bytes of a command may have reached the server, on this connection. */
 static bool mcpsess_i_redis_touched(const mcpsess_redis *r, uint16_t n, const mcpsess_i_redis_slot *slot) {
-    if ((slot->flags & MCPSESS_I_REDIS_WAS_SENT) != 0) return true;
     return n >= r->i.redo && n < mcpsess_i_redis_encoded(r) && r->i.tx_done - slot->start - 1u < UINT32_C(0x80000000);
 }
 

@@ -268,6 +268,25 @@ static void refuses(const char *hello, const char *rest, int code) {
     CHECK_EQ(wire.opens, 2);
 }
 
+/* The name may lead to another server by then. */
+TEST(tracking_of_one_connection_is_none_of_the_next) {
+    wire_start_default();
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    wire.recv_dead = true;
+    wire_run();
+    wire.recv_dead = false;
+    wire.now += 1000;
+    wire_run();
+    CHECK(wire_sent("HELLO 3"));
+    wire_feed("-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n");
+    wire_run();
+    CHECK(wire_sent("TIME"));
+    wire_feed(TIME_REPLY);
+    CHECK_EQ(wire_run(), MCPSESS_OK);
+    CHECK_EQ(LOGGED(NO_TRACKING), 1);
+    CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+}
+
 TEST(refused_credentials_and_permissions_fail_for_good) {
     const char *select = "+OK\r\n", *loaded = "+OK\r\n" TIME_REPLY "+OK\r\n";
     refuses("-WRONGPASS invalid username-password pair or user is disabled.\r\n", "", MCPSESS_REDIS_E_WRONGPASS);
@@ -785,6 +804,7 @@ void test_redis(void) {
     RUN(a_script_may_be_longer_than_the_buffer);
     RUN(credentials_may_be_a_user_or_a_password_alone);
     RUN(servers_without_hello_are_spoken_to_in_resp2);
+    RUN(tracking_of_one_connection_is_none_of_the_next);
     RUN(refused_credentials_and_permissions_fail_for_good);
     RUN(a_server_that_is_not_ready_yet_is_asked_again);
     RUN(without_credentials_noauth_fails_whatever_it_answers_first);

@@ -211,6 +211,29 @@ TEST(half_a_command_sent_is_sent) {
     CHECK_EQ(q[2].done, 0);
 }
 
+/* Though it was sent before, on the connection that is gone. */
+TEST(what_is_to_be_repeated_has_no_answer_before_it_is_sent) {
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q[0], "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+    wire_run();
+    lose();
+    wire.now += 100;
+    wire_run();
+    CHECK(wire_sent("HELLO 3"));
+    wire_feed("%0\r\n");
+    wire_run();
+    wire_feed("*0\r\n+OK\r\n");
+    wire.send_max = 0;
+    CHECK_EQ(wire_poll(), MCPSESS_OK); /* it is in tx, and no further */
+    wire_feed("+late\r\n");
+    wire_run();
+    CHECK(!wire.open);
+    CHECK_EQ(q[0].done, 0);
+    CHECK_EQ(wire.redis.stats.repeated, 1);
+    mcpsess_redis_drop(&wire.redis, &q[0]);
+    CHECK_EQ(wire.redis.i.used, 0);
+}
+
 TEST(half_an_answer_is_asked_for_again) {
     wire_start_default();
     CHECK_EQ(wire_submit(&q[0], "MGET a b", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
@@ -665,6 +688,7 @@ void test_redis_outcomes(void) {
     RUN(callbacks_may_drop_others);
     RUN(after_a_loss_the_outcome_table_holds_and_the_order_too);
     RUN(half_a_command_sent_is_sent);
+    RUN(what_is_to_be_repeated_has_no_answer_before_it_is_sent);
     RUN(half_an_answer_is_asked_for_again);
     RUN(replies_are_read_though_sending_fails);
     RUN(what_was_given_up_is_not_repeated);
