@@ -384,6 +384,28 @@ TEST(after_noscript_what_is_in_tx_waits_too) {
     CHECK(wire_answered(&q[0], "a") && wire_answered(&q[1], "b") && wire_answered(&q[2], "c"));
 }
 
+TEST(after_noscript_what_was_given_up_in_tx_is_not_sent) {
+    start_with_scripts();
+    CHECK_EQ(wire_submit(&q[0], "EVALSHA a", MCPSESS_REDIS_SCRIPT), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[1], "SET b 1", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[2], "SET c 1", 0), MCPSESS_PENDING);
+    wire.send_max = 24; /* EVALSHA a, and no more */
+    (void)wire_poll();
+    wire.send_max = 0;
+    mcpsess_redis_drop(&wire.redis, &q[1]); /* there is one behind it in tx */
+    wire_feed(GONE);
+    (void)wire_poll();
+    CHECK_EQ(wire.redis.i.used, 2);
+    wire.send_max = 500;
+    wire_run();
+    CHECK(wire_sent("EVALSHA a") && wire_sent_load(0) && wire_sent_load(1));
+    wire_feed_loaded(0);
+    wire_feed_loaded(1);
+    wire_run();
+    CHECK(wire_sent("EVALSHA a") && wire_sent("SET c 1"));
+    CHECK(wire_silent());
+}
+
 /* Loads the scripts whenever it is asked to. */
 static void reload(void) {
     CHECK(wire_sent_load(0) && wire_sent_load(1));
@@ -695,6 +717,7 @@ void test_redis_outcomes(void) {
     RUN(done_may_submit_when_the_connection_ends);
     RUN(lost_scripts_are_loaded_again_and_the_order_holds);
     RUN(after_noscript_what_is_in_tx_waits_too);
+    RUN(after_noscript_what_was_given_up_in_tx_is_not_sent);
     RUN(a_script_that_stays_away_ends_with_an_error);
     RUN(while_scripts_are_loaded_commands_may_end);
     RUN(all_that_met_noscript_may_be_given_up);
