@@ -986,6 +986,7 @@ static void mcpsess_i_redis_unencode(mcpsess_redis *r) {
     r->i.tx_total -= bytes;
     r->i.tx.len = mcpsess_i_redis_waiting(r) == 0 ? 0 : r->i.tx.len - (size_t)bytes;
     r->i.unsent++;
+    r->stats.commands--;
 }
 
 /* Nothing more is sent until all that is under way is answered, but the rest of what was begun. */

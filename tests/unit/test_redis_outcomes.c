@@ -404,6 +404,7 @@ TEST(after_noscript_what_was_given_up_in_tx_is_not_sent) {
     wire_run();
     CHECK(wire_sent("EVALSHA a") && wire_sent("SET c 1"));
     CHECK(wire_silent());
+    CHECK_EQ(wire.redis.stats.commands, 3); /* only what was sent */
 }
 
 /* Loads the scripts whenever it is asked to. */
