@@ -2603,8 +2603,9 @@ static void mcpsess_i_rstore_forget(mcpsess_redis_store *s, const mcpsess_reques
 static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t now_ms) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
+    bool reads = r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH;
     mcpsess_i_rstore_forget(s, r);
-    if (rc == MCPSESS_OK && !mcpsess_i_rstore_sound(s, r)) rc = MCPSESS_REDIS_E_PROTOCOL;
+    if (rc == MCPSESS_OK && !mcpsess_i_rstore_sound(s, r)) rc = reads ? MCPSESS_REDIS_E_PROTOCOL : MCPSESS_E_UNKNOWN;
     if (rc == MCPSESS_OK) {
         mcpsess_i_rstore_answer(s, r, now_ms);
         return;
