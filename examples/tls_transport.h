@@ -56,6 +56,7 @@ typedef struct tls {
         bool linked;   /* the transport below is open */
         bool open;     /* and so are we */
         bool flushing; /* a record is on its way down */
+        bool broken;   /* nothing more can be received */
         bool ready;    /* the members above are set up */
     } i;
 } tls;
@@ -260,14 +261,19 @@ static inline int tls_send(void *user, const void *bytes, size_t len) {
     return rc < 0 ? tls_failed(t, "send", rc) : rc;
 }
 
+/* A record at a time; as many as have arrived and fit, as a socket would: the engine takes less for all there is. */
 static inline int tls_recv(void *user, void *bytes, size_t len) {
     tls *t = (tls *)user;
-    int rc = t->i.open ? tls_flush(t) : -1;
+    int rc = t->i.open && !t->i.broken ? tls_flush(t) : -1;
+    size_t got = 0;
     if (rc < 0 || len == 0) return rc < 0 ? rc : 0;
     if (len > 32767) len = 32767;
-    rc = mbedtls_ssl_read(&t->i.ssl, (unsigned char *)bytes, len);
-    if (rc == 0) rc = MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
-    return rc < 0 ? tls_failed(t, "receive", rc) : rc;
+    for (rc = 1; rc > 0 && got < len; got += rc > 0 ? (size_t)rc : 0) {
+        rc = mbedtls_ssl_read(&t->i.ssl, (unsigned char *)bytes + got, len - got);
+        if (rc == 0) rc = MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+    }
+    t->i.broken = rc < 0 && tls_failed(t, "receive", rc) < 0;
+    return got > 0 ? (int)got : t->i.broken ? -1 : 0;
 }
 
 static inline void tls_close(void *user) {
@@ -276,7 +282,7 @@ static inline void tls_close(void *user) {
     if (t->i.want != 0) snprintf(t->error, sizeof t->error, "handshake: no answer in time");
     if (t->i.linked) mbedtls_ssl_session_reset(&t->i.ssl);
     t->i.want = 0;
-    t->i.linked = t->i.open = t->i.flushing = false;
+    t->i.linked = t->i.open = t->i.flushing = t->i.broken = false;
     t->i.below.close(t->i.below.user);
 }
 
