@@ -294,9 +294,12 @@ static uint16_t tier_capacity(const struct gateway *g) {
 
 static int tier_open(struct gateway *g) {
     mcpsess_session_desc d = mcpsess_session_desc_default();
+    uint64_t stale_ms = g->config.redis.stale_ms;
     d.store = g->store;
     d.capacity = tier_capacity(g);
-    d.stale_ms = g->config.redis.stale_ms > 0 ? g->config.redis.stale_ms : 1;
+    d.stale_ms = stale_ms > 0 ? stale_ms : 1;
+    /* What is in use is confirmed twice as often, so that it is served for half of that at least. */
+    if (g->wire != NULL && stale_ms > 0 && d.max_age_ms > stale_ms / 2) d.max_age_ms = stale_ms / 2;
     d.timeout_ms = STORE_TIMEOUT_MS;
     d.slot_max = (uint16_t)RECORD_MAX;
     d.lanes = LANES;

@@ -341,6 +341,25 @@ pair('what is known is served for --stale seconds, and no longer', 1, { stale: 2
     assert.ok((await recovers(g)) < 2500);
 });
 
+// Hits ask Redis nothing; so what is in use is confirmed now and then, or it would count as old the moment Redis dies.
+pair('what is in use is at hand when Redis dies', 1, { stale: 2 }, async (redis, g) => {
+    const sid = await g.session();
+    const begin = Date.now();
+    const before = await g.metric('redis_requests_total');
+    while (Date.now() - begin < 3500) {
+        assert.equal((await g.call(sid)).status, 200);
+        await sleep(20);
+    }
+    const requests = (await g.metric('redis_requests_total')) - before;
+    await redis.kill();
+    const dead = Date.now();
+    while (Date.now() - dead < 700) assert.equal((await g.call(sid)).status, 200);
+    note(`${requests} requests in 3.5 s`);
+    assert.ok(requests <= 6, `${requests}`);
+    await redis.run();
+    assert.ok((await recovers(g)) < 2500);
+});
+
 pair('--stale 0: nothing is served that Redis cannot confirm', 1, { stale: 0 }, async (redis, g) => {
     const sid = await g.session();
     assert.equal((await g.call(sid)).status, 200);
