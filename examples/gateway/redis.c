@@ -41,6 +41,8 @@ struct wire {
     struct evdns_getaddrinfo_request *lookup;
     char addresses[ADDRESSES_MAX][64];
     unsigned found, tried; /* of these addresses */
+    unsigned first;        /* of them: where an attempt begins */
+    uint32_t connects;     /* good connections before this attempt */
     struct event *event;
     int fd; /* that is watched; -1: none */
     short events;
@@ -55,7 +57,7 @@ struct wire {
 };
 
 /* ---- finding it: a name is looked up by the event loop, anew for each attempt to connect, and its addresses are tried
-   in turn */
+   in turn, one that accepts and then says nothing among them */
 
 static void found(int error, struct evutil_addrinfo *list, void *user) {
     struct gateway *g = user;
@@ -105,11 +107,21 @@ static int open_by_name(struct gateway *g) {
     int rc = w->tried > 0 ? sock_open(&w->sock) : -1;
     while (rc < 0 && w->tried < w->found) {
         sock_close(&w->sock);
-        sock_init(&w->sock, w->addresses[w->tried++], g->config.redis.port);
+        sock_init(&w->sock, w->addresses[(w->first + w->tried++) % w->found], g->config.redis.port);
         rc = sock_open(&w->sock);
     }
     if (rc != 0) w->looked_up = false;
     return rc;
+}
+
+/* The next attempt begins with the address that was good, or after the one that was not, be it only silent. */
+static void close_by_name(struct gateway *g) {
+    struct wire *w = g->wire;
+    bool good = g->redis.stats.connects != w->connects;
+    if (w->tried > 0) w->first += good ? w->tried - 1 : w->tried;
+    w->connects = g->redis.stats.connects;
+    w->tried = 0;
+    w->looked_up = false;
 }
 
 static int wire_open(void *user) {
@@ -131,7 +143,7 @@ static int wire_recv(void *user, void *bytes, size_t len) {
 static void wire_close(void *user) {
     struct gateway *g = user;
     let_go(g->wire);
-    g->wire->looked_up = false;
+    if (g->wire->named) close_by_name(g);
     sock_close(&g->wire->sock);
 }
 

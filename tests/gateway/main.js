@@ -7,6 +7,7 @@ const { Redis } = require('./redis.js');
 const everything = ['session', 'revive', 'modern', 'stream', 'input', 'limits', 'life'];
 if (Redis.there) everything.push('redis');
 const slow = ['session', 'revive', 'store'];
+if (Redis.there) slow.push('names');
 
 // The tests of a file, fresh ones each time.
 function load(part) {
