@@ -80,6 +80,8 @@ TEST(modules_are_attached_before_the_first_poll_and_do_not_overlap) {
     CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG);
     other.prefix = MCPSESS_STR("a:b");
     CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG);
+    other.prefix = MCPSESS_STR("a:b:c");
+    CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG);
     other.prefix = MCPSESS_STR("a:c");
     other.script_count = 1;
     CHECK_EQ(mcpsess_redis_attach(&wire.redis, &other), MCPSESS_E_ARG); /* but no scripts */
@@ -285,6 +287,35 @@ TEST(tracking_of_one_connection_is_none_of_the_next) {
     CHECK_EQ(wire_run(), MCPSESS_OK);
     CHECK_EQ(LOGGED(NO_TRACKING), 1);
     CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_STALE);
+}
+
+/* Nor is it spoken to in RESP2 because another one was. */
+TEST(each_connection_begins_in_resp3) {
+    to_resp2("-ERR unknown command `HELLO`, with args beginning with: `3`, `SETNAME`, \r\n");
+    wire.recv_dead = true;
+    wire_run();
+    wire.recv_dead = false;
+    wire.now += 1000;
+    wire_run();
+    CHECK(wire_sent("HELLO 3 SETNAME n1"));
+}
+
+TEST(a_server_that_does_not_tell_the_time_leaves_it_unknown) {
+    static const char *const answers[] = {"-NOPERM no\r\n", "*2\r\n$1\r\n0\r\n$1\r\n0\r\n", "+OK\r\n",
+                                          "*2\r\n$1\r\nx\r\n$1\r\ny\r\n", "*0\r\n"};
+    unsigned n;
+    for (n = 0; n < 5; n++) {
+        mcpsess_redis_desc d = wire_desc();
+        wire_init(&d);
+        wire_run();
+        wire_feed(HELLO_REPLY);
+        wire_run();
+        wire_feed(answers[n]);
+        wire_feed("+OK\r\n");
+        CHECK_EQ(wire_run(), MCPSESS_OK);
+        CHECK_EQ(mcpsess_redis_wall_ms(&wire.redis, wire.now), 0);
+        CHECK_EQ(mcpsess_redis_hear(&wire.redis, wire.now), MCPSESS_OK);
+    }
 }
 
 TEST(refused_credentials_and_permissions_fail_for_good) {
@@ -805,6 +836,8 @@ void test_redis(void) {
     RUN(credentials_may_be_a_user_or_a_password_alone);
     RUN(servers_without_hello_are_spoken_to_in_resp2);
     RUN(tracking_of_one_connection_is_none_of_the_next);
+    RUN(each_connection_begins_in_resp3);
+    RUN(a_server_that_does_not_tell_the_time_leaves_it_unknown);
     RUN(refused_credentials_and_permissions_fail_for_good);
     RUN(a_server_that_is_not_ready_yet_is_asked_again);
     RUN(without_credentials_noauth_fails_whatever_it_answers_first);

@@ -123,6 +123,19 @@ TEST(while_the_server_is_away_commands_end_at_once) {
     CHECK_EQ(q[0].done, 0);
 }
 
+TEST(after_a_reset_the_next_attempt_is_waited_for) {
+    mcpsess_redis_desc d = wire_desc();
+    wire_init(&d);
+    wire.open_rc = -1;
+    (void)wire_poll();
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_E_IO);
+    CHECK_EQ(mcpsess_redis_reset(&wire.redis, wire.now), MCPSESS_OK);
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    wire.open_rc = 1;
+    wire_greet(); /* at once */
+    CHECK(wire_sent("GET a"));
+}
+
 TEST(patient_commands_wait_for_the_server) {
     mcpsess_redis_desc d = wire_desc();
     d.patient = true;
@@ -223,6 +236,19 @@ TEST(a_transport_that_takes_nothing_is_as_good_as_dead) {
     (void)wire_poll_at(3000);
     CHECK(!wire.open);
     CHECK_EQ(q[0].done, 0);
+}
+
+TEST(patience_begins_with_the_command_not_with_the_last_reply) {
+    wire_start_default();
+    wire.now += 4900; /* no PING yet */
+    wire.send_max = 0;
+    CHECK_EQ(wire_submit(&q[0], "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+    (void)wire_poll();
+    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) == wire.now + 3000);
+    (void)wire_poll_at(2999);
+    CHECK(wire.open);
+    (void)wire_poll_at(1);
+    CHECK(!wire.open);
 }
 
 TEST(a_slow_sender_is_patient_with_the_receiver) {
@@ -503,12 +529,14 @@ void test_redis_life(void) {
     RUN(the_backoff_doubles_up_to_its_limit);
     RUN(the_jitter_is_full);
     RUN(while_the_server_is_away_commands_end_at_once);
+    RUN(after_a_reset_the_next_attempt_is_waited_for);
     RUN(patient_commands_wait_for_the_server);
     RUN(what_was_sent_once_waits_for_the_next_connection);
     RUN(a_reply_that_does_not_come_ends_the_connection);
     RUN(a_slow_reply_is_none_that_does_not_come);
     RUN(who_slept_too_long_reads_before_it_judges);
     RUN(a_transport_that_takes_nothing_is_as_good_as_dead);
+    RUN(patience_begins_with_the_command_not_with_the_last_reply);
     RUN(a_slow_sender_is_patient_with_the_receiver);
     RUN(an_idle_connection_is_pinged);
     RUN(full_of_commands_given_up_it_still_finds_the_server_gone);

@@ -169,6 +169,32 @@ TEST(callbacks_may_drop_others) {
 
 /* -- the connection ends -- */
 
+static void drop_itself(wire_request *self) {
+    mcpsess_redis_drop(&wire.redis, self);
+}
+
+TEST(callbacks_may_drop_their_own) {
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[1], "GET b", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[2], "GET c", 0), MCPSESS_PENDING);
+    q[0].on_encode = drop_itself;
+    q[1].on_item = drop_itself;
+    wire_run();
+    CHECK(wire_sent("GET b") && wire_sent("GET c"));
+    CHECK(wire_silent());
+    wire_feed("*2\r\n+b\r\n+b\r\n+c\r\n");
+    wire_run();
+    CHECK_EQ(q[0].done + q[1].done, 0);
+    CHECK_EQ(q[1].items, 1);
+    CHECK(wire_answered(&q[2], "c"));
+    CHECK_EQ(wire_submit(&q[3], "GET d", 0), MCPSESS_PENDING); /* the last in line */
+    q[3].on_encode = drop_itself;
+    wire_run();
+    CHECK(wire_silent());
+    CHECK_EQ(wire.redis.i.used, 0);
+}
+
 TEST(after_a_loss_the_outcome_table_holds_and_the_order_too) {
     wire_start_default();
     CHECK_EQ(wire_submit(&q[0], "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
@@ -526,6 +552,28 @@ TEST(readonly_ends_the_connection_when_all_is_answered) {
     CHECK(!wire.open);
 }
 
+TEST(a_server_that_is_not_the_right_one_is_sent_nothing_more) {
+    static const char *const words[] = {"-READONLY no\r\n", "-MASTERDOWN no\r\n", "-NOAUTH no\r\n"};
+    unsigned n;
+    for (n = 0; n < 3; n++) {
+        wire_start_default();
+        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
+        CHECK_EQ(wire_submit(&q[1], "SET b 1", 0), MCPSESS_PENDING);
+        wire.send_max = 27; /* SET a 1, and no more */
+        (void)wire_poll();
+        wire.send_max = 0;
+        wire_feed(words[n]);
+        (void)wire_poll();
+        wire.send_max = 500;
+        wire_run();
+        CHECK(!wire.open && q[1].done == 0);
+        wire.now += 100;
+        wire_greet();
+        CHECK(wire_sent("SET b 1"));
+        CHECK(wire_silent());
+    }
+}
+
 /* -- close and reset -- */
 
 TEST(close_ends_all_commands) {
@@ -679,6 +727,26 @@ TEST(who_asks_again_when_it_ends_does_not_hold_a_poll) {
     CHECK_EQ(asked_again, 2);
 }
 
+static void poll_when_ended(wire_request *self) {
+    unsigned opens = wire.opens;
+    (void)self;
+    CHECK_EQ(mcpsess_redis_poll(&wire.redis, wire.now), MCPSESS_PENDING);
+    CHECK_EQ(wire.opens, opens);
+}
+
+TEST(callbacks_of_reset_and_close_do_not_poll) {
+    unsigned close;
+    for (close = 0; close < 2; close++) {
+        wire_start_default();
+        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
+        q[0].on_done = poll_when_ended;
+        wire_run();
+        if (close != 0) mcpsess_redis_close(&wire.redis);
+        else CHECK_EQ(mcpsess_redis_reset(&wire.redis, wire.now), MCPSESS_OK);
+        CHECK(wire_ended(&q[0], MCPSESS_E_UNKNOWN));
+    }
+}
+
 static void close_when_lost(void) {
     mcpsess_redis_close(&wire.redis);
 }
@@ -709,6 +777,7 @@ void test_redis_outcomes(void) {
     RUN(what_ends_before_it_is_sent_is_never_sent);
     RUN(what_ends_in_the_middle_of_tx_is_sent_and_its_reply_swallowed);
     RUN(callbacks_may_drop_others);
+    RUN(callbacks_may_drop_their_own);
     RUN(after_a_loss_the_outcome_table_holds_and_the_order_too);
     RUN(half_a_command_sent_is_sent);
     RUN(what_is_to_be_repeated_has_no_answer_before_it_is_sent);
@@ -725,11 +794,13 @@ void test_redis_outcomes(void) {
     RUN(a_connection_that_ends_while_scripts_are_loaded);
     RUN(scripts_that_may_not_be_loaded_again_fail);
     RUN(readonly_ends_the_connection_when_all_is_answered);
+    RUN(a_server_that_is_not_the_right_one_is_sent_nothing_more);
     RUN(close_ends_all_commands);
     RUN(reset_begins_anew);
     RUN(callbacks_may_close);
     RUN(callbacks_may_reset);
     RUN(callbacks_do_not_poll);
     RUN(who_asks_again_when_it_ends_does_not_hold_a_poll);
+    RUN(callbacks_of_reset_and_close_do_not_poll);
     RUN(changed_may_close);
 }

@@ -734,6 +734,7 @@ TEST(rstore_what_keeps_a_put_from_being_looked_up_leaves_it_unknown) {
     CHECK_EQ(looked_up(MCPSESS_PUT_CAS, MCPSESS_STR("-LOADING x\r\n")), MCPSESS_E_UNKNOWN);
     CHECK_EQ(looked_up(MCPSESS_PUT_CAS, MCPSESS_STR("+OK\r\n")), MCPSESS_E_UNKNOWN);
     CHECK_EQ(looked_up(MCPSESS_PUT_CAS, MCPSESS_STR("*3\r\n:4\r\n:0\r\n:0\r\n")), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(looked_up(MCPSESS_PUT_CREATE, MCPSESS_STR("$x\r\n")), MCPSESS_E_UNKNOWN); /* once is enough */
     start();
     put_is(MCPSESS_PUT_CREATE);
     mcpsess_redis_close(&redis);
