@@ -116,6 +116,43 @@ TEST(load_overtaken_by_a_push_is_answered_but_not_kept) {
     }
 }
 
+/* Another write may have given it another TTL. */
+TEST(touch_overtaken_by_a_push_does_not_extend_the_copy) {
+    mcpsess_op op;
+    uint64_t stored_ms;
+    start();
+    stored_ms = rig.now;
+    rig.now += RIG_TTL / 2 + 1000;
+    rig.net.delay = 2;
+    mcpsess_op_init(&op, 0);
+    CHECK_EQ(mcpsess_session_touch(&rig.table, &op, MCPSESS_STR("a"), &rig.alice, rig.now), MCPSESS_PENDING);
+    test_store_push(&rig.net, "a");
+    CHECK_EQ(rig_end(&op, MCPSESS_PENDING), MCPSESS_OK);
+    rig.net.delay = 0;
+    rig.net.fail = MCPSESS_E_IO;
+    rig.now = stored_ms + RIG_TTL - 1;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_OK);
+    rig.now += 1;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_IO);
+}
+
+/* It says that the session is there, not what it is. */
+TEST(touch_does_not_make_the_copy_younger) {
+    mcpsess_session_desc d = rig_desc();
+    uint64_t loaded_ms;
+    d.stale_ms = RIG_TTL / 2 + 2000;
+    rig_start_listening(&d);
+    CHECK_EQ(rig_store("a", "one"), MCPSESS_OK);
+    loaded_ms = rig.now;
+    rig.now += RIG_TTL / 2 + 1000;
+    CHECK_EQ(rig_touch("a", &rig.alice), MCPSESS_OK);
+    rig.net.fail = MCPSESS_E_IO;
+    rig.now = loaded_ms + d.stale_ms;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_OK);
+    rig.now += 1;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_IO);
+}
+
 TEST(deaf_a_copy_is_good_for_revalidate_ms_only) {
     start();
     rig.net.hear = MCPSESS_STALE;
@@ -269,6 +306,8 @@ void test_coherence(void) {
     RUN(hit_that_cannot_listen_is_a_request);
     RUN(any_record_may_have_changed);
     RUN(load_overtaken_by_a_push_is_answered_but_not_kept);
+    RUN(touch_overtaken_by_a_push_does_not_extend_the_copy);
+    RUN(touch_does_not_make_the_copy_younger);
     RUN(deaf_a_copy_is_good_for_revalidate_ms_only);
     RUN(what_was_kept_while_deaf_is_confirmed_when_hearing_is_back);
     RUN(what_is_not_all_heard_yet_is_a_request_and_marks_nothing);

@@ -501,6 +501,36 @@ TEST(overtaken_while_the_write_is_still_pending) {
     rig_sound();
 }
 
+TEST(overtaken_by_a_write_of_unknown_outcome_is_not_kept) {
+    start_default();
+    remote("a", "old");
+    rig.net.delay = 8;
+    CHECK_EQ(begin_load(&jobs[0], "a"), MCPSESS_PENDING); /* has read "old" */
+    rig.net.delay = 0;
+    rig.net.fail = MCPSESS_E_UNKNOWN;
+    rig.net.fail_after = true;
+    CHECK_EQ(rig_update("a", "new"), MCPSESS_E_UNKNOWN); /* it was done */
+    rig.net.fail = MCPSESS_OK;
+    CHECK_EQ(rig_end(&jobs[0].op, MCPSESS_PENDING), MCPSESS_OK);
+    CHECK(rig_loads_with("a", "new", 1));
+    rig_sound();
+}
+
+/* What was absent when it was asked for, and is there now. */
+TEST(overtaken_absence_drops_nothing) {
+    start_default();
+    rig.net.delay = 8;
+    CHECK_EQ(begin_load(&jobs[0], "a"), MCPSESS_PENDING);
+    mcpsess_op_init(&jobs[1].op, 0);
+    CHECK_EQ(mcpsess_session_exists(&rig.table, &jobs[1].op, MCPSESS_STR("a"), &rig.alice, rig.now), MCPSESS_PENDING);
+    rig.net.delay = 0;
+    CHECK_EQ(rig_create("a", "new"), MCPSESS_OK);
+    CHECK_EQ(rig_end(&jobs[0].op, MCPSESS_PENDING), MCPSESS_MISS);
+    CHECK_EQ(rig_end(&jobs[1].op, MCPSESS_PENDING), MCPSESS_MISS);
+    CHECK(rig_loads_with("a", "new", 0));
+    rig_sound();
+}
+
 TEST(overtaken_by_a_foreign_record_that_was_refused_is_kept) {
     char mem[RIG_RECORD_MAX];
     start_default();
@@ -807,6 +837,8 @@ void test_session_io(void) {
     RUN(delete_by_a_stranger_overtakes_nobody);
     RUN(overtaken_load_is_not_joined_without_a_local_tier);
     RUN(overtaken_while_the_write_is_still_pending);
+    RUN(overtaken_by_a_write_of_unknown_outcome_is_not_kept);
+    RUN(overtaken_absence_drops_nothing);
     RUN(overtaken_by_a_foreign_record_that_was_refused_is_kept);
     RUN(two_writes_answered_in_reverse_leave_what_the_store_has);
     RUN(confirmed_write_is_never_hidden_by_an_older_copy_while_the_store_is_away);
