@@ -1551,13 +1551,17 @@ static bool mcpsess_i_redis_begins(mcpsess_str text, const char *word) {
     return n == text.len || text.ptr[n] == ' ' || text.ptr[n] == ',';
 }
 
-/* Before Redis 7, what a command ran into within a script comes behind words of the script's own, and ": -". */
+/* Before Redis 7, what a command ran into within a script comes behind "ERR Error running script (call to f_<digest>):
+   @user_script:1: @user_script: 1: " and, where it has a word of its own, "-". */
 static mcpsess_str mcpsess_i_redis_unwrap(mcpsess_str text) {
-    static const char wrap[] MCPSESS_ROM = "ERR Error running script";
-    size_t n = text.len;
+    static const char wrap[] MCPSESS_ROM = "ERR Error running script", place[] MCPSESS_ROM = "script:";
+    mcpsess_str rest = text;
     if (!mcpsess_i_redis_begins(text, wrap)) return text;
-    while (n > 3 && memcmp(text.ptr + n - 3, ": -", 3) != 0) n--;
-    return n > 3 ? mcpsess_str_of(text.ptr + n, text.len - n) : text;
+    while (rest.len > 0 && !mcpsess_i_redis_begins(rest, place)) rest = mcpsess_str_of(rest.ptr + 1, rest.len - 1);
+    if (rest.len == 0) return text;
+    rest = mcpsess_str_of(rest.ptr + 7, rest.len - 7);
+    while (rest.len > 0 && rest.ptr[0] <= ':') rest = mcpsess_str_of(rest.ptr + 1, rest.len - 1);
+    return rest;
 }
 
 static int mcpsess_i_redis_classify(mcpsess_str text) {
@@ -1578,6 +1582,7 @@ static int mcpsess_i_redis_classify(mcpsess_str text) {
         MCPSESS_I_WORD(E_WRONGPASS, "ERR Client sent AUTH"), /* where none is wanted */
         MCPSESS_I_WORD(E_WRONGPASS, "ERR AUTH"),
         MCPSESS_I_WORD(E_NOPERM, "NOPERM"),
+        MCPSESS_I_WORD(E_NOPERM, "The user executing"), /* within a script, before Redis 7 */
         MCPSESS_I_WORD(E_WRONGTYPE, "WRONGTYPE"),
         MCPSESS_I_WORD(E_MOVED, "MOVED"),
         MCPSESS_I_WORD(E_MOVED, "ASK"),
@@ -1592,7 +1597,6 @@ static int mcpsess_i_redis_classify(mcpsess_str text) {
     };
 #undef MCPSESS_I_WORD
     size_t n;
-    text = mcpsess_i_redis_unwrap(text);
     for (n = 0; n < sizeof words / sizeof words[0]; n++) {
         if (mcpsess_i_redis_begins(text, words[n].text)) return -(int)MCPSESS_ROM_U8(&words[n].minus_code);
     }
@@ -1601,10 +1605,11 @@ static int mcpsess_i_redis_classify(mcpsess_str text) {
 
 /* Keeps the text of an error, as much as there is room for; its code when all of it was read. */
 static void mcpsess_i_redis_error_item(mcpsess_redis *r, const mcpsess_resp_item *item) {
-    size_t take = item->text.len;
+    mcpsess_str text = mcpsess_i_redis_unwrap(item->text);
+    size_t take = text.len;
     if (r->i.reply_rc == MCPSESS_OK) r->i.error_len = 0;
     if (take > MCPSESS_REDIS_ERROR_MAX - r->i.error_len) take = MCPSESS_REDIS_ERROR_MAX - r->i.error_len;
-    if (take != 0) memcpy(r->i.error + r->i.error_len, item->text.ptr, take);
+    if (take != 0) memcpy(r->i.error + r->i.error_len, text.ptr, take);
     r->i.error_len = (uint8_t)(r->i.error_len + take);
     r->i.reply_rc = mcpsess_i_redis_classify(mcpsess_redis_error(r));
     if (!item->ends) return;
@@ -1695,8 +1700,8 @@ static bool mcpsess_i_redis_between(const mcpsess_redis *r) {
     return r->i.rx_len == 0 && r->i.resp.i.depth == 0 && r->i.resp.i.type == 0;
 }
 
-/* Does the error in front lack its end? All of rx full of it, it loses its middle: errors are longer than other lines,
-   and of no interest beyond their beginning. */
+/* Does the error in front lack its end? All of rx full of it, it loses the last eighth but for one byte: errors are
+   longer than other lines, and of no interest beyond their beginning. */
 static bool mcpsess_i_redis_long_error(mcpsess_redis *r, mcpsess_str *in) {
     size_t n;
     if (r->i.resp.i.depth != 0 || r->i.resp.i.type != 0 || in->len == 0 || in->ptr[0] != '-') return false;
@@ -1704,8 +1709,9 @@ static bool mcpsess_i_redis_long_error(mcpsess_redis *r, mcpsess_str *in) {
         if (in->ptr[n - 1] == '\r' && in->ptr[n] == '\n') return false;
     }
     if (in->len == r->i.desc.rx_bytes) {
-        r->i.rx[in->len / 2] = in->ptr[in->len - 1]; /* it may be the CR */
-        in->len = in->len / 2 + 1;
+        size_t kept = in->len - in->len / 8;
+        r->i.rx[kept] = in->ptr[in->len - 1]; /* it may be the CR */
+        in->len = kept + 1;
     }
     return true;
 }

@@ -11,6 +11,10 @@
 #define WIRE_RX 160u
 #define WIRE_MAX 512u /* bytes the wire holds, each way */
 #define WIRE_WORDS 8u /* of a command */
+/* Before Redis 7, what a command within a script ran into comes behind this: more than is kept of an error. */
+#define WIRE_WRAP                                                                                      \
+    "-ERR Error running script (call to f_48431b65aa9da148080b08bc5e71b724a94dce20): @user_script:17:" \
+    " @user_script: 17: "
 #define WIRE_WALL_MS UINT64_C(1700000000250)
 
 /* A command, and what became of it. */

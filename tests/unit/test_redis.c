@@ -574,7 +574,7 @@ static int code_of(const char *line) {
     wire_run();
     wire.sent_len = 0;
     wire_feed(line);
-    (void)wire_poll();
+    wire_run();
     CHECK_EQ(q.done, 1);
     CHECK_EQ(q.items, 0);
     return q.rc;
@@ -606,8 +606,15 @@ TEST(errors_are_known_by_their_first_word) {
     CHECK_EQ(code_of("-ERR wrong number of arguments for 'get' command\r\n"), MCPSESS_REDIS_E_SYNTAX);
     CHECK_EQ(code_of("-OOM\r\n"), MCPSESS_REDIS_E_OOM);
     CHECK_EQ(code_of("-\r\n"), MCPSESS_REDIS_E_SERVER);
-    /* Redis before 7 wraps what a command inside a script ran into */
-    CHECK_EQ(code_of("-ERR Error running script (call to f_5c0): @user_script:1: -OOM command not allowed\r\n"),
+    CHECK_EQ(code_of(WIRE_WRAP "-OOM command not allowed when used memory\r\n"), MCPSESS_REDIS_E_OOM);
+    CHECK(memcmp(mcpsess_redis_error(&wire.redis).ptr, "OOM command", 11) == 0);
+    CHECK_EQ(code_of(WIRE_WRAP "-NOREPLICAS Not enough good replicas to write.\r\n"), MCPSESS_REDIS_E_NOREPLICAS);
+    CHECK_EQ(code_of(WIRE_WRAP "-MISCONF Errors writing to the AOF file: -No space\r\n"), MCPSESS_REDIS_E_MISCONF);
+    CHECK_EQ(code_of(WIRE_WRAP "The user executing the script can't run this command or subcommand\r\n"),
+             MCPSESS_REDIS_E_NOPERM);
+    CHECK_EQ(code_of(WIRE_WRAP "\r\n"), MCPSESS_REDIS_E_SERVER);
+    CHECK_EQ(code_of("-ERR Error running script\r\n"), MCPSESS_REDIS_E_SERVER);
+    CHECK_EQ(code_of("-OOM command not allowed when used memory > 'maxmemory'. script: on @user_script:17.\r\n"),
              MCPSESS_REDIS_E_OOM);
     CHECK_EQ(code_of("!10\r\nOOM no way\r\n"), MCPSESS_REDIS_E_OOM);
     CHECK_STR(mcpsess_redis_error(&wire.redis), "OOM no way");

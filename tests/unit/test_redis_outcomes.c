@@ -539,7 +539,7 @@ TEST(readonly_ends_the_connection_when_all_is_answered) {
     wire.sent_len = 0;
     wire_run();
     CHECK(wire.open && wire_silent());
-    wire_feed("-READONLY You can't write against a read only replica.\r\n");
+    wire_feed(WIRE_WRAP "-READONLY You can't write against a read only replica.\r\n");
     wire_run();
     CHECK(wire_ended(&q[1], MCPSESS_REDIS_E_READONLY)); /* and not E_UNKNOWN */
     CHECK(!wire.open);
