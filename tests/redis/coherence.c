@@ -1,6 +1,6 @@
 /* Three gateways' worth of session tables on one real server, each with a local tier and a connection of its own: how
    seldom an unchanged session is asked for, how soon a change made elsewhere is seen. Real time, in short TTLs.
-     coherence HOST_OR_PATH PORT PASSWORD        as the user mcpsess */
+     coherence HOST_OR_PATH PORT PASSWORD        as the user mcpsess; without a password as nobody */
 
 #include "examples/posix_transport.h"
 
@@ -36,6 +36,7 @@ static struct {
     const char *host, *port, *password;
     uint8_t tracking;
     bool resp2;
+    bool told; /* of changes, on such connections */
 } t;
 
 static const mcpsess_str id = LIT("one");
@@ -89,7 +90,7 @@ static void make_replica(unsigned n) {
     rd.slots = SLOTS;
     rd.tx_bytes = MCPSESS_REDIS_STORE_TX(RECORD);
     rd.rx_bytes = 1024;
-    rd.user = MCPSESS_STR("mcpsess");
+    if (t.password[0] != '\0') rd.user = MCPSESS_STR("mcpsess");
     rd.password = mcpsess_str_z(t.password);
     rd.tracking = t.tracking;
     rd.resp2 = t.resp2;
@@ -107,20 +108,38 @@ static void make_replica(unsigned n) {
     CHECK_EQ(mcpsess_session_init(&r->sessions, &d, tables[n].bytes, sizeof tables[n].bytes), MCPSESS_OK);
 }
 
-/* A command of the server's owner. */
-static void admin(const char *const *words, size_t count) {
-    static char said[1024];
+/* A command of the server's owner; its reply is in `said`. */
+static char said[2048];
+
+static int admin(const char *const *words, size_t count) {
     mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
     mcpsess_str argv[6];
     mcpsess_buf reply;
     size_t n;
+    int rc;
     for (n = 0; n < count; n++) argv[n] = mcpsess_str_z(words[n]);
-    mcpsess_buf_init(&reply, said, sizeof said);
-    CHECK_EQ(mcpsess_redis_call(&t.admin, argv, count, &reply, &hook), MCPSESS_OK);
+    mcpsess_buf_init(&reply, said, sizeof said - 1);
+    rc = mcpsess_redis_call(&t.admin, argv, count, &reply, &hook);
+    said[reply.len] = '\0';
+    return rc;
 }
 
-#define ADMIN(...) \
+#define ADMIN_RC(...) \
     admin((const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+#define ADMIN(...) CHECK_EQ(ADMIN_RC(__VA_ARGS__), MCPSESS_OK)
+
+/* Asked of the server, not concluded from its version. */
+static bool has_command(const char *name) {
+    ADMIN("COMMAND", "INFO", name);
+    return strncmp(said, "*1\r\n*", 5) == 0 && said[5] != '-'; /* an array of one array, and not of a null */
+}
+
+static bool server_tracks(void) {
+    int rc = ADMIN_RC("CLIENT", "TRACKING", "ON");
+    if (rc == MCPSESS_OK) ADMIN("CLIENT", "TRACKING", "OFF");
+    else CHECK_EQ(rc, MCPSESS_REDIS_E_SYNTAX); /* it does not know the command */
+    return rc == MCPSESS_OK;
+}
 
 static void start(void) {
     unsigned n;
@@ -226,7 +245,7 @@ TEST(an_unchanged_session_is_hit_without_a_round_trip) {
     CHECK(refreshed >= 10); /* it lives on */
     CHECK(refreshed <= 20);
     CHECK(most <= 20);
-    if (t.resp2) return; /* asks each revalidate_ms */
+    if (!t.told) return; /* asks each revalidate_ms */
     CHECK(most >= 10);
     CHECK((uint64_t)hits * 100 >= (uint64_t)turns * 95);
 }
@@ -275,8 +294,10 @@ TEST(what_was_pushed_before_is_never_overlooked) {
 static void asked_again(const char *backend) {
     unsigned n;
     for (n = 0; n < REPLICAS; n++) {
-        soon(n, backend);
-        CHECK(t.resp2 || t.at[n].sessions.stats.requests >= 1);
+        uint64_t from_ms = now();
+        soon(n, backend); /* which it may have found before the push was there */
+        while (t.told && t.at[n].sessions.stats.requests == 0 && now() - from_ms <= SOON_MS) soon(n, backend);
+        CHECK(!t.told || t.at[n].sessions.stats.requests >= 1);
     }
 }
 
@@ -287,20 +308,21 @@ static void known(void) {
 
 TEST(foreign_writes_are_seen) {
     known();
-    ADMIN("COPY", KEY, "other", "REPLACE");
+    ADMIN("RENAME", KEY, "other");
     CHECK_EQ(write_at(0, "b"), MCPSESS_OK);
     asked_again("b");
     forget_counts();
-    ADMIN("COPY", "other", KEY, "REPLACE");
+    ADMIN("RENAME", "other", KEY);
     asked_again("a");
 }
 
 TEST(foreign_refreshes_cost_a_request) {
     known();
-    ADMIN("GETEX", KEY, "PX", "5000");
-    asked_again("a");
-    forget_counts();
     ADMIN("PEXPIRE", KEY, "4000");
+    asked_again("a");
+    if (!has_command("GETEX")) return;
+    forget_counts();
+    ADMIN("GETEX", KEY, "PX", "5000");
     asked_again("a");
 }
 
@@ -327,17 +349,17 @@ TEST(after_a_lost_connection_nothing_is_trusted) {
     CHECK_EQ(t.at[1].redis.stats.disconnects, 1);
     rest(20);
     forget_counts();
-    for (n = 0; n < 3; n++) { /* a refresh may be due, whose push comes back */
+    for (n = 0; n < 6; n++) { /* a refresh may be due, whose push comes back */
         CHECK(loads(1, "a"));
         rest(5);
     }
-    CHECK(t.resp2 || t.at[1].sessions.stats.local_hits >= 1);
+    CHECK(!t.told || t.at[1].sessions.stats.local_hits >= 1);
 }
 
 TEST(lost_scripts_are_of_no_concern) {
     known();
     ADMIN("SCRIPT", "FLUSH");
-    ADMIN("GETEX", KEY, "PX", "5000");
+    ADMIN("PEXPIRE", KEY, "5000");
     asked_again("a");
     CHECK_EQ(write_at(2, "b"), MCPSESS_OK);
     asked_again("b");
@@ -352,6 +374,7 @@ TEST(a_half_open_connection_is_trusted_for_its_stated_time) {
     cut_ms = last_old_ms = now();
     t.at[1].half_open = true;
     CHECK_EQ(write_at(0, "b"), MCPSESS_OK);
+    ADMIN("PEXPIRE", KEY, "60000"); /* however slow this machine is */
     while (now() - cut_ms < 5000) {
         uint64_t asked_ms = now();
         CHECK_EQ(load(1, &found), MCPSESS_OK);
@@ -368,7 +391,7 @@ TEST(a_half_open_connection_is_trusted_for_its_stated_time) {
 static void all(void) {
     RUN(an_unchanged_session_is_hit_without_a_round_trip);
     RUN(a_change_at_one_is_seen_by_the_others);
-    if (!t.resp2) RUN(what_was_pushed_before_is_never_overlooked);
+    if (t.told) RUN(what_was_pushed_before_is_never_overlooked);
     RUN(foreign_writes_are_seen);
     RUN(foreign_refreshes_cost_a_request);
     RUN(foreign_removals_are_seen);
@@ -379,6 +402,7 @@ static void all(void) {
 
 int main(int argc, char **argv) {
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    bool tracks;
     int mode;
     if (argc != 4) return 2;
     t.host = argv[1];
@@ -392,10 +416,13 @@ int main(int argc, char **argv) {
     port_init();
     tap_begin("connects");
     CHECK_EQ(mcpsess_redis_init(&t.admin, &d, admin_wire.bytes, sizeof admin_wire.bytes), MCPSESS_OK);
+    tracks = server_tracks();
+    tap_note("the server tracks", tracks);
     tap_end();
     for (mode = 0; mode < 3; mode++) {
         t.resp2 = mode == 2;
         t.tracking = mode == 1 ? MCPSESS_REDIS_TRACK_PREFIXES : MCPSESS_REDIS_TRACK_KEYS;
+        t.told = tracks && !t.resp2;
         tap_note("RESP2", t.resp2);
         tap_note("tracking", t.tracking);
         all();
