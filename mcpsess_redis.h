@@ -1603,6 +1603,13 @@ static int mcpsess_i_redis_classify(mcpsess_str text) {
     return MCPSESS_REDIS_E_SERVER;
 }
 
+/* A server that does not know HELLO repeats what came with it: the password, which belongs in no log. */
+static void mcpsess_i_redis_hush(mcpsess_redis *r) {
+    uint8_t n = 0;
+    while (n < r->i.error_len && r->i.error[n] != ',') n++;
+    r->i.error_len = n;
+}
+
 /* Keeps the text of an error, as much as there is room for; its code when all of it was read. */
 static void mcpsess_i_redis_error_item(mcpsess_redis *r, const mcpsess_resp_item *item) {
     mcpsess_str text = mcpsess_i_redis_unwrap(item->text);
@@ -1613,6 +1620,7 @@ static void mcpsess_i_redis_error_item(mcpsess_redis *r, const mcpsess_resp_item
     r->i.error_len = (uint8_t)(r->i.error_len + take);
     r->i.reply_rc = mcpsess_i_redis_classify(mcpsess_redis_error(r));
     if (!item->ends) return;
+    if (r->i.state == MCPSESS_I_REDIS_GREETING && r->i.reply_rc == MCPSESS_REDIS_E_SYNTAX) mcpsess_i_redis_hush(r);
     r->stats.server_errors++;
     mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_SERVER_ERROR, mcpsess_redis_error(r),
                         (uint64_t)(-(int64_t)r->i.reply_rc));

@@ -214,8 +214,11 @@ static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t n)
     struct gateway *g = user;
     bool text = item == MCPSESS_REDIS_ITEM_SERVER_ERROR; /* else a key, which is a secret */
     (void)level;
-    if (text && g->wire->up) complain(g, key, n);
-    if (item >= MCPSESS_REDIS_ITEM_CONNECT_FAILED && item <= MCPSESS_REDIS_ITEM_FAILED) g->wire->trouble = item;
+    if (text) {
+        if (g->wire->up) complain(g, key, n);
+    } else if (item >= MCPSESS_REDIS_ITEM_CONNECT_FAILED && item <= MCPSESS_REDIS_ITEM_FAILED) {
+        g->wire->trouble = item; /* an error of the server is none; what refuses us is said to have FAILED */
+    }
     say(g, "redis: %s (%" PRIu64 ")%s%.*s", mcpsess_redis_item_text(item), n, text ? ": " : "", text ? (int)key.len : 0,
         text ? key.ptr : "");
 }

@@ -1,5 +1,6 @@
 'use strict';
-// redis.js - a redis-server of a test's own: on a free port of loopback, in memory, stopped by its pid.
+// redis.js - a redis-server of a test's own: on a free port of loopback, in memory, stopped by its pid. REDIS_SERVER,
+// REDIS_CLI: another server, its client.
 
 const net = require('node:net');
 const fs = require('node:fs');
@@ -9,6 +10,7 @@ const { execFile, spawn, spawnSync } = require('node:child_process');
 const { promisify } = require('node:util');
 const { until } = require('./kit.js');
 
+const { REDIS_SERVER: serverProgram = 'redis-server', REDIS_CLI: cliProgram = 'redis-cli' } = process.env;
 const running = new Set();
 
 function freePort() {
@@ -21,7 +23,7 @@ function freePort() {
 }
 
 class Redis {
-    static there = spawnSync('redis-server', ['--version']).status === 0;
+    static there = spawnSync(serverProgram, ['--version']).status === 0;
 
     static async start(...args) {
         const r = new Redis();
@@ -51,9 +53,11 @@ class Redis {
     }
 
     async run() {
-        const where = ['--port', this.port, '--bind', '127.0.0.1', '-::1', '--unixsocket', this.socket];
+        const v6 = Object.values(os.networkInterfaces()).flat().filter((each) => each.address === '::1');
+        const bind = ['127.0.0.1', ...v6.map((each) => each.address)];
+        const where = ['--port', this.port, '--bind', ...bind, '--unixsocket', this.socket];
         const what = ['--dir', this.dir, '--save', '', '--appendonly', 'no', ...this.args];
-        this.process = spawn('redis-server', [...where, ...what].map(String), {
+        this.process = spawn(serverProgram, [...where, ...what].map(String), {
             stdio: 'ignore',
             cwd: this.dir,
         });
@@ -65,7 +69,7 @@ class Redis {
 
     // One command, as the default user.
     async cli(...args) {
-        const { stdout } = await promisify(execFile)('redis-cli', ['-p', String(this.port), ...args.map(String)], {
+        const { stdout } = await promisify(execFile)(cliProgram, ['-p', String(this.port), ...args.map(String)], {
             timeout: 3000,
         });
         return stdout.trim();

@@ -190,8 +190,9 @@ TEST(credentials_may_be_a_user_or_a_password_alone) {
     wire_init(&d);
     wire_run();
     CHECK(wire_sent("HELLO 3 AUTH default pw"));
-    wire_feed("-ERR unknown command 'HELLO', with args beginning with: '3' \r\n");
+    wire_feed("-ERR unknown command 'HELLO', with args beginning with: '3', 'AUTH', 'default', 'pw', \r\n");
     wire_run();
+    CHECK_STR(mcpsess_redis_error(&wire.redis), "ERR unknown command 'HELLO'"); /* no password in a log */
     CHECK(wire_sent("AUTH pw"));
     d.user = MCPSESS_STR("me");
     wire_init(&d);
