@@ -437,7 +437,7 @@ MCPSESS_API int mcpsess_redis_cmd(mcpsess_redis *r, mcpsess_redis_op *op, const 
 /* The same, waiting for it with the hook.  -> as mcpsess_redis_cmd, never PENDING, E_CANCELED */
 MCPSESS_API int mcpsess_redis_call(mcpsess_redis *r, const mcpsess_str *argv, size_t argc, mcpsess_buf *reply,
                                    const mcpsess_wait_hook *hook);
-/* The text of a reply that is a single scalar; empty for any other, and for null. Points into reply. */
+/* The text of a reply that is a single scalar; empty for any other. ptr is NULL for null. Points into reply. */
 MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
 
 /* ---- redisstore: the store on Redis ------------------------------------------------------------------ >>redisstore
@@ -571,10 +571,19 @@ enum {
     MCPSESS_TOOLHIVE_PEEK,       /* get <key> */
     MCPSESS_TOOLHIVE_DELETE      /* del <key> */
 };
-/* Appends a command, to the byte as ToolHive sends it. json: of the first three.  -> OK, E_TOOBIG, E_ARG: also for an
-   empty id; on an error out is as it was */
+
+/* A command's words, for mcpsess_redis_cmd, mcpsess_redis_call or mcpsess_resp_put_command. */
+typedef struct mcpsess_toolhive_words {
+    mcpsess_str argv[6];
+    size_t argc;
+} mcpsess_toolhive_words;
+
+/* Makes the words of a command, to the byte those that ToolHive sends. json: of the first three. Key and TTL are
+   appended to scratch: at most prefix + id + 14 bytes. The words point there and into json; both must live, unmoved, as
+   long as they are used; layout and id need not.
+   -> OK, E_TOOBIG, E_ARG: also for no id, or no json; on an error scratch and words are as they were */
 MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
-                                         mcpsess_str json, mcpsess_buf *out);
+                                         mcpsess_str json, mcpsess_buf *scratch, mcpsess_toolhive_words *words);
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
@@ -2193,6 +2202,7 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply) {
     mcpsess_resp_init(&d, &limits);
     if (mcpsess_resp_next(&d, &reply, &item) != MCPSESS_OK || !item.ends || reply.len != 0) return text;
     if (item.type == MCPSESS_RESP_VERBATIM) return mcpsess_str_of(item.text.ptr + 4, item.text.len - 4);
+    if (item.type == MCPSESS_RESP_NULL) return text;
     return mcpsess_i_resp_shape(item.type) == MCPSESS_I_RESP_AGGREGATE ? text : item.text;
 }
 
@@ -3436,7 +3446,7 @@ MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str 
 }
 
 /* ==== toolhive ==== */
-/* uses: base record resp json toolhivetime toolhiveread */
+/* uses: base record json toolhivetime toolhiveread */
 
 /* -- ids -- */
 
@@ -3710,76 +3720,54 @@ MCPSESS_API mcpsess_toolhive_layout mcpsess_toolhive_proxy(void) {
     return mcpsess_i_thv_layout(MCPSESS_STR("thv:proxy:session:"), UINT32_C(7200000), MCPSESS_TOOLHIVE_PROXY);
 }
 
-static void mcpsess_i_thv_put_bulk(mcpsess_buf *out, mcpsess_str s) {
-    mcpsess_resp_put_bytes(out, MCPSESS_RESP_BULK, s);
-}
-
-static void mcpsess_i_thv_put_key(mcpsess_buf *out, mcpsess_str prefix, mcpsess_str id) {
-    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)((uint64_t)prefix.len + id.len));
-    mcpsess_buf_put(out, prefix);
-    mcpsess_buf_put(out, id);
-    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
-}
-
-/* As go-redis has it: in seconds where they do. */
-static void mcpsess_i_thv_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
-    char mem[20];
-    mcpsess_buf digits;
-    uint64_t seconds = ttl_ms;
-    bool whole = mcpsess_i_thv_divide(&seconds, 1000) == 0;
-    mcpsess_buf_init(&digits, mem, sizeof mem);
-    mcpsess_buf_put_u64(&digits, whole ? seconds : ttl_ms);
-    mcpsess_i_thv_put_bulk(out, whole ? MCPSESS_STR("ex") : MCPSESS_STR("px"));
-    mcpsess_i_thv_put_bulk(out, mcpsess_buf_str(&digits));
-}
-
-/* Words of two bytes, their number first; K key, J json, T the TTL, two words. */
-static const char *mcpsess_i_thv_words(int command) {
-    switch (command) {
-    case MCPSESS_TOOLHIVE_CREATE: return "6set K J T nx";
-    case MCPSESS_TOOLHIVE_UPDATE: return "6set K J T XX";
-    case MCPSESS_TOOLHIVE_STORE: return "5set K J T";
-    case MCPSESS_TOOLHIVE_LOAD: return "4getex K T";
-    case MCPSESS_TOOLHIVE_PEEK: return "2get K";
-    case MCPSESS_TOOLHIVE_DELETE: return "2del K";
-    default: return NULL;
-    }
-}
-
-static void mcpsess_i_thv_put_command(const mcpsess_toolhive_layout *l, const char *words, mcpsess_str id,
-                                      mcpsess_str json, mcpsess_buf *out) {
-    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, *words++ - '0');
-    while (*words != '\0') {
-        size_t len = 0;
-        while (words[len] != '\0' && words[len] != ' ') len++;
-        if (*words == 'K') mcpsess_i_thv_put_key(out, l->prefix, id);
-        else if (*words == 'J') mcpsess_i_thv_put_bulk(out, json);
-        else if (*words == 'T') mcpsess_i_thv_put_ttl(out, l->ttl_ms);
-        else mcpsess_i_thv_put_bulk(out, mcpsess_str_of(words, len));
-        words += len;
-        if (*words == ' ') words++;
-    }
-}
-
 static bool mcpsess_i_thv_layout_bad(const mcpsess_toolhive_layout *l) {
     if (l->prefix.ptr == NULL || l->prefix.len == 0 || l->prefix.ptr[l->prefix.len - 1] != ':') return true;
     if (l->form < MCPSESS_TOOLHIVE_VMCP || l->form > MCPSESS_TOOLHIVE_PROXY) return true;
     return l->ttl_ms == 0 || l->ttl_ms > UINT64_C(1) << 46;
 }
 
+static mcpsess_str mcpsess_i_thv_verb(int command) {
+    switch (command) {
+    case MCPSESS_TOOLHIVE_LOAD: return MCPSESS_STR("getex");
+    case MCPSESS_TOOLHIVE_PEEK: return MCPSESS_STR("get");
+    case MCPSESS_TOOLHIVE_DELETE: return MCPSESS_STR("del");
+    default: return MCPSESS_STR("set");
+    }
+}
+
 MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
-                                         mcpsess_str json, mcpsess_buf *out) {
-    const char *words = mcpsess_i_thv_words(command);
-    size_t mark;
-    if (l == NULL || out == NULL || mcpsess_i_thv_layout_bad(l) || id.len == 0 || id.ptr == NULL) return MCPSESS_E_ARG;
-    if (words == NULL || (json.len != 0 && json.ptr == NULL)) return MCPSESS_E_ARG;
-    if (out->overflow) return MCPSESS_E_TOOBIG;
-    mark = out->len;
-    mcpsess_i_thv_put_command(l, words, id, json, out);
-    if (!out->overflow) return MCPSESS_OK;
-    out->overflow = false;
-    out->len = mark;
-    return MCPSESS_E_TOOBIG;
+                                         mcpsess_str json, mcpsess_buf *scratch, mcpsess_toolhive_words *words) {
+    const bool writes = command <= MCPSESS_TOOLHIVE_STORE, lives = command <= MCPSESS_TOOLHIVE_LOAD;
+    mcpsess_str *word;
+    uint64_t ttl;
+    size_t mark, key_end;
+    bool seconds;
+    if (l == NULL || scratch == NULL || words == NULL || mcpsess_i_thv_layout_bad(l)) return MCPSESS_E_ARG;
+    if (command < MCPSESS_TOOLHIVE_CREATE || command > MCPSESS_TOOLHIVE_DELETE) return MCPSESS_E_ARG;
+    if (id.len == 0 || id.ptr == NULL || (writes && (json.len == 0 || json.ptr == NULL))) return MCPSESS_E_ARG;
+    if (scratch->overflow) return MCPSESS_E_TOOBIG;
+    ttl = l->ttl_ms;
+    seconds = mcpsess_i_thv_divide(&ttl, 1000) == 0; /* as go-redis has it: where they do */
+    mark = scratch->len;
+    mcpsess_buf_put(scratch, l->prefix);
+    mcpsess_buf_put(scratch, id);
+    key_end = scratch->len;
+    if (lives) mcpsess_buf_put_u64(scratch, seconds ? ttl : l->ttl_ms);
+    if (scratch->overflow) {
+        scratch->overflow = false;
+        scratch->len = mark;
+        return MCPSESS_E_TOOBIG;
+    }
+    word = words->argv;
+    *word++ = mcpsess_i_thv_verb(command);
+    *word++ = mcpsess_str_of(scratch->ptr + mark, key_end - mark);
+    if (writes) *word++ = json;
+    if (lives) *word++ = seconds ? MCPSESS_STR("ex") : MCPSESS_STR("px");
+    if (lives) *word++ = mcpsess_str_of(scratch->ptr + key_end, scratch->len - key_end);
+    if (command == MCPSESS_TOOLHIVE_CREATE) *word++ = MCPSESS_STR("nx");
+    if (command == MCPSESS_TOOLHIVE_UPDATE) *word++ = MCPSESS_STR("XX");
+    words->argc = (size_t)(word - words->argv);
+    return MCPSESS_OK;
 }
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */

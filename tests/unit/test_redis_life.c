@@ -502,8 +502,11 @@ TEST(the_text_of_a_reply) {
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("$5\r\na\r\nbc\r\n")), "a\r\nbc");
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("=7\r\ntxt:abc\r\n")), "abc");
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("$0\r\n\r\n")), "");
+    CHECK(mcpsess_redis_text(MCPSESS_STR("$0\r\n\r\n")).ptr != NULL);
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("$-1\r\n")), "");
+    CHECK(mcpsess_redis_text(MCPSESS_STR("$-1\r\n")).ptr == NULL);
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("_\r\n")), "");
+    CHECK(mcpsess_redis_text(MCPSESS_STR("_\r\n")).ptr == NULL);
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("*0\r\n")), "");
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("*1\r\n+a\r\n")), "");
     CHECK_STR(mcpsess_redis_text(MCPSESS_STR("+OK")), "");

@@ -766,63 +766,90 @@ TEST(toolhive_ids) {
     CHECK_EQ(mcpsess_toolhive_id(MCPSESS_STR("abc"), NULL), MCPSESS_E_ARG);
 }
 
-static bool command_is(mcpsess_toolhive_layout l, int command, const char *json, mcpsess_str want) {
-    char mem[160];
-    mcpsess_str id = MCPSESS_STR("abc");
-    mcpsess_buf b;
+/* Are the bytes on the wire these? And does it take `scratch` bytes, no fewer? */
+static bool command_is(mcpsess_toolhive_layout l, int command, const char *json, size_t scratch, mcpsess_str want) {
+    char mem[48], wire[160];
+    mcpsess_toolhive_words words;
+    mcpsess_buf b, out;
     size_t n;
-    for (n = 0; n < want.len; n++) {
-        mcpsess_buf_init(&b, mem, n);
-        CHECK_EQ(mcpsess_toolhive_command(&l, command, id, mcpsess_str_z(json), &b), MCPSESS_E_TOOBIG);
-        CHECK(b.len == 0 && !b.overflow);
+    words.argc = 77;
+    for (n = 0; n < scratch; n++) {
+        mcpsess_buf_init(&b, mem, n + 1);
+        mcpsess_buf_put_char(&b, 'x');
+        CHECK_EQ(mcpsess_toolhive_command(&l, command, MCPSESS_STR("abc"), mcpsess_str_z(json), &b, &words),
+                 MCPSESS_E_TOOBIG);
+        CHECK(b.len == 1 && !b.overflow && words.argc == 77);
     }
-    mcpsess_buf_init(&b, mem, want.len);
-    CHECK_EQ(mcpsess_toolhive_command(&l, command, id, mcpsess_str_z(json), &b), MCPSESS_OK);
-    return mcpsess_str_eq(mcpsess_buf_str(&b), want);
+    mcpsess_buf_init(&b, mem, scratch + 1);
+    mcpsess_buf_put_char(&b, 'x'); /* it is appended */
+    CHECK_EQ(mcpsess_toolhive_command(&l, command, MCPSESS_STR("abc"), mcpsess_str_z(json), &b, &words), MCPSESS_OK);
+    CHECK(b.len == scratch + 1 && mem[0] == 'x');
+    mcpsess_buf_init(&out, wire, sizeof wire);
+    CHECK_EQ(mcpsess_resp_put_command(&out, words.argv, words.argc), MCPSESS_OK);
+    return mcpsess_str_eq(mcpsess_buf_str(&out), want);
 }
+
+#define FRAME_VMCP "$20\r\nthv:vmcp:session:abc\r\n"
+#define FRAME_TTL "$2\r\nex\r\n$4\r\n1800\r\n"
 
 TEST(toolhive_commands) {
     mcpsess_toolhive_layout l = mcpsess_toolhive_vmcp(), odd = l;
-    char mem[160];
-    mcpsess_buf b;
     odd.ttl_ms = 1500;
     odd.prefix = MCPSESS_STR(":");
-    CHECK(command_is(l, MCPSESS_TOOLHIVE_LOAD, "",
-                     MCPSESS_STR("*4\r\n$5\r\ngetex\r\n$20\r\nthv:vmcp:session:abc\r\n$2\r\nex\r\n$4\r\n1800\r\n")));
-    CHECK(command_is(l, MCPSESS_TOOLHIVE_CREATE, "{}",
-                     MCPSESS_STR("*6\r\n$3\r\nset\r\n$20\r\nthv:vmcp:session:abc\r\n$2\r\n{}\r\n$2\r\nex\r\n$4\r\n1800"
-                                 "\r\n$2\r\nnx\r\n")));
-    CHECK(
-        command_is(l, MCPSESS_TOOLHIVE_UPDATE, "{\"terminated\":\"true\"}",
-                   MCPSESS_STR("*6\r\n$3\r\nset\r\n$20\r\nthv:vmcp:session:abc\r\n$21\r\n{\"terminated\":\"true\"}\r\n"
-                               "$2\r\nex\r\n$4\r\n1800\r\n$2\r\nXX\r\n")));
-    CHECK(
-        command_is(l, MCPSESS_TOOLHIVE_DELETE, "", MCPSESS_STR("*2\r\n$3\r\ndel\r\n$20\r\nthv:vmcp:session:abc\r\n")));
-    CHECK(command_is(l, MCPSESS_TOOLHIVE_PEEK, "", MCPSESS_STR("*2\r\n$3\r\nget\r\n$20\r\nthv:vmcp:session:abc\r\n")));
-    CHECK(command_is(mcpsess_toolhive_proxy(), MCPSESS_TOOLHIVE_STORE, "x",
+    CHECK(command_is(l, MCPSESS_TOOLHIVE_LOAD, "", 24, MCPSESS_STR("*4\r\n$5\r\ngetex\r\n" FRAME_VMCP FRAME_TTL)));
+    CHECK(command_is(l, MCPSESS_TOOLHIVE_CREATE, "{}", 24,
+                     MCPSESS_STR("*6\r\n$3\r\nset\r\n" FRAME_VMCP "$2\r\n{}\r\n" FRAME_TTL "$2\r\nnx\r\n")));
+    CHECK(command_is(l, MCPSESS_TOOLHIVE_UPDATE, "{\"terminated\":\"true\"}", 24,
+                     MCPSESS_STR("*6\r\n$3\r\nset\r\n" FRAME_VMCP "$21\r\n{\"terminated\":\"true\"}\r\n" FRAME_TTL
+                                 "$2\r\nXX\r\n")));
+    CHECK(command_is(l, MCPSESS_TOOLHIVE_DELETE, "", 20, MCPSESS_STR("*2\r\n$3\r\ndel\r\n" FRAME_VMCP)));
+    CHECK(command_is(l, MCPSESS_TOOLHIVE_PEEK, "", 20, MCPSESS_STR("*2\r\n$3\r\nget\r\n" FRAME_VMCP)));
+    CHECK(command_is(mcpsess_toolhive_proxy(), MCPSESS_TOOLHIVE_STORE, "x", 25,
                      MCPSESS_STR("*5\r\n$3\r\nset\r\n$21\r\nthv:proxy:session:abc\r\n$1\r\nx\r\n$2\r\nex\r\n$4\r\n7200"
                                  "\r\n")));
-    CHECK(command_is(odd, MCPSESS_TOOLHIVE_LOAD, "",
+    CHECK(command_is(odd, MCPSESS_TOOLHIVE_LOAD, "", 8,
                      MCPSESS_STR("*4\r\n$5\r\ngetex\r\n$4\r\n:abc\r\n$2\r\npx\r\n$4\r\n1500\r\n")));
     odd.ttl_ms = UINT64_C(1) << 46;
-    CHECK(command_is(odd, MCPSESS_TOOLHIVE_LOAD, "",
+    CHECK(command_is(odd, MCPSESS_TOOLHIVE_LOAD, "", 4 + 14,
                      MCPSESS_STR("*4\r\n$5\r\ngetex\r\n$4\r\n:abc\r\n$2\r\npx\r\n$14\r\n70368744177664\r\n")));
+}
+
+TEST(toolhive_commands_refused) {
+    mcpsess_toolhive_layout l = mcpsess_toolhive_vmcp();
+    const mcpsess_str abc = MCPSESS_STR("abc"), none = mcpsess_str_of(NULL, 0), json = MCPSESS_STR("{}");
+    char mem[48];
+    mcpsess_toolhive_words w;
+    mcpsess_buf b;
     mcpsess_buf_init(&b, mem, sizeof mem);
-#define FAILS(command, id) \
-    CHECK_EQ(mcpsess_toolhive_command(&l, command, id, mcpsess_str_of(NULL, 0), &b), MCPSESS_E_ARG)
-    FAILS(0, MCPSESS_STR("abc"));
-    FAILS(7, MCPSESS_STR("abc"));
-    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR(""));
+    w.argc = 77;
+#define FAILS(command, id, json) CHECK_EQ(mcpsess_toolhive_command(&l, command, id, json, &b, &w), MCPSESS_E_ARG)
+    FAILS(0, abc, json);
+    FAILS(7, abc, json);
+    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR(""), json);
+    FAILS(MCPSESS_TOOLHIVE_LOAD, str_broken(), json);
+    FAILS(MCPSESS_TOOLHIVE_CREATE, abc, none);
+    FAILS(MCPSESS_TOOLHIVE_UPDATE, abc, MCPSESS_STR(""));
+    FAILS(MCPSESS_TOOLHIVE_STORE, abc, str_broken());
     l.ttl_ms = 0;
-    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR("abc"));
+    FAILS(MCPSESS_TOOLHIVE_LOAD, abc, json);
     l.ttl_ms = (UINT64_C(1) << 46) + 1;
-    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR("abc"));
+    FAILS(MCPSESS_TOOLHIVE_LOAD, abc, json);
     l = mcpsess_toolhive_vmcp();
     l.prefix = MCPSESS_STR("thv");
-    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR("abc"));
+    FAILS(MCPSESS_TOOLHIVE_LOAD, abc, json);
     l.prefix = MCPSESS_STR("");
-    FAILS(MCPSESS_TOOLHIVE_LOAD, MCPSESS_STR("abc"));
-    CHECK_EQ(b.len, 0);
+    FAILS(MCPSESS_TOOLHIVE_LOAD, abc, json);
+    l = mcpsess_toolhive_vmcp();
+    CHECK_EQ(mcpsess_toolhive_command(NULL, MCPSESS_TOOLHIVE_LOAD, abc, none, &b, &w), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_toolhive_command(&l, MCPSESS_TOOLHIVE_LOAD, abc, none, NULL, &w), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_toolhive_command(&l, MCPSESS_TOOLHIVE_LOAD, abc, none, &b, NULL), MCPSESS_E_ARG);
+    l.form = 3;
+    FAILS(MCPSESS_TOOLHIVE_LOAD, abc, json);
+    CHECK(b.len == 0 && !b.overflow && w.argc == 77);
+    l.form = MCPSESS_TOOLHIVE_VMCP;
+    b.overflow = true;
+    CHECK_EQ(mcpsess_toolhive_command(&l, MCPSESS_TOOLHIVE_LOAD, abc, none, &b, &w), MCPSESS_E_TOOBIG);
+    CHECK(b.overflow && w.argc == 77);
 }
 
 void test_toolhive(void) {
@@ -847,4 +874,5 @@ void test_toolhive(void) {
     RUN(toolhive_model);
     RUN(toolhive_ids);
     RUN(toolhive_commands);
+    RUN(toolhive_commands_refused);
 }
