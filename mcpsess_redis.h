@@ -48,6 +48,8 @@
 
        ACL SETUSER mcpsess on >PASSWORD resetkeys ~mcpsess:* resetchannels -@all +ping +select +time
          +client|setname +client|tracking +script|load +evalsha +get +set +del +pttl +pexpire
+
+     Sessions as ToolHive keeps them also need:  ~thv:* +getex
 */
 
 #ifndef MCPSESS_REDIS_H
@@ -532,7 +534,19 @@ MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
                                                           not say all; unused once the member is another instant
    A session for whom nobody logs in has the pair MCPSESS_TOOLHIVE_BINDING, "unauthenticated"; without any binding
    ToolHive takes it for unfinished. What Go wrote comes back to the byte from decode and encode, but \ufffd, which it
-   writes for bytes that are not UTF-8, comes back as the character. */
+   writes for bytes that are not UTF-8, comes back as the character.
+
+   They are no store of mcpsess_sessions: the format has neither a fence nor a compare-and-set, so of two writers the
+   last one wins, and only UPDATE is sure not to bring back what somebody has deleted. To load a session:
+
+       mcpsess_toolhive_layout l = mcpsess_toolhive_vmcp();
+       rc = mcpsess_toolhive_command(&l, MCPSESS_TOOLHIVE_LOAD, id, MCPSESS_STR(""), &scratch, &words);
+       if (rc == MCPSESS_OK) rc = mcpsess_redis_call(&redis, words.argv, words.argc, &reply, &hook);
+       if (rc == MCPSESS_OK) text = mcpsess_redis_text(mcpsess_buf_str(&reply));  // ptr NULL: there is none
+       if (rc == MCPSESS_OK && text.ptr != NULL) rc = mcpsess_toolhive_decode(l.form, text, id, &record, NULL);
+
+   CREATE answers "OK", or null where the key exists, UPDATE "OK", or null where it does not; neither changes anything
+   then. DELETE answers the number of keys removed. */
 
 #define MCPSESS_TOOLHIVE_BINDING "vmcp.identity.binding"
 
@@ -578,9 +592,9 @@ typedef struct mcpsess_toolhive_words {
     size_t argc;
 } mcpsess_toolhive_words;
 
-/* Makes the words of a command, to the byte those that ToolHive sends. json: of the first three. Key and TTL are
-   appended to scratch: at most prefix + id + 14 bytes. The words point there and into json; both must live, unmoved, as
-   long as they are used; layout and id need not.
+/* Makes the words of a command, to the byte those that ToolHive sends. json: of the first three; else unused. Key and
+   TTL are appended to scratch: at most prefix + id + 14 bytes. The words point there and into json; both must live,
+   unmoved, as long as they are used; layout and id need not.
    -> OK, E_TOOBIG, E_ARG: also for no id, or no json; on an error scratch and words are as they were */
 MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
                                          mcpsess_str json, mcpsess_buf *scratch, mcpsess_toolhive_words *words);

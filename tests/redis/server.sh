@@ -1,0 +1,59 @@
+# redis-servers of a suite's own, on Unix sockets, stopped by their pids when the suite ends. Source it from the
+# repository root, with $out set; REDIS_SERVER, REDIS_CLI: another server, its client.
+
+redis_server=${REDIS_SERVER:-redis-server} redis_cli=${REDIS_CLI:-redis-cli}
+
+home=$(mktemp -d)
+# A file for each server's pid: check runs a function in a shell of its own.
+stop_all() {
+    local pid file
+    for file in "$home"/*.pid; do
+        pid=$(cat "$file" 2>/dev/null) || continue
+        kill "$pid" 2>/dev/null || continue
+        for _ in $(seq 100); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.05
+        done
+    done
+    rm -rf "$home"
+}
+trap stop_all EXIT
+
+# cli NAME COMMAND...: of the server's owner
+cli() {
+    local name=$1
+    shift
+    "$redis_cli" -s "$home/$name" "$@"
+}
+
+# until_says NAME TEXT COMMAND...: waits, for 10 s at most, until an answer has this text in it
+until_says() {
+    local name=$1 text=$2
+    shift 2
+    for _ in $(seq 200); do
+        ! cli "$name" "$@" 2>/dev/null | grep -qF "$text" || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# start NAME OPTION...: its socket is $home/NAME
+start() {
+    local name=$1
+    shift
+    "$redis_server" --port 0 --bind 127.0.0.1 --unixsocket "$home/$name" --dir "$home" --save '' "$@" \
+        >$out/$name-server.log 2>&1 &
+    echo $! >"$home/$name.pid"
+    until_says "$name" PONG ping
+}
+
+# The line that the manual documents, word by word, and what it adds for ToolHive's sessions; the password is "secret".
+mapfile -t acl < <(tr '\n' ' ' <mcpsess_redis.h | grep -oE 'ACL SETUSER mcpsess [^*]*\*[^*]*\+pexpire' | tr -s ' ' '\n')
+acl=("${acl[@]/PASSWORD/secret}")
+read -ra acl_toolhive < <(sed -n 's/^ *Sessions as ToolHive keeps them also need: *//p' mcpsess_redis.h)
+
+# documented_user NAME [MORE...]: creates it
+documented_user() {
+    printf '%s ' "${acl[@]}" "${@:2}"
+    [ "$(cli "$1" "${acl[@]}" "${@:2}")" = OK ]
+}
