@@ -1,0 +1,2 @@
+#define MCPSESS_REDIS_IMPLEMENTATION
+#include "../mcpsess_redis.h"
