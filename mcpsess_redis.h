@@ -832,17 +832,23 @@ static int mcpsess_i_resp_head(mcpsess_resp_item *item) {
     return MCPSESS_OK;
 }
 
+/* An item that is to be complete; the line in front ends at `end`. */
+static inline void mcpsess_i_resp_fill(const mcpsess_resp *d, mcpsess_str in, size_t end, mcpsess_resp_item *item) {
+    item->type = (uint8_t)in.ptr[0];
+    item->text.ptr = in.ptr + 1;
+    item->text.len = end - 1;
+    item->number = 0;
+    item->left = 0;
+    item->depth = d->i.depth;
+    item->ends = false;
+}
+
 static int mcpsess_i_resp_item(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
     size_t end;
     uint8_t shape;
     int rc = mcpsess_i_resp_line(d, *in, &end);
     if (rc != MCPSESS_OK) return rc;
-    item->type = (uint8_t)in->ptr[0];
-    item->text = mcpsess_str_of(in->ptr + 1, end - 1);
-    item->number = 0;
-    item->left = 0;
-    item->depth = d->i.depth;
-    item->ends = false;
+    mcpsess_i_resp_fill(d, *in, end, item);
     shape = mcpsess_i_resp_shape(item->type);
     rc = shape != MCPSESS_I_RESP_LINE ? mcpsess_i_resp_head(item) : mcpsess_i_resp_scalar(item);
     if (rc != MCPSESS_OK) return rc;
@@ -853,12 +859,107 @@ static int mcpsess_i_resp_item(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_it
     return rc;
 }
 
+/* -- where words are large: a short way for what is usual, and whole. All else, errors too, goes the long way -- */
+
+/* -> whether CRLF is at n */
+static inline bool mcpsess_i_resp_crlf(mcpsess_str in, size_t n) {
+    return n + 1 < in.len && in.ptr[n] == '\r' && in.ptr[n + 1] == '\n';
+}
+
+/* The line in front, if it is up to nine digits, which 32 bits can hold. -> its bytes, or 0 */
+static inline size_t mcpsess_i_resp_short_count(const mcpsess_resp *d, mcpsess_str in, uint32_t *number) {
+    uint32_t v = 0;
+    size_t n = 1;
+    for (; n < in.len && n < 10; n++) {
+        unsigned digit = (unsigned)(unsigned char)in.ptr[n] - (unsigned)'0';
+        if (digit > 9) break;
+        v = v * 10 + digit;
+    }
+    *number = v;
+    return n > 1 && n - 1 <= d->i.limits.line_max && mcpsess_i_resp_crlf(in, n) ? n + 2 : 0;
+}
+
+static inline size_t mcpsess_i_resp_short_text(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
+    size_t n = 1;
+    while (n < in.len && in.ptr[n] != '\r' && in.ptr[n] != '\n') n++;
+    if (n - 1 > d->i.limits.line_max || !mcpsess_i_resp_crlf(in, n)) return 0;
+    mcpsess_i_resp_fill(d, in, n, item);
+    return n + 2;
+}
+
+static inline size_t mcpsess_i_resp_short_integer(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
+    uint32_t number;
+    size_t bytes = mcpsess_i_resp_short_count(d, in, &number);
+    if (bytes == 0) return 0;
+    mcpsess_i_resp_fill(d, in, bytes - 2, item);
+    item->number = number;
+    return bytes;
+}
+
+static inline size_t mcpsess_i_resp_short_null(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
+    if (in.ptr[1] != '-' || in.ptr[2] != '1' || d->i.limits.line_max < 2 || !mcpsess_i_resp_crlf(in, 3)) return 0;
+    mcpsess_i_resp_fill(d, in, 1, item);
+    item->type = MCPSESS_RESP_NULL;
+    return 5;
+}
+
+static inline size_t mcpsess_i_resp_short_bulk(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
+    uint32_t number;
+    size_t bytes = mcpsess_i_resp_short_count(d, in, &number);
+    if (bytes == 0) return mcpsess_i_resp_short_null(d, in, item);
+    if (number > d->i.limits.bulk_max || !mcpsess_i_resp_crlf(in, bytes + (size_t)number)) return 0;
+    mcpsess_i_resp_fill(d, in, 1, item);
+    item->text.ptr = in.ptr + bytes;
+    item->text.len = (size_t)number;
+    item->number = number;
+    return bytes + (size_t)number + 2;
+}
+
+static inline int mcpsess_i_resp_short_open(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    uint32_t number;
+    size_t bytes = mcpsess_i_resp_short_count(d, *in, &number);
+    int rc;
+    if (bytes == 0) return MCPSESS_PENDING;
+    mcpsess_i_resp_fill(d, *in, 1, item);
+    item->number = number;
+    rc = mcpsess_i_resp_open(d, item);
+    if (rc == MCPSESS_OK) *in = mcpsess_str_of(in->ptr + bytes, in->len - bytes);
+    return rc;
+}
+
+/* At least three bytes. -> as next; PENDING: nothing was done */
+static inline int mcpsess_i_resp_short(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    size_t bytes = 0;
+    switch (in->ptr[0]) {
+    case MCPSESS_RESP_SIMPLE:
+    case MCPSESS_RESP_ERROR: bytes = mcpsess_i_resp_short_text(d, *in, item); break;
+    case MCPSESS_RESP_INTEGER: bytes = mcpsess_i_resp_short_integer(d, *in, item); break;
+    case MCPSESS_RESP_BULK: bytes = mcpsess_i_resp_short_bulk(d, *in, item); break;
+    case MCPSESS_RESP_ARRAY:
+    case MCPSESS_RESP_MAP:
+    case MCPSESS_RESP_PUSH: return mcpsess_i_resp_short_open(d, in, item);
+    default: break;
+    }
+    if (bytes == 0) return MCPSESS_PENDING;
+    item->ends = mcpsess_i_resp_closes(d);
+    in->ptr += bytes;
+    in->len -= bytes;
+    return MCPSESS_OK;
+}
+
+static inline int mcpsess_i_resp_first(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
+    int rc;
+    if (!MCPSESS_I_WIDE || in->len < 3 || d->i.scanned != 0) return mcpsess_i_resp_item(d, in, item);
+    rc = mcpsess_i_resp_short(d, in, item);
+    return rc != MCPSESS_PENDING ? rc : mcpsess_i_resp_item(d, in, item);
+}
+
 MCPSESS_API int mcpsess_resp_next(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
     int rc;
     if (d == NULL || in == NULL || item == NULL || (in->ptr == NULL && in->len != 0)) return MCPSESS_E_ARG;
     if (d->i.error != 0) return d->i.error;
     if (in->len == 0) return MCPSESS_PENDING;
-    rc = d->i.type != 0 ? mcpsess_i_resp_piece(d, in, item) : mcpsess_i_resp_item(d, in, item);
+    rc = d->i.type != 0 ? mcpsess_i_resp_piece(d, in, item) : mcpsess_i_resp_first(d, in, item);
     if (rc < 0) d->i.error = (int8_t)rc;
     return rc;
 }

@@ -1,4 +1,4 @@
-/* RESP, decoded and encoded, beside hiredis: its reader, fed with what recv gave, the reply taken out and freed, and its
+/* RESP, decoded and encoded, beside hiredis: its reader, fed with what recv gave, the reply taken out and freed; its
    formatter of an argv, the command freed, as its users must. Ours works in the buffer that recv filled, and in the one
    that send empties. Linked with --wrap and -DCOUNT_ALLOCATIONS it counts those instead of time. */
 #include "../mcpsess_redis.h"
@@ -29,9 +29,11 @@ uint64_t hiredis_encode_round(const sample *s, size_t ops);
 
 /* Decodes one reply. -> its items, the bytes of its texts and its numbers, added up */
 static uint64_t take(mcpsess_resp *d, const sample *s) {
-    mcpsess_str in = mcpsess_str_of(s->text, s->chunk);
     mcpsess_resp_item item;
+    mcpsess_str in;
     uint64_t sum = 0;
+    in.ptr = s->text;
+    in.len = s->chunk;
     for (;;) {
         const int rc = mcpsess_resp_next(d, &in, &item);
         if (rc == MCPSESS_OK) {

@@ -35,10 +35,10 @@ static void note_whole(const mcpsess_resp_item *item) {
     if (item->ends) mcpsess_buf_put_char(&seen, '.');
 }
 
-/* Hands the text out in two parts, the first of `split` bytes. -> the last answer of next */
-static int decode_split(mcpsess_str text, size_t split, const mcpsess_resp_desc *limits, bool whole) {
+/* Hands the text out in parts, the first of `first` bytes, the others of `step`. -> the last answer of next */
+static int decode_steps(mcpsess_str text, size_t first, size_t step, const mcpsess_resp_desc *limits, bool whole) {
     mcpsess_resp d;
-    mcpsess_str in = mcpsess_str_of(text.ptr, split);
+    mcpsess_str in = mcpsess_str_of(text.ptr, first);
     mcpsess_resp_item item;
     int rc;
     mcpsess_buf_init(&seen, seen_mem, sizeof seen_mem);
@@ -49,13 +49,18 @@ static int decode_split(mcpsess_str text, size_t split, const mcpsess_resp_desc 
             if (whole) note_whole(&item);
             else note(&item);
         } else if (rc == MCPSESS_PENDING && in.ptr + in.len < text.ptr + text.len) {
-            in.len = (size_t)(text.ptr + text.len - in.ptr);
+            size_t rest = (size_t)(text.ptr + text.len - in.ptr) - in.len;
+            in.len += rest < step ? rest : step;
         } else {
             break;
         }
     }
     CHECK(rc < 0 || in.len == 0 || rc == MCPSESS_PENDING);
     return rc;
+}
+
+static int decode_split(mcpsess_str text, size_t split, const mcpsess_resp_desc *limits, bool whole) {
+    return decode_steps(text, split, text.len, limits, whole);
 }
 
 static int decode(mcpsess_str text) {
@@ -227,6 +232,36 @@ TEST(resp_any_split_gives_the_same) {
     }
 }
 
+/* What is there as a whole may be taken by a shorter way; it must judge as the long one does, of good and bad bytes. */
+TEST(resp_at_once_and_byte_by_byte_are_the_same) {
+    static const char good[] = "$-1\r\n+OK\r\n:123\r\n:1234567890\r\n*3\r\n$3\r\nabc\r\n$-1\r\n:-1\r\n"
+                               "_\r\n%1\r\n$1\r\nk\r\n$0\r\n\r\n"
+                               "-ERR\r\n*-1\r\n*0\r\n>2\r\n+i\r\n$12\r\nabcdefghijkl\r\n";
+    static const char bytes[] = "\r\n$*:+-_%>019ax";
+    static char text[sizeof good], first[sizeof seen_mem];
+    unsigned long round, rounds = PORT_ROUNDS / 100;
+    tap_seed(11);
+    for (round = 0; round < rounds; round++) {
+        mcpsess_str whole = mcpsess_str_of(text, sizeof good - 1);
+        mcpsess_resp_desc d;
+        uint32_t changes = tap_random() % 3;
+        size_t len;
+        int rc;
+        memset(&d, 0, sizeof d);
+        d.line_max = 1 + tap_random() % 12;
+        d.bulk_max = d.whole_max = 1 + tap_random() % 16;
+        d.elements_max = 2 + tap_random() % 4;
+        memcpy(text, good, sizeof text);
+        for (; changes > 0; changes--)
+            text[tap_random() % (sizeof good - 1)] = bytes[tap_random() % (sizeof bytes - 1)];
+        rc = decode_split(whole, whole.len, &d, true);
+        len = seen.len;
+        memcpy(first, seen_mem, len);
+        CHECK_EQ(decode_steps(whole, 1, 1, &d, true), rc);
+        CHECK(mcpsess_str_eq(mcpsess_buf_str(&seen), mcpsess_str_of(first, len)));
+    }
+}
+
 TEST(resp_bulk_comes_in_pieces_or_whole) {
     mcpsess_resp d;
     mcpsess_resp_desc limits;
@@ -353,6 +388,7 @@ void test_resp(void) {
     RUN(resp_limits_at_and_one_over);
     RUN(resp_depth);
     RUN(resp_any_split_gives_the_same);
+    RUN(resp_at_once_and_byte_by_byte_are_the_same);
     RUN(resp_bulk_comes_in_pieces_or_whole);
     RUN(resp_command_bytes_are_what_is_written);
     RUN(resp_decodes_what_it_encodes);
