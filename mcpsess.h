@@ -3015,8 +3015,8 @@ static void mcpsess_i_session_cancel(mcpsess_op *op) {
     mcpsess_i_unlock(&s->i.desc.lock);
 }
 
-/* Under the lock, and inside the store: could a step start a lane right now, or land one? Its answer may have come while
-   somebody else, for requests of his own, stepped what is below the store. */
+/* Under the lock, and inside the store: could a step start a lane right now, or land one? Its answer may have come
+   while somebody else, for requests of his own, stepped what is below the store. */
 static bool mcpsess_i_session_runnable(const mcpsess_sessions *s) {
     uint16_t n;
     if (s->i.queue != NULL && s->i.busy < s->i.desc.lanes) return true;

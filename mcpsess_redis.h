@@ -236,9 +236,9 @@ enum {
 };
 MCPSESS_API const char *mcpsess_redis_item_text(int item); /* and those of mcpsess_item_text */
 
-/* The bytes' way. None may block. send and recv move at most len bytes, at most 32,767 a call; recv all that has arrived
-   and fits: less is taken for all there is, and a hit relies on it.  -> > 0: bytes moved, 0: WOULD BLOCK (not the end of
-   the stream, as with POSIX recv), < 0: DEAD */
+/* The bytes' way. None may block. send and recv move at most len bytes, at most 32,767 a call; recv all that has
+   arrived and fits: less is taken for all there is, and a hit relies on it.  -> > 0: bytes moved, 0: WOULD BLOCK (not
+   the end of the stream, as with POSIX recv), < 0: DEAD */
 typedef struct mcpsess_redis_transport {
     /* Begins to connect, or goes on with it.  -> > 0 connected, 0 not yet: called again, < 0 failed; then, and whenever
        the connection ends, close is called */
