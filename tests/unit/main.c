@@ -12,6 +12,9 @@ int main(void) {
     test_coherence();
     test_resp();
     test_redis();
+    test_redis_life();
+    test_redis_outcomes();
+    test_redis_model();
     test_redisstore();
     test_toolhive();
     status = tap_finish();

@@ -85,8 +85,4 @@ bool wire_ended(const wire_request *q, int rc);
 /* done once, OK, and with these texts in its items? */
 bool wire_answered(const wire_request *q, const char *text);
 
-void test_redis_outcomes(void);
-void test_redis_life(void);
-void test_redis_model(void);
-
 #endif

@@ -870,7 +870,4 @@ void test_redis(void) {
     RUN(an_answer_to_nothing_ends_the_connection);
     RUN(what_is_not_resp_ends_the_connection);
     RUN(what_is_answered_with_nonsense_is_not_asked_again);
-    test_redis_outcomes();
-    test_redis_life();
-    test_redis_model();
 }
