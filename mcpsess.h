@@ -739,14 +739,15 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    busy an op waits in line for one. A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
-    mcpsess_store store;
+    mcpsess_store store; /* where others write to it as well, no second table on it: it has one listener */
     uint16_t capacity;   /* entries of the local tier, 0..65534; 0: none, every load asks the store */
     uint16_t slot_max;   /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
     uint16_t lanes;      /* requests under way at a time, 1..65534 */
     uint16_t record_max; /* bytes of a record, 1..65535 */
     uint64_t ttl_ms;     /* sliding; default 30 min */
     uint64_t max_age_ms; /* served without asking at most this long; default 60 s */
-    uint64_t stale_ms;   /* served with the store away at most this long; default: until its TTL */
+    uint64_t stale_ms;   /* served with the store away at most this long after it was confirmed: more than max_age_ms;
+                            default: until its TTL */
     /* Of a store that others write to as well: */
     uint32_t max_lag_ms;    /* served without listening for changes at most this long; default 5 ms */
     uint32_t revalidate_ms; /* served without asking while changes are not told at most this long; default 1 s */

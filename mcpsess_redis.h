@@ -165,8 +165,9 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
                 replies are in and the scripts are back
    failed       every command answers the error                       down, by mcpsess_redis_reset
 
-   Backoff: a random time up to min(backoff_max, backoff_min x 2^failures) (full jitter). A command submitted while the
-   last attempt to connect has failed ends with E_IO at once, unless `patient`; the first attempt is always waited for.
+   Backoff: a random time up to backoff_min, or, with each attempt that failed in a row, up to twice as long, at most
+   backoff_max (full jitter). While the last attempt to connect has failed, a command that was never sent ends with E_IO
+   at once, unless `patient`; the first attempt is always waited for.
 
    A command has a slot from submit to its reply. A command that is given up, or meets its deadline, after its bytes
    were sent leaves its slot behind, which swallows the reply: a late reply never answers another command. When the
@@ -181,7 +182,8 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
    PREFIXES: all under the prefixes of the modules, broadcast, which on a busy fleet is everybody's writes. A connection
    that ends or begins counts as "any key may have been written". */
 
-/* Errors of the server, by the first word of its message: nothing was done. Its text: mcpsess_redis_error. */
+/* Errors of the server, by the first word of its message: nothing was done. Its text: mcpsess_redis_error. The last two
+   are not the server's. */
 #define MCPSESS_REDIS_CODES(X)                                                                           \
     X(E_SERVER, -65, "the server answered with an error that has no code here")                          \
     X(E_LOADING, -66, "the server is loading its data")                                                  \
@@ -200,8 +202,7 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
     X(E_CROSSSLOT, -79, "keys of one command are in different slots of the cluster")                     \
     X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")                           \
     X(E_SYNTAX, -81, "the server does not know the command or its arguments")                            \
-    X(E_NOTRACKING, -82, "the server cannot track keys on this connection")                              \
-    X(E_PROTOCOL, -83, "what the server sent is not RESP, or answers nothing; the connection was ended") \
+    X(E_PROTOCOL, -83, "what the server sent is not RESP, or is no answer to what the request asked")    \
     X(E_MAPPING, -84, "that format has no place for something in the record")
 
 enum {
@@ -258,7 +259,8 @@ typedef struct mcpsess_redis_desc {
     mcpsess_str user, password, name;        /* must live as long as the engine; empty: none. name: CLIENT SETNAME */
     uint16_t db;                             /* SELECT; default 0 */
     uint16_t slots;                          /* commands under way, 1..32767 */
-    uint32_t tx_bytes, rx_bytes;             /* buffers, 64..2^24; a command must fit tx, a line of a reply rx */
+    uint32_t tx_bytes, rx_bytes;             /* buffers, 64..2^24; a command must fit tx, a line of a reply rx; longer
+                                                than rx - 24, a key that was written is told as any key */
     uint32_t connect_timeout_ms;             /* default 5 s, handshake included */
     uint32_t reply_timeout_ms;               /* the oldest reply may be late this much; default 3 s */
     uint32_t timeout_ms;                     /* of a command that brings no deadline; default 5 s */
@@ -301,7 +303,7 @@ typedef struct mcpsess_redis_module {
     mcpsess_str prefix; /* of keys to hear of, with TRACK_PREFIXES; empty: none. None may be the beginning of another */
     /* Both may be NULL; neither may poll. changed: this key was written or removed; an empty key: any may have been. */
     void (*changed)(void *user, mcpsess_str key);
-    void (*push)(void *user, const mcpsess_resp_item *item); /* every item of every other push */
+    void (*push)(void *user, const mcpsess_resp_item *item); /* every item of every other push, its head apart */
     void *user;
     struct {
         struct mcpsess_redis_module *next;
@@ -309,7 +311,8 @@ typedef struct mcpsess_redis_module {
 } mcpsess_redis_module;
 
 /* A kind of command, for those who build on the engine; for a single command see mcpsess_redis_cmd. All three are
-   called inside poll, and encode inside submit too; they may submit, but not poll. */
+   called inside poll, item and done inside hear too, done also inside close and reset; they may submit, drop, close and
+   reset, but not poll. */
 typedef struct mcpsess_redis_class {
     /* Appends the command; called again when it is sent again. */
     void (*encode)(void *user, void *request, mcpsess_buf *out);
@@ -383,10 +386,12 @@ MCPSESS_API mcpsess_redis_desc mcpsess_redis_desc_default(void);
 MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d); /* 0 if out of range */
 /* Connects at the first poll.  -> OK, E_ARG, E_NOMEM, E_ALIGN */
 MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d, void *mem, size_t mem_len);
-/* m must live as long as the engine.  -> OK, E_STATE: it was polled already, E_ARG: also for overlapping prefixes */
+/* m must live as long as the engine.  -> OK, E_STATE: it was polled already, E_TOOBIG: a script, for tx_bytes, E_ARG:
+   also for overlapping prefixes */
 MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m);
 
-/* One bounded step: at most one send and one receive.  -> OK ready, PENDING not connected, or the sticky error */
+/* One bounded step: at most one send and one receive.  -> OK ready, PENDING not connected, E_CLOSED, E_ARG, or the
+   sticky error */
 MCPSESS_API int mcpsess_redis_poll(mcpsess_redis *r, uint64_t now_ms);
 MCPSESS_API uint64_t mcpsess_redis_next_due(mcpsess_redis *r, uint64_t now_ms);
 MCPSESS_API unsigned mcpsess_redis_want(mcpsess_redis *r); /* MCPSESS_WANT_ bits */
@@ -396,7 +401,8 @@ MCPSESS_API void mcpsess_redis_close(mcpsess_redis *r);
 /* Forgets a sticky error, or ends a connection, or a close; connects again at the next poll.  -> OK, E_ARG */
 MCPSESS_API int mcpsess_redis_reset(mcpsess_redis *r, uint64_t now_ms);
 
-/* Puts a command in line; it is sent by the next poll. request must live until done was called, or drop.
+/* Puts a command in line; it is sent by the next poll. request must live until done was called, or drop. deadline_ms 0:
+   timeout_ms from now.
    -> PENDING, E_FULL: no slot, E_IO: the server is away, E_CLOSED, E_ARG, or the sticky error; then done is not called
  */
 MCPSESS_API int mcpsess_redis_submit(mcpsess_redis *r, const mcpsess_redis_class *cls, void *user, void *request,
@@ -409,7 +415,7 @@ MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r);
 /* Takes in what has arrived: at most one receive.  -> OK: pushes arrive, nothing older is unheard, and the server was
    heard within idle_ms + reply_timeout_ms; PENDING: not all of it, or it is just being polled; STALE: not so */
 MCPSESS_API int mcpsess_redis_hear(mcpsess_redis *r, uint64_t now_ms);
-/* Unix time in ms by the server's clock, as of the last handshake; 0: not connected yet. */
+/* Unix time in ms by the server's clock, as of the last handshake; 0: it was not told yet. */
 MCPSESS_API uint64_t mcpsess_redis_wall_ms(const mcpsess_redis *r, uint64_t now_ms);
 MCPSESS_API int mcpsess_redis_check(const mcpsess_redis *r); /* invariants; -> OK, E_CORRUPT, E_ARG */
 
@@ -429,8 +435,8 @@ typedef struct mcpsess_redis_op {
 
 /* Sends argv; appends the whole reply to `reply` as RESP, to be read with mcpsess_resp_next or mcpsess_redis_text.
    argv, what it points to, and reply must live until op is done. Never repeated: E_UNKNOWN when the connection ended
-   after it was sent. It goes over the connection that the store uses: no SELECT, SUBSCRIBE, MULTI, or anything that
-   blocks there.
+   after it was sent. It goes over the connection that the store uses: nothing that blocks there, nor changes what it is
+   (SELECT, SUBSCRIBE, MULTI, CLIENT REPLY, CLIENT TRACKING, RESET ...).
    -> PENDING, OK, an error of the server (its text: mcpsess_redis_error), E_TOOBIG: the command over tx_bytes (nothing
    sent), or the reply over `reply` (op.need; the command was done), E_IO, E_UNKNOWN, E_TIMEOUT, E_FULL, E_CLOSED,
    E_STATE, E_ARG */
@@ -461,7 +467,8 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    PUT cas                         looked up: OK: our bytes are there; LOST: neither ours nor the expected are; MISS:
                                    nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
-   What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were.
+   What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. An answer
+   that no script gives is E_PROTOCOL to GET and TOUCH; to others it is as unknown what was done, but none is repeated.
 
    A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
    themselves. LOG_... answer E_UNSUPPORTED. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
@@ -507,7 +514,8 @@ typedef struct mcpsess_redis_store {
     (512u + 2u * MCPSESS_REDIS_PREFIX_MAX + 6u * MCPSESS_ID_MAX + MCPSESS_RECORD_OWNER_MAX + 2u * (uint64_t)(value_max))
 
 MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void);
-/* Attaches to the engine, which must not have been polled.  -> OK, E_ARG, E_STATE */
+/* Attaches to the engine, which must not have been polled.  -> OK, or as mcpsess_redis_attach: two stores of one engine
+   need prefixes of which neither begins with the other */
 MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d);
 /* Closing it leaves the engine open, for others. */
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
