@@ -722,8 +722,8 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    fresh                           served at once, no request                        OK
    none                            one request, shared by all who ask meanwhile;     OK, MISS, or the store's error
                                    kept locally unless a write overtook it
-   to be confirmed: older than     the same request; if the store is away or         OK (op.stale if the store was away)
-   max_age_ms, or its TTL is       silent, the local copy serves, up to stale_ms
+   to be confirmed: older than     the same request; if the store is away, silent    OK (op.stale if the store was away)
+   max_age_ms, or its TTL is       or refuses, the local copy serves, up to stale_ms
    more than half used up          after its last confirmation, never past its
                                    expiry
    another principal's             as if there were none                             MISS
@@ -733,15 +733,16 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    revalidate_ms. A change that is told, whoever made it, marks the copy to be confirmed; it drops nothing. A load that
    it overtook is answered, but not kept.
 
-   So an active session costs a request per half TTL, and a local hit never outlives the store's TTL. Sweep never
-   touches the local tier. Requests belong to the table, not to the op: an op that gives up leaves its request to
-   finish, for timeout_ms at most, and its result still reaches the local tier and whoever else waits. With all lanes
-   busy an op waits in line for one. A write whose outcome is unknown marks the local copy to be confirmed. */
+   So an active session costs a request per half TTL, or per max_age_ms if that is less, and a local hit never outlives
+   the store's TTL. Sweep never touches the local tier. Requests belong to the table, not to the op: an op that gives up
+   leaves its request to finish, for timeout_ms at most, and its result still reaches the local tier and whoever else
+   waits. With all lanes busy an op waits in line for one, so a store should take as many requests at a time as there
+   are lanes. A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
     mcpsess_store store; /* where others write to it as well, no second table on it: it has one listener */
     uint16_t capacity;   /* entries of the local tier, 0..65534; 0: none, every load asks the store */
-    uint16_t slot_max;   /* bytes of a record the local tier keeps, 1..65527; larger ones are handed over, not kept */
+    uint16_t slot_max;   /* bytes of a record the local tier keeps, 1..65519; larger ones are handed over, not kept */
     uint16_t lanes;      /* requests under way at a time, 1..65534 */
     uint16_t record_max; /* bytes of a record, 1..65535 */
     uint64_t ttl_ms;     /* sliding; default 30 min */

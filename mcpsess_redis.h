@@ -42,6 +42,8 @@
      Memory, time, errors, ownership: as in mcpsess.h. One owner per engine; no locks. The transport must not delay
    small writes: switch Nagle's algorithm off, or every exchange may take 40 ms. Anything that redis-server sends is
    checked; what breaks the protocol ends the connection.
+     Poll the engine when it is due also while no operation is pending: that is when it connects, hears of changes, and
+   asks a quiet server whether it is there. Who does not finds it not heard for too long, and each hit a request.
 
    PERMISSIONS
      Besides the commands you send yourself, the engine and the store need no more than this (Redis 6.2, 7, 8, Valkey):

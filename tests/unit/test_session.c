@@ -737,7 +737,7 @@ TEST(session_desc_out_of_range_is_refused) {
         d = good;
         if (i == 0) d.capacity = 65535u;
         if (i == 1) d.slot_max = 0;
-        if (i == 2) d.slot_max = 65528u;
+        if (i == 2) d.slot_max = 65520u;
         if (i == 3) d.lanes = 0;
         if (i == 4) d.lanes = 65535u;
         if (i == 5) d.record_max = 0;
