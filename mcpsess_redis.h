@@ -388,8 +388,7 @@ MCPSESS_API mcpsess_redis_desc mcpsess_redis_desc_default(void);
 MCPSESS_API size_t mcpsess_redis_bytes(const mcpsess_redis_desc *d); /* 0 if out of range */
 /* Connects at the first poll.  -> OK, E_ARG, E_NOMEM, E_ALIGN */
 MCPSESS_API int mcpsess_redis_init(mcpsess_redis *r, const mcpsess_redis_desc *d, void *mem, size_t mem_len);
-/* m must live as long as the engine.  -> OK, E_STATE: it was polled already, E_TOOBIG: a script, for tx_bytes, E_ARG:
-   also for overlapping prefixes */
+/* m must live as long as the engine.  -> OK, E_STATE: it was polled already, E_ARG: also for overlapping prefixes */
 MCPSESS_API int mcpsess_redis_attach(mcpsess_redis *r, mcpsess_redis_module *m);
 
 /* One bounded step: at most one send and one receive.  -> OK ready, PENDING not connected, E_CLOSED, E_ARG, or the
@@ -516,8 +515,8 @@ typedef struct mcpsess_redis_store {
     (512u + 2u * MCPSESS_REDIS_PREFIX_MAX + 6u * MCPSESS_ID_MAX + MCPSESS_RECORD_OWNER_MAX + 2u * (uint64_t)(value_max))
 
 MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void);
-/* Attaches to the engine, which must not have been polled.  -> OK, or as mcpsess_redis_attach: two stores of one engine
-   need prefixes of which neither begins with the other */
+/* Attaches to the engine, which must not have been polled; of two stores on one engine no prefix may begin with the
+   other's and "r:".  -> OK, E_ARG, E_STATE */
 MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d);
 /* Closing it leaves the engine open, for others. */
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
