@@ -1278,6 +1278,7 @@ static void mcpsess_i_redis_hang_up(mcpsess_redis *r, uint8_t state, uint64_t no
 static void mcpsess_i_redis_drop_connection(mcpsess_redis *r, uint64_t now_ms) {
     bool was_ready = r->i.state >= MCPSESS_I_REDIS_READY;
     uint16_t under_way = mcpsess_i_redis_encoded(r);
+    uint64_t wait_ms;
     if (was_ready) {
         r->stats.disconnects++;
         r->i.failures = 0;
@@ -1285,26 +1286,26 @@ static void mcpsess_i_redis_drop_connection(mcpsess_redis *r, uint64_t now_ms) {
         r->stats.connect_failures++;
         if (r->i.failures < 32) r->i.failures++;
     }
-    r->i.due_ms = mcpsess_time_add(now_ms, mcpsess_i_redis_backoff(r));
+    wait_ms = mcpsess_i_redis_backoff(r);
+    r->i.due_ms = mcpsess_time_add(now_ms, wait_ms);
+    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_DOWN, now_ms);
     if (was_ready) {
         mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_DISCONNECTED, mcpsess_str_of(NULL, 0), under_way);
     } else {
-        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_CONNECT_FAILED, mcpsess_redis_error(r),
-                            r->i.due_ms - now_ms);
+        mcpsess_i_redis_give_up(r, MCPSESS_E_IO, false, now_ms);
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_CONNECT_FAILED, mcpsess_redis_error(r), wait_ms);
     }
-    mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_DOWN, now_ms);
-    if (!was_ready) mcpsess_i_redis_give_up(r, MCPSESS_E_IO, false, now_ms);
 }
 
 /* The handshake was refused for good: nothing is tried again before a reset. */
 static void mcpsess_i_redis_fail(mcpsess_redis *r, int rc, uint64_t now_ms) {
-    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_FAILED, mcpsess_redis_error(r),
-                        (uint64_t)(-(int64_t)rc));
     if (r->i.state >= MCPSESS_I_REDIS_READY) r->stats.disconnects++;
     else r->stats.connect_failures++;
     r->i.rc = rc;
     mcpsess_i_redis_hang_up(r, MCPSESS_I_REDIS_FAILED, now_ms);
     mcpsess_i_redis_give_up(r, rc, true, now_ms);
+    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_FAILED, mcpsess_redis_error(r),
+                        (uint64_t)(-(int64_t)rc));
 }
 
 /* Bytes in tx that are not sent move to its front. */
@@ -1585,12 +1586,13 @@ static void mcpsess_i_greet_ask(mcpsess_redis *r, uint64_t now_ms) {
 /* Ready for commands: first those that met NOSCRIPT. */
 static void mcpsess_i_greet_done(mcpsess_redis *r, uint64_t now_ms) {
     bool reload = r->i.state == MCPSESS_I_REDIS_RELOADING;
-    uint64_t took_ms = now_ms - r->i.since_ms;
+    uint64_t took_ms = mcpsess_time_left(r->i.since_ms, now_ms);
     mcpsess_i_redis_enter(r, MCPSESS_I_REDIS_READY, now_ms);
     if (reload) {
-        mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_SCRIPTS_LOST, mcpsess_str_of(NULL, 0), r->i.redo);
-        r->i.unsent = (uint16_t)(r->i.unsent + r->i.redo);
+        uint16_t again = r->i.redo;
+        r->i.unsent = (uint16_t)(r->i.unsent + again);
         r->i.redo = 0;
+        mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_SCRIPTS_LOST, mcpsess_str_of(NULL, 0), again);
         return;
     }
     r->i.failures = 0;
@@ -1803,7 +1805,7 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
     if (done.cls == NULL) {
         r->stats.late_replies++;
         mcpsess_i_redis_log(r, MCPSESS_LOG_INFO, MCPSESS_REDIS_ITEM_LATE_REPLY, mcpsess_str_of(NULL, 0),
-                            now_ms - done.sent_ms);
+                            mcpsess_time_left(done.sent_ms, now_ms));
         return;
     }
     r->stats.replies++;
@@ -1858,11 +1860,11 @@ static bool mcpsess_i_redis_long_error(mcpsess_redis *r, mcpsess_str *in) {
 }
 
 static void mcpsess_i_redis_break(mcpsess_redis *r, int rc, uint64_t now_ms) {
-    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR, mcpsess_str_of(NULL, 0),
-                        (uint64_t)(-(int64_t)rc));
     /* What was asked here would be answered like this again. */
     if (mcpsess_i_redis_awaits(r)) mcpsess_i_redis_slot_at(r, r->i.redo)->flags &= (uint8_t)~MCPSESS_REDIS_REPEAT;
     mcpsess_i_redis_drop_connection(r, now_ms);
+    mcpsess_i_redis_log(r, MCPSESS_LOG_ERROR, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR, mcpsess_str_of(NULL, 0),
+                        (uint64_t)(-(int64_t)rc));
 }
 
 /* What was received, as far as it goes. The connection may be gone when this returns. */
@@ -2089,9 +2091,9 @@ static void mcpsess_i_redis_step(mcpsess_redis *r, uint64_t now_ms) {
     else mcpsess_i_redis_connect(r, now_ms);
     mcpsess_i_redis_expire(r, now_ms);
     if (now_ms >= mcpsess_i_redis_patience(r)) {
-        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0),
-                            now_ms - r->i.heard_ms);
+        uint64_t silent_ms = mcpsess_time_left(r->i.heard_ms, now_ms);
         mcpsess_i_redis_drop_connection(r, now_ms);
+        mcpsess_i_redis_log(r, MCPSESS_LOG_WARN, MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, mcpsess_str_of(NULL, 0), silent_ms);
     }
     if (r->i.state >= MCPSESS_I_REDIS_GREETING) mcpsess_i_redis_fill(r, now_ms);
     if (r->i.state >= MCPSESS_I_REDIS_GREETING) mcpsess_i_redis_send(r, now_ms);

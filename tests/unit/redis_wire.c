@@ -69,6 +69,7 @@ static void hook_log(void *user, int level, int item, mcpsess_str key, uint64_t 
     wire.logged[item - 64]++;
     wire.log_number = number;
     keep(wire.log_text, sizeof wire.log_text, key);
+    if (wire.on_log != NULL) wire.on_log(item);
 }
 
 static void hook_changed(void *user, mcpsess_str key) {

@@ -52,6 +52,7 @@ struct redis_wire {
     uint8_t random[16]; /* what the hook gives */
     bool random_fails;
     void (*on_changed)(void);
+    void (*on_log)(int item);
 };
 extern struct redis_wire wire;
 extern const mcpsess_redis_class wire_class;

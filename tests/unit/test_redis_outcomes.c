@@ -688,6 +688,39 @@ TEST(callbacks_do_not_poll) {
     }
 }
 
+static void close_when_logged(int item) {
+    if (item != MCPSESS_REDIS_ITEM_CONNECTED) mcpsess_redis_close(&wire.redis);
+}
+
+TEST(log_hooks_may_close) {
+    unsigned n;
+    for (n = 0; n < 4; n++) {
+        wire_start_default();
+        wire.on_log = close_when_logged;
+        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
+        wire_run();
+        if (n == 0) wire.recv_dead = true;
+        if (n == 1) wire_feed("nonsense\r\n");
+        if (n == 2) wire.now += 3000;
+        if (n == 3) wire_feed("-ERR no\r\n");
+        CHECK_EQ(wire_run(), MCPSESS_E_CLOSED);
+        CHECK_EQ(q[0].done, 1);
+        CHECK_EQ(wire.closes, 1);
+    }
+    for (n = 0; n < 2; n++) {
+        mcpsess_redis_desc d = wire_desc();
+        wire_init(&d);
+        wire.on_log = close_when_logged;
+        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
+        if (n == 0) wire.open_rc = -1;
+        wire_run();
+        if (n == 1) wire_feed("-WRONGPASS no\r\n");
+        CHECK_EQ(wire_run(), MCPSESS_E_CLOSED);
+        CHECK_EQ(q[0].done, 1);
+        CHECK_EQ(wire.closes, 1);
+    }
+}
+
 /* Asks again whatever comes, as long as it may. */
 static unsigned asked_again;
 
@@ -800,6 +833,7 @@ void test_redis_outcomes(void) {
     RUN(callbacks_may_close);
     RUN(callbacks_may_reset);
     RUN(callbacks_do_not_poll);
+    RUN(log_hooks_may_close);
     RUN(who_asks_again_when_it_ends_does_not_hold_a_poll);
     RUN(callbacks_of_reset_and_close_do_not_poll);
     RUN(changed_may_close);
