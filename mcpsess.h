@@ -477,7 +477,9 @@ MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key); /* -> OK,
    idle      any         a begin function (mcpsess_session_load ...) starts it; it may be done when that returns
    pending   PENDING     mcpsess_poll steps it; cancel or its deadline ends it
    done      any other   read the results; begin it again for the next operation
-   An op is the caller's memory and must stay in place while pending; so must every slice and buffer handed to begin. */
+   An op is the caller's memory and must stay in place while pending; so must every slice and buffer handed to begin.
+   What one op takes in, in begin or poll, may end others of its table or connection: who has several looks at
+   mcpsess_op_rc of each before sleeping. */
 
 /* What a pending op waits for; sleep on these until mcpsess_next_due. */
 enum {
