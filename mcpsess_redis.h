@@ -526,7 +526,8 @@ MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
 /* ---- toolhive: sessions as ToolHive keeps them --------------------------------------------------------- >>toolhive
 
    Two forms, both JSON. Written byte for byte as Go's encoding/json writes them (since Go 1.22), read as it reads them:
-   members in any order, with any white space and escapes, the last of equal names, null for an empty string.
+   members in any order, with any white space and escapes, the last of equal names, null for an empty string. Refused,
+   though Go reads them, are instants not as RFC 3339 has them and what a record holds once twice; Go writes neither.
 
    record               VMCP: an object of strings        PROXY: an envelope around such an object, "metadata"
    id                   in the key alone                  "id"; a UUID
@@ -565,11 +566,13 @@ enum { MCPSESS_TOOLHIVE_VMCP = 1, MCPSESS_TOOLHIVE_PROXY };
    for, E_ID: PROXY, and not a UUID, E_FORMAT: a pair whose key begins with NUL is not what it should be, E_PRINCIPAL,
    E_TOOBIG, E_ARG; on an error json is as it was */
 MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpsess_buf *json);
-/* Appends the record of this id. *need, unless NULL, is set to the bytes it takes, also with E_TOOBIG; then perhaps to
-   some more where names come twice. Cost: one pass, and a move of the pairs for each that is out of order.
-   -> OK, E_FORMAT: not JSON, not of this form, of another id, metadata twice, a key that is empty or begins with NUL,
-   E_PRINCIPAL: a malformed binding, E_ID, E_TOOBIG: no room, over a limit of records, or 33 values within each other,
-   E_ARG; on an error record is as it was */
+/* Appends the record of this id; PROXY: of any, if id is empty. *need, unless NULL, is set to the bytes it takes, also
+   with E_TOOBIG; then perhaps to some more where names come twice. Cost: one pass, and a move of the pairs for each that
+   is out of order.
+   -> OK, E_FORMAT: not JSON, not of this form, of another id, twice what a record holds once (any member but data and
+   unknown ones, "terminated", the binding), a key that is empty or begins with NUL, E_PRINCIPAL: a malformed binding,
+   E_ID, E_TOOBIG: no room, over a limit of records, or 33 values within each other, E_ARG; on an error record is as it
+   was */
 MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str id, mcpsess_buf *record, size_t *need);
 
 /* Appends the id under which ToolHive's proxy keeps a session: a UUID, in any form Go's uuid.Parse takes, as it is;
@@ -3500,8 +3503,10 @@ static int mcpsess_i_thv_part(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str ra
     }
     if (raw.ptr[0] == 'n') return MCPSESS_OK; /* null: as if it were not there */
     if (!mcpsess_i_thv_first(t, n) || raw.ptr[0] != (n == MCPSESS_I_THV_METADATA ? '{' : '"')) return MCPSESS_E_FORMAT;
-    if (n == MCPSESS_I_THV_METADATA)
-        return mcpsess_i_thv_strings(t, &in) == MCPSESS_END ? MCPSESS_OK : MCPSESS_E_FORMAT;
+    if (n == MCPSESS_I_THV_METADATA) {
+        int rc = mcpsess_i_thv_strings(t, &in);
+        return rc == MCPSESS_END ? MCPSESS_OK : rc;
+    }
     if (n == MCPSESS_I_THV_ID) {
         (void)mcpsess_i_thv_place(t, text, false);
         return MCPSESS_OK;

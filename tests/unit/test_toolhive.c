@@ -163,7 +163,8 @@ TEST(toolhive_vmcp_members) {
 }
 
 TEST(toolhive_binding) {
-    char text[16 + sizeof BINDING + MCPSESS_PRINCIPAL_MAX];
+    static const char in_proxy[] = "{\"id\":\"" UUID "\",\"metadata\":";
+    char text[sizeof in_proxy + 16 + sizeof BINDING + MCPSESS_PRINCIPAL_MAX];
     mcpsess_record r;
     mcpsess_buf b;
     size_t n;
@@ -174,12 +175,17 @@ TEST(toolhive_binding) {
     REFUSED(VMCP, "{\"" BINDING "\":\"issuer\\u0000\"}", MCPSESS_E_PRINCIPAL);
     REFUSED(VMCP, "{\"" BINDING "\":\"\\u0000\"}", MCPSESS_E_PRINCIPAL);
     REFUSED(VMCP, "{\"" BINDING "\":\"issuer\\u0000sub\\u0000ject\"}", MCPSESS_E_PRINCIPAL);
+    REFUSED(PROXY, "{\"id\":\"" UUID "\",\"metadata\":{\"" BINDING "\":\"issuer\"}}", MCPSESS_E_PRINCIPAL);
     for (n = MCPSESS_PRINCIPAL_MAX; n <= MCPSESS_PRINCIPAL_MAX + 1u; n++) { /* issuer, NUL, one byte */
+        const size_t head = sizeof in_proxy - 1;
         mcpsess_buf_init(&b, text, sizeof text);
+        mcpsess_buf_put(&b, mcpsess_str_z(in_proxy));
         mcpsess_buf_put(&b, MCPSESS_STR("{\"" BINDING "\":\""));
-        while (b.len < sizeof "{\"" BINDING "\":\"" - 1 + n - 2) mcpsess_buf_put_char(&b, 'i');
-        mcpsess_buf_put(&b, MCPSESS_STR("\\u0000s\"}"));
-        CHECK_EQ(vmcp(mcpsess_buf_str(&b), &r), n == MCPSESS_PRINCIPAL_MAX ? MCPSESS_OK : MCPSESS_E_TOOBIG);
+        while (b.len < head + sizeof "{\"" BINDING "\":\"" - 1 + n - 2) mcpsess_buf_put_char(&b, 'i');
+        mcpsess_buf_put(&b, MCPSESS_STR("\\u0000s\"}}"));
+        CHECK_EQ(proxy(mcpsess_buf_str(&b), &r), n == MCPSESS_PRINCIPAL_MAX ? MCPSESS_OK : MCPSESS_E_TOOBIG);
+        CHECK_EQ(vmcp(mcpsess_str_of(text + head, b.len - head - 1), &r),
+                 n == MCPSESS_PRINCIPAL_MAX ? MCPSESS_OK : MCPSESS_E_TOOBIG);
     }
 }
 
