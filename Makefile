@@ -12,6 +12,7 @@ help:
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder; MINUTES=$(MINUTES) for each"
+	@echo "make interop  sessions shared with ToolHive's own packages; needs Go 1.26 and its module proxy"
 	@echo "make prove    Frama-C: no undefined behaviour in base, lru, eventid, record"
 	@echo "make clean    removes build/"
 
@@ -40,6 +41,10 @@ prove:
 	@tests/install prove
 	@tests/prove/run
 
+interop:
+	@tests/install redis
+	@tests/toolhive/run interop
+
 bench:
 	@bench/run
 
@@ -59,4 +64,4 @@ build/gateway build/device build/client:
 clean:
 	rm -rf build
 
-.PHONY: help demo serve demo-packages check test size fuzz prove bench clean
+.PHONY: help demo serve demo-packages check test size fuzz interop prove bench clean

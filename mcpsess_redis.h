@@ -567,10 +567,10 @@ enum { MCPSESS_TOOLHIVE_VMCP = 1, MCPSESS_TOOLHIVE_PROXY };
    E_TOOBIG, E_ARG; on an error json is as it was */
 MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpsess_buf *json);
 /* Appends the record of this id; PROXY: of any, if id is empty. *need, unless NULL, is set to the bytes it takes, also
-   with E_TOOBIG; then perhaps to some more where names come twice. Cost: one pass, and a move of the pairs for each that
-   is out of order.
+   with E_TOOBIG; then perhaps to some more where names come twice. Cost: one pass, and a move of the pairs for each
+   that is out of order.
    -> OK, E_FORMAT: not JSON, not of this form, of another id, twice what a record holds once (any member but data and
-   unknown ones, "terminated", the binding), a key that is empty or begins with NUL, E_PRINCIPAL: a malformed binding,
+   unknown ones; "terminated"; the binding), a key that is empty or begins with NUL, E_PRINCIPAL: a malformed binding,
    E_ID, E_TOOBIG: no room, over a limit of records, or 33 values within each other, E_ARG; on an error record is as it
    was */
 MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str id, mcpsess_buf *record, size_t *need);
