@@ -3416,10 +3416,9 @@ static void mcpsess_i_thv_pair(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str v
     mcpsess_i_thv_settle(t, from);
 }
 
-/* Text of the principal or the id, to where a record has it. */
-static mcpsess_str mcpsess_i_thv_place(mcpsess_i_thv *t, mcpsess_str text, bool principal) {
-    size_t from = t->out.len, at = t->mark + 3, len;
-    mcpsess_i_json_unescape(&t->out, text);
+/* The principal or the id, written last, at `from`, goes where a record has it. */
+static mcpsess_str mcpsess_i_thv_place(mcpsess_i_thv *t, size_t from, bool principal) {
+    size_t at = t->mark + 3, len;
     if (mcpsess_i_thv_over(t)) return mcpsess_str_of(NULL, 0);
     len = t->out.len - from;
     if (!principal) at += mcpsess_i_thv_slice(t, at - 2).len + 14; /* behind state and instants */
@@ -3430,8 +3429,14 @@ static mcpsess_str mcpsess_i_thv_place(mcpsess_i_thv *t, mcpsess_str text, bool 
     return mcpsess_str_of(t->out.ptr + at, len);
 }
 
+static mcpsess_str mcpsess_i_thv_place_text(mcpsess_i_thv *t, mcpsess_str text, bool principal) {
+    size_t from = t->out.len;
+    mcpsess_i_json_unescape(&t->out, text);
+    return mcpsess_i_thv_place(t, from, principal);
+}
+
 static int mcpsess_i_thv_principal(mcpsess_i_thv *t, mcpsess_str text) {
-    mcpsess_str both = mcpsess_i_thv_place(t, text, true);
+    mcpsess_str both = mcpsess_i_thv_place_text(t, text, true);
     mcpsess_principal who;
     size_t n = 0;
     if (mcpsess_i_thv_over(t)) return MCPSESS_OK;
@@ -3508,7 +3513,7 @@ static int mcpsess_i_thv_part(mcpsess_i_thv *t, mcpsess_str name, mcpsess_str ra
         return rc == MCPSESS_END ? MCPSESS_OK : rc;
     }
     if (n == MCPSESS_I_THV_ID) {
-        (void)mcpsess_i_thv_place(t, text, false);
+        (void)mcpsess_i_thv_place_text(t, text, false);
         return MCPSESS_OK;
     }
     if (n == MCPSESS_I_THV_TYPE) {
@@ -3540,7 +3545,8 @@ static int mcpsess_i_thv_read(mcpsess_i_thv *t, int form, mcpsess_str json, mcps
     mcpsess_i_thv_put_le(t, 0, 5);
     t->pairs = t->out.len;
     if (form == MCPSESS_TOOLHIVE_VMCP) {
-        (void)mcpsess_i_thv_place(t, id, false);
+        mcpsess_i_json_put_str(&t->out, id);
+        (void)mcpsess_i_thv_place(t, t->pairs, false);
         rc = mcpsess_i_thv_strings(t, &in);
     } else {
         t->state = MCPSESS_STATE_ACTIVE;

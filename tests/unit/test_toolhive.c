@@ -189,6 +189,16 @@ TEST(toolhive_binding) {
     }
 }
 
+/* An id is not JSON: a backslash in it is one. */
+TEST(toolhive_vmcp_ids) {
+    static const char *const ids[] = {"\\", "a\\", "\\u0041", "\\u00", "\"\\n\"", "%7B{}", "~"};
+    mcpsess_record r;
+    size_t n;
+    for (n = 0; n < COUNT_OF(ids); n++) {
+        if (!CHECK_EQ(decode(VMCP, MCPSESS_STR("{\"a\":\"b\"}"), ids[n], &r), MCPSESS_OK)) tap_note("case", (int64_t)n);
+    }
+}
+
 /* What Go 1.26 makes of these bytes, and reads in their place. */
 TEST(toolhive_escapes) {
     mcpsess_record r = blank("abc");
@@ -876,6 +886,7 @@ void test_toolhive(void) {
     RUN(toolhive_vmcp_vectors);
     RUN(toolhive_vmcp_members);
     RUN(toolhive_binding);
+    RUN(toolhive_vmcp_ids);
     RUN(toolhive_escapes);
     RUN(toolhive_reads_what_go_reads);
     RUN(toolhive_refuses);
