@@ -3791,7 +3791,7 @@ static int mcpsess_i_thv_put_unknown(const mcpsess_record *r, mcpsess_i_json_out
         key = mcpsess_i_json_drop(key, 1);
         for (; n < MCPSESS_I_THV_UNKNOWN; n++) {
             const char *name = mcpsess_i_thv_name(n);
-            if (mcpsess_i_thv_begins(key, name) && name[key.len] == '\0') break;
+            if (key.len == mcpsess_str_z(name).len && mcpsess_i_thv_begins(key, name)) break;
         }
         if (n == MCPSESS_I_THV_METADATA) return MCPSESS_REDIS_E_MAPPING;
         if (n < MCPSESS_I_THV_UNKNOWN) {

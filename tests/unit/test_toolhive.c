@@ -483,6 +483,22 @@ TEST(toolhive_proxy_has_no_place) {
     CHECK_EQ(pair_encodes(PROXY, MCPSESS_STR("terminated"), MCPSESS_STR("true")), MCPSESS_REDIS_E_MAPPING);
 }
 
+/* A name that begins like a known one is unknown, however long it is. */
+TEST(toolhive_proxy_longer_names) {
+    static const char *const names[] = {"id", "type", "created_at", "updated_at", "data", "metadata"};
+    char key[160];
+    size_t n, len;
+    for (n = 0; n < COUNT_OF(names); n++) {
+        const size_t known = mcpsess_str_z(names[n]).len + 1;
+        memset(key, 'x', sizeof key);
+        key[0] = '\0';
+        memcpy(key + 1, names[n], known - 1);
+        for (len = known + 1; len <= sizeof key; len++) {
+            if (!CHECK_EQ(pair_encodes(PROXY, mcpsess_str_of(key, len), MCPSESS_STR("1")), MCPSESS_OK)) return;
+        }
+    }
+}
+
 /* -- instants -- */
 
 static mcpsess_str instant(uint64_t ms, int *rc) {
@@ -895,6 +911,7 @@ void test_toolhive(void) {
     RUN(toolhive_proxy_reads_what_go_reads);
     RUN(toolhive_proxy_refuses);
     RUN(toolhive_proxy_has_no_place);
+    RUN(toolhive_proxy_longer_names);
     RUN(toolhive_instants);
     RUN(toolhive_instants_all_days);
     RUN(toolhive_instants_edited);
