@@ -37,10 +37,18 @@ void *bench_alloc(size_t len) {
     return mem;
 }
 
-double bench_cpu_ns(void) {
+static double clock_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double bench_cpu_ns(void) {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+double bench_wall_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static int order(const void *a, const void *b) {

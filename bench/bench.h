@@ -14,6 +14,7 @@ void *bench_alloc(size_t len);    /* or bench_stop */
 
 /* CPU time of this thread: what another process takes from us is not counted. */
 double bench_cpu_ns(void);
+double bench_wall_ns(void); /* where another process does half of the work */
 
 /* One candidate's figures, round by round. Rounds of candidates are interleaved, so ratios are taken round by round. */
 typedef struct bench_series {
