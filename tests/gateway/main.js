@@ -21,6 +21,7 @@ async function main(build, only) {
     Gateway.binary = `${build}/gateway`;
     await run(only);
     if (!process.env.GATEWAY_TLS) skip('TLS to Redis', 'libmbedtls-dev');
+    if (Redis.there && !Redis.tls) skip('TLS to Redis', 'a redis-server that was built with it');
     if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
     slow.forEach(load);
     Gateway.binary = `${build}/gateway-slow`;

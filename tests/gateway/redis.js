@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { execFile, spawn, spawnSync } = require('node:child_process');
 const { promisify } = require('node:util');
-const { until } = require('./kit.js');
+const { sleep, until } = require('./kit.js');
 
 const { REDIS_SERVER: serverProgram = 'redis-server', REDIS_CLI: cliProgram = 'redis-cli' } = process.env;
 const running = new Set();
@@ -25,6 +25,9 @@ function freePort() {
 class Redis {
     static there = spawnSync(serverProgram, ['--version']).status === 0;
 
+    // Built with TLS? Else it does not even know the option.
+    static tls = !spawnSync(serverProgram, ['--tls-port', '?']).output?.join().includes('Bad directive');
+
     static async start(...args) {
         const r = new Redis();
         r.port = await freePort();
@@ -34,6 +37,11 @@ class Redis {
         r.args = args;
         if (args.includes('tls')) await r.certify();
         await r.run();
+        // What it can is what it says when asked, whatever its version.
+        const knows = async (...command) => !/^(ERR|NOAUTH)/.test(await r.cli(...command));
+        r.tracks = await knows('CLIENT', 'TRACKING', 'ON');
+        r.users = await knows('ACL', 'WHOAMI');
+        r.channels = r.users && (await knows('ACL', 'SETUSER', 'default', 'allchannels'));
         return r;
     }
 
@@ -73,6 +81,11 @@ class Redis {
             timeout: 3000,
         });
         return stdout.trim();
+    }
+
+    // Until a gateway has noticed what another did: at once where the server tells, else when it asks again.
+    async told() {
+        if (!this.tracks) await sleep(1300);
     }
 
     async kill() {

@@ -583,6 +583,66 @@ TEST(scripts_that_are_flushed_come_back_in_order) {
     CHECK_STR(admin2("GET", "mcpsess:r:{k}"), "8");
 }
 
+/* What an event loop does, until a count has come so far; at most 5 s. */
+static void rest_until(const uint32_t *count, uint32_t times) {
+    uint64_t until_ms = now() + 5000;
+    while (*count < times && now() < until_ms) {
+        (void)t.hook.wait(t.hook.user, mcpsess_redis_want(&t.redis), now() + 20 - t.ahead_ms);
+        (void)mcpsess_redis_poll(&t.redis, now());
+    }
+    CHECK_EQ(*count, times);
+}
+
+TEST(a_server_that_became_a_replica_is_left) {
+    mcpsess_str said;
+    reset(&t.rig);
+    CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_OK);
+    if (admin_rc("REPLICAOF", "127.0.0.1", "1", NULL, NULL, &said) != MCPSESS_OK) return; /* not in a cluster */
+    CHECK_EQ(look("k"), MCPSESS_OK);
+    CHECK_EQ(t.redis.stats.disconnects, 0); /* who only reads may stay */
+    CHECK_EQ(ask(MCPSESS_PUT, "k", "w", PLENTY), MCPSESS_REDIS_E_READONLY);
+    rest_until(&t.redis.stats.disconnects, 1);
+    CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "k", "a", PLENTY), MCPSESS_REDIS_E_READONLY);
+    rest_until(&t.redis.stats.disconnects, 2);
+    (void)admin("CONFIG", "SET", "replica-serve-stale-data", "no", NULL);
+    (void)look("k"); /* where SCRIPT LOAD is refused as well, the connection is not even made */
+    CHECK(q.rc == MCPSESS_REDIS_E_MASTERDOWN || q.rc == MCPSESS_E_IO);
+    (void)admin3("REPLICAOF", "NO", "ONE");
+    (void)admin("CONFIG", "SET", "replica-serve-stale-data", "yes", NULL);
+    rest_until(&t.redis.stats.connects, q.rc == MCPSESS_E_IO ? 3 : 4);
+    CHECK_EQ(ask(MCPSESS_PUT, "k", "w", PLENTY), MCPSESS_OK);
+    CHECK_STR(admin2("GET", "mcpsess:r:{k}"), "w");
+}
+
+TEST(a_server_that_hangs_up_on_the_idle_is_connected_again) {
+    mcpsess_str said;
+    reset(&t.rig);
+    sync();
+    (void)admin("CONFIG", "SET", "timeout", "1", NULL);
+    rest_until(&t.redis.stats.disconnects, 1);
+    (void)admin_rc("CONFIG", "SET", "timeout", "0", NULL, &said); /* its own connection may be ended as well */
+    (void)admin("CONFIG", "SET", "timeout", "0", NULL);
+    sync();
+    CHECK_EQ(t.redis.stats.connects, 2);
+}
+
+/* A server that may remember few keys tells of those that it gives up: they count as changed. */
+TEST(keys_that_the_server_forgets_to_track_are_told) {
+    static const char *const ids[] = {"a", "b", "c", "d", "e", "f"};
+    uint64_t until_ms;
+    unsigned n;
+    begin_listening();
+    (void)admin("CONFIG", "SET", "tracking-table-max-keys", "2", NULL);
+    not_heard();
+    for (n = 0; n < COUNT_OF(ids); n++) CHECK_EQ(look(ids[n]), MCPSESS_MISS);
+    until_ms = now() + 5000;
+    while (hearings < COUNT_OF(ids) - 2 && now() < until_ms) sync();
+    CHECK(hearings >= COUNT_OF(ids) - 2);
+    (void)admin("CONFIG", "SET", "tracking-table-max-keys", "1000000", NULL);
+    CHECK_EQ(look("k"), MCPSESS_MISS);
+    told_of("k");
+}
+
 TEST(digests_are_those_of_the_server) {
     unsigned n;
     CHECK(t.store.i.module.script_count > 0);
@@ -605,6 +665,8 @@ static void own_tests(void) {
     RUN(fences_grow_when_the_clock_goes_back);
     RUN(a_fence_outlives_its_lease_a_hundred_times);
     RUN(errors_inside_scripts_have_their_codes);
+    RUN(a_server_that_became_a_replica_is_left);
+    RUN(a_server_that_hangs_up_on_the_idle_is_connected_again);
     RUN(scripts_that_are_flushed_come_back_in_order);
     RUN(digests_are_those_of_the_server);
     if (t.resp2 || !t.tracks) {
@@ -616,6 +678,7 @@ static void own_tests(void) {
     RUN(removals_and_expiries_are_told);
     RUN(only_a_refresh_is_a_write);
     RUN(hear_takes_in_what_was_told);
+    if (t.tracking == MCPSESS_REDIS_TRACK_KEYS) RUN(keys_that_the_server_forgets_to_track_are_told);
 }
 
 /* -- permissions -- */
