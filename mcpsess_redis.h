@@ -46,7 +46,8 @@
    asks a quiet server whether it is there. Who does not finds it not heard for too long, and each hit a request.
 
    PERMISSIONS
-     Besides the commands you send yourself, the engine and the store need no more than this (Redis 6.2, 7, 8, Valkey):
+     Besides the commands you send yourself, the engine and the store need no more than this (Redis 6.2, 7, 8, Valkey;
+     6.0 without resetchannels; 5 has no users):
 
        ACL SETUSER mcpsess on >PASSWORD resetkeys ~mcpsess:* resetchannels -@all +ping +select +time
          +client|setname +client|tracking +script|load +evalsha +get +set +del +pttl +pexpire

@@ -6,14 +6,9 @@ redis_server=${REDIS_SERVER:-redis-server} redis_cli=${REDIS_CLI:-redis-cli}
 home=$(mktemp -d)
 # A file for each server's pid: check runs a function in a shell of its own.
 stop_all() {
-    local pid file
+    local file
     for file in "$home"/*.pid; do
-        pid=$(cat "$file" 2>/dev/null) || continue
-        kill "$pid" 2>/dev/null || continue
-        for _ in $(seq 100); do
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.05
-        done
+        stop "$(basename "$file" .pid)"
     done
     rm -rf "$home"
 }
@@ -37,14 +32,27 @@ until_says() {
     return 1
 }
 
-# start NAME OPTION...: its socket is $home/NAME
+# start NAME OPTION...: its socket is $home/NAME; without waiting until it answers: spawn
 start() {
+    spawn "$@"
+    until_says "$1" PONG ping
+}
+spawn() {
     local name=$1
     shift
     "$redis_server" --port 0 --bind 127.0.0.1 --unixsocket "$home/$name" --dir "$home" --save '' "$@" \
         >$out/$name-server.log 2>&1 &
     echo $! >"$home/$name.pid"
-    until_says "$name" PONG ping
+}
+
+# stop NAME, waiting for 5 s at most
+stop() {
+    local pid
+    pid=$(cat "$home/$1.pid" 2>/dev/null) && kill "$pid" 2>/dev/null || return 0
+    for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.05
+    done
 }
 
 # The line that the manual documents, word by word, and what it adds for ToolHive's sessions; the password is "secret".

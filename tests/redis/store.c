@@ -2,6 +2,7 @@
      store HOST_OR_PATH PORT PASSWORD            all of it, as the user mcpsess; without a password as nobody
      store HOST_OR_PATH PORT PASSWORD may USER   a bit of everything, as another user, or with a password alone; says on
                                                  stderr what it may not
+     store HOST_OR_PATH PORT PASSWORD loading    waits for a server that is loading its data
      store script N, store digest N              of the store's scripts, from 0; status 1: there is none */
 
 #include "examples/posix_transport.h"
@@ -27,6 +28,7 @@ static struct {
     const char *host, *port, *user, *password;
     uint64_t ahead_ms; /* of the real clock: time that was let go by */
     bool resp2;
+    bool patient;
     bool tracks; /* the server can, by its own account */
     uint8_t tracking;
     uint16_t db;
@@ -95,6 +97,13 @@ static bool server_tracks(void) {
     return rc == MCPSESS_OK;
 }
 
+static unsigned refused_loading;
+
+static void hook_log(void *user, int level, int item, mcpsess_str key, uint64_t number) {
+    (void)user, (void)level, (void)key;
+    if (item == MCPSESS_REDIS_ITEM_SERVER_ERROR && number == (uint64_t)-MCPSESS_REDIS_E_LOADING) refused_loading++;
+}
+
 static void make(void) {
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
@@ -111,6 +120,8 @@ static void make(void) {
     d.resp2 = t.resp2;
     d.tracking = t.tracking;
     d.db = t.db;
+    d.patient = t.patient;
+    d.log.log = hook_log;
     CHECK_EQ(mcpsess_redis_init(&t.redis, &d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
     sd.redis = &t.redis;
     CHECK_EQ(mcpsess_redis_store_init(&t.store, &sd), MCPSESS_OK);
@@ -724,6 +735,17 @@ static int permissions(const char *user) {
     return refusals == 0 ? 0 : 1;
 }
 
+/* The handshake is refused until the server is ready; who may wait is answered then. */
+static int loading(void) {
+    t.patient = true;
+    make();
+    request(MCPSESS_GET, "k", 0);
+    q.deadline_ms = now() + 60000;
+    CHECK_EQ(run(), MCPSESS_MISS);
+    fprintf(stderr, "refused %u times, %u attempts failed\n", refused_loading, t.redis.stats.connect_failures);
+    return q.rc == MCPSESS_MISS && refused_loading > 0 && t.redis.stats.connect_failures >= refused_loading ? 0 : 1;
+}
+
 static int print_script(const char *what, unsigned n) {
     const mcpsess_redis_script *script;
     t.host = t.port = t.user = t.password = "";
@@ -737,7 +759,7 @@ static int print_script(const char *what, unsigned n) {
 int main(int argc, char **argv) {
     int mode;
     if (argc == 3) return print_script(argv[1], (unsigned)atoi(argv[2]));
-    if (argc != 4 && argc != 6) return 2;
+    if (argc < 4 || argc > 6) return 2;
     t.host = argv[1];
     t.port = argv[2];
     t.user = argv[3][0] != '\0' ? "mcpsess" : "";
@@ -747,6 +769,7 @@ int main(int argc, char **argv) {
     t.rig.reset = reset;
     t.rig.pass = pass;
     t.rig.idle = idle;
+    if (argc == 5) return loading();
     if (argc == 6) return permissions(argv[5]);
     port_init();
     tap_begin("connects");
