@@ -319,7 +319,8 @@ typedef struct mcpsess_redis_module {
 typedef struct mcpsess_redis_class {
     /* Appends the command; called again when it is sent again. */
     void (*encode)(void *user, void *request, mcpsess_buf *out);
-    /* An item of its reply, and the bytes it was made of. Not called for errors of the server. */
+    /* An item of its reply, and the bytes it was made of. Not called for errors of the server. What is no answer to
+       this command must be refused. */
     void (*item)(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw);
     /* The end, exactly once, the slot is free: OK after the last item, or an error. */
     void (*done)(void *user, void *request, int rc, uint64_t now_ms);
@@ -411,6 +412,9 @@ MCPSESS_API int mcpsess_redis_submit(mcpsess_redis *r, const mcpsess_redis_class
                                      unsigned flags, uint64_t deadline_ms, uint64_t now_ms);
 /* Gives a command up: done is not called, request is free. */
 MCPSESS_API void mcpsess_redis_drop(mcpsess_redis *r, void *request);
+/* Inside a class's item: this reply answers something else, so those behind it may, too. The connection ends, the
+   command with E_UNKNOWN. */
+MCPSESS_API void mcpsess_redis_refuse(mcpsess_redis *r);
 
 /* The message of the last error the server sent, at most MCPSESS_REDIS_ERROR_MAX bytes; lives until the next poll. */
 MCPSESS_API mcpsess_str mcpsess_redis_error(const mcpsess_redis *r);
@@ -469,8 +473,8 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    PUT cas                         looked up: OK: our bytes are there; LOST: neither ours nor the expected are; MISS:
                                    nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
-   What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. An answer
-   that no script gives is E_PROTOCOL to GET and TOUCH; to others it is as unknown what was done, but none is repeated.
+   What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. A reply that
+   is not as a script's should be ends the connection; then it is unknown whether GET, TOUCH and the like were done.
 
    A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
    themselves. LOG_... answer E_UNSUPPORTED. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
@@ -1266,6 +1270,10 @@ static void mcpsess_i_redis_begin_resp(mcpsess_redis *r) {
     mcpsess_resp_init(&r->i.resp, &limits);
 }
 
+MCPSESS_API void mcpsess_redis_refuse(mcpsess_redis *r) {
+    if (r != NULL) r->i.reply_rc = MCPSESS_REDIS_E_PROTOCOL;
+}
+
 /* No connection any more; each command goes out again, or ends. What was told of changes may have missed some. */
 static void mcpsess_i_redis_hang_up(mcpsess_redis *r, uint8_t state, uint64_t now_ms) {
     bool was_open = r->i.state >= MCPSESS_I_REDIS_CONNECTING, was_ready = r->i.state >= MCPSESS_I_REDIS_READY;
@@ -1615,10 +1623,18 @@ static bool mcpsess_i_greet_passing(uint8_t step, int rc) {
     return (rc <= MCPSESS_REDIS_E_LOADING && rc >= MCPSESS_REDIS_E_OOM) || rc == MCPSESS_REDIS_E_CLUSTERDOWN;
 }
 
+/* Does the answer to this step begin like that? */
+static bool mcpsess_i_greet_fits(uint8_t step, const mcpsess_resp_item *item) {
+    if (step == MCPSESS_I_GREET_HELLO) return item->type == MCPSESS_RESP_MAP;
+    if (step == MCPSESS_I_GREET_TIME) return item->type == MCPSESS_RESP_ARRAY && item->number == 2;
+    return item->type == (step >= MCPSESS_I_GREET_SCRIPTS ? MCPSESS_RESP_BULK : MCPSESS_RESP_SIMPLE);
+}
+
 /* An item of an answer. */
 static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item, uint64_t now_ms) {
     uint8_t step = r->i.answered, n;
     int64_t number = 0;
+    if (item->depth == 0 && !mcpsess_i_greet_fits(step, item)) mcpsess_redis_refuse(r);
     if (step == MCPSESS_I_GREET_TIME && item->depth == 1 && item->left == 0) {
         uint64_t v = 0;
         if (mcpsess_u64_decode(item->text, INT64_MAX / 2000, &v) == MCPSESS_OK) number = (int64_t)v;
@@ -1631,9 +1647,9 @@ static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item
     }
     if (step >= MCPSESS_I_GREET_SCRIPTS && item->ends && r->i.reply_rc == MCPSESS_OK) {
         const mcpsess_redis_script *script = mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS));
-        if (item->text.len != 40) r->i.reply_rc = MCPSESS_REDIS_E_PROTOCOL;
+        if (item->text.len != 40) mcpsess_redis_refuse(r);
         for (n = 0; n < 40 && r->i.reply_rc == MCPSESS_OK; n++) {
-            if (item->text.ptr[n] != (char)MCPSESS_ROM_U8(script->sha1 + n)) r->i.reply_rc = MCPSESS_REDIS_E_PROTOCOL;
+            if (item->text.ptr[n] != (char)MCPSESS_ROM_U8(script->sha1 + n)) mcpsess_redis_refuse(r);
         }
     }
 }
@@ -1830,13 +1846,16 @@ static void mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item
     r->i.wait_ms = now_ms;
     if (item->depth == 0 && (item->type == MCPSESS_RESP_ERROR || item->type == MCPSESS_RESP_BULK_ERROR)) {
         mcpsess_i_redis_error_item(r, item);
+    } else if (target == MCPSESS_I_TO_PING) {
+        if (item->type != MCPSESS_RESP_SIMPLE) mcpsess_redis_refuse(r);
     } else if (target == MCPSESS_I_TO_GREETING) {
         mcpsess_i_greet_item(r, item, now_ms);
     } else if (target == MCPSESS_I_TO_SLOT) {
         const mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo);
         if (slot->cls != NULL) slot->cls->item(slot->user, slot->request, item, raw);
     }
-    if (!ends || r->i.state < MCPSESS_I_REDIS_GREETING) return;
+    if (r->i.state < MCPSESS_I_REDIS_GREETING || r->i.reply_rc == MCPSESS_REDIS_E_PROTOCOL) return;
+    if (!ends) return;
     if (target == MCPSESS_I_TO_PING) r->i.pinging = false;
     if (target == MCPSESS_I_TO_SLOT) mcpsess_i_redis_answer(r, now_ms);
     if (target == MCPSESS_I_TO_GREETING) mcpsess_i_greet_answer(r, now_ms);
@@ -1882,11 +1901,15 @@ static void mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
         if (rc == MCPSESS_PENDING) break;
         if (rc == MCPSESS_OK && (attribute || item.type == MCPSESS_RESP_ATTRIBUTE)) continue;
         if (rc == MCPSESS_OK && r->i.target == 0 && mcpsess_i_redis_taker(r, &item) == 0) rc = MCPSESS_REDIS_E_PROTOCOL;
+        if (rc == MCPSESS_OK) {
+            mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms);
+            if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
+            rc = r->i.reply_rc == MCPSESS_REDIS_E_PROTOCOL ? MCPSESS_REDIS_E_PROTOCOL : MCPSESS_OK;
+        }
         if (rc != MCPSESS_OK) {
             mcpsess_i_redis_break(r, rc, now_ms);
             return;
         }
-        mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms);
     }
     if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
     if (in.len != 0 && in.ptr != r->i.rx) memmove(r->i.rx, in.ptr, in.len);
@@ -2505,7 +2528,7 @@ static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
 }
 
 /* ==== redisstore ==== */
-/* uses: base record store resp redis scripts keys */
+/* uses: base record store resp wire redis scripts keys */
 
 /* -- requests -- */
 
@@ -2624,8 +2647,36 @@ static bool mcpsess_i_rstore_value(mcpsess_request *r, const mcpsess_resp_item *
     return true;
 }
 
+/* Is this a code that the request's script answers? */
+static bool mcpsess_i_rstore_known(const mcpsess_request *r, int64_t code) {
+    unsigned codes = 1u << MCPSESS_OK;
+    if (code == MCPSESS_E_TOOBIG) return mcpsess_i_rstore_wants_value(r);
+    switch (r->kind) {
+    case MCPSESS_PUT:
+        codes |= 1u << (r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? MCPSESS_PENDING : MCPSESS_EXISTS);
+        codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST;
+        break;
+    case MCPSESS_DEL_EQUAL: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST; break;
+    case MCPSESS_LEASE_ACQUIRE: codes |= 1u << MCPSESS_BUSY; break;
+    case MCPSESS_LEASE_EXTEND:
+    case MCPSESS_LEASE_RELEASE: codes |= 1u << MCPSESS_LOST; break;
+    default: codes |= 1u << MCPSESS_MISS; break;
+    }
+    return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
+}
+
+/* Is the reply what the request's script answers? */
+static bool mcpsess_i_rstore_sound(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    bool done = s->i.numbers[0] == MCPSESS_OK;
+    if (s->i.bad || s->i.items != (done && mcpsess_i_rstore_wants_value(r) ? 4u : 3u)) return false;
+    if (done && (r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND) && s->i.numbers[2] <= 0)
+        return false;
+    return mcpsess_i_rstore_known(r, s->i.numbers[0]);
+}
+
 static void mcpsess_i_rstore_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
     (void)raw;
     if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
         s->i.items = 0;
@@ -2633,11 +2684,12 @@ static void mcpsess_i_rstore_item(void *user, void *request, const mcpsess_resp_
     } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 3u) {
         s->i.numbers[s->i.items++] = item->number;
     } else if (item->depth == 1 && item->type == MCPSESS_RESP_BULK && s->i.items == 3u) {
-        if (!mcpsess_i_rstore_value((mcpsess_request *)request, item)) s->i.bad = true;
+        if (!mcpsess_i_rstore_value(r, item)) s->i.bad = true;
         if (item->left == 0) s->i.items++;
     } else {
         s->i.bad = true;
     }
+    if (s->i.bad || (item->ends && !mcpsess_i_rstore_sound(s, r))) mcpsess_redis_refuse(s->i.redis);
 }
 
 static void mcpsess_i_rstore_end(mcpsess_request *r, int rc, uint64_t left_ms, uint64_t fence) {
@@ -2655,24 +2707,6 @@ static uint64_t mcpsess_i_rstore_left(int64_t pttl) {
 static size_t mcpsess_i_rstore_size(int64_t bytes) {
     if (bytes < 0) return 0;
     return (uint64_t)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
-}
-
-/* Is this a code that the request's script answers? */
-static bool mcpsess_i_rstore_known(const mcpsess_request *r, int64_t code) {
-    unsigned codes = 1u << MCPSESS_OK;
-    if (code == MCPSESS_E_TOOBIG) return mcpsess_i_rstore_wants_value(r);
-    switch (r->kind) {
-    case MCPSESS_PUT:
-        codes |= 1u << (r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? MCPSESS_PENDING : MCPSESS_EXISTS);
-        codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST;
-        break;
-    case MCPSESS_DEL_EQUAL: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST; break;
-    case MCPSESS_LEASE_ACQUIRE: codes |= 1u << MCPSESS_BUSY; break;
-    case MCPSESS_LEASE_EXTEND:
-    case MCPSESS_LEASE_RELEASE: codes |= 1u << MCPSESS_LOST; break;
-    default: codes |= 1u << MCPSESS_MISS; break;
-    }
-    return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
 }
 
 /* What a put that was looked up may say of itself. Nothing there does not make a create undone: its bytes may still be
@@ -2716,15 +2750,6 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
     mcpsess_i_rstore_end(r, code, left_ms, 0);
 }
 
-/* Is the reply what the request's script answers? */
-static bool mcpsess_i_rstore_sound(const mcpsess_redis_store *s, const mcpsess_request *r) {
-    bool done = s->i.numbers[0] == MCPSESS_OK;
-    if (s->i.bad || s->i.items != (done && mcpsess_i_rstore_wants_value(r) ? 4u : 3u)) return false;
-    if (done && (r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND) && s->i.numbers[2] <= 0)
-        return false;
-    return mcpsess_i_rstore_known(r, s->i.numbers[0]);
-}
-
 static void mcpsess_i_rstore_answer(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
         mcpsess_i_rstore_end_lease(s, r, now_ms);
@@ -2758,9 +2783,7 @@ static void mcpsess_i_rstore_forget(mcpsess_redis_store *s, const mcpsess_reques
 static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t now_ms) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
-    bool reads = r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH;
     mcpsess_i_rstore_forget(s, r);
-    if (rc == MCPSESS_OK && !mcpsess_i_rstore_sound(s, r)) rc = reads ? MCPSESS_REDIS_E_PROTOCOL : MCPSESS_E_UNKNOWN;
     if (rc == MCPSESS_OK) {
         mcpsess_i_rstore_answer(s, r, now_ms);
         return;

@@ -302,10 +302,10 @@ TEST(each_connection_begins_in_resp3) {
 }
 
 TEST(a_server_that_does_not_tell_the_time_leaves_it_unknown) {
-    static const char *const answers[] = {"-NOPERM no\r\n", "*2\r\n$1\r\n0\r\n$1\r\n0\r\n", "+OK\r\n",
-                                          "*2\r\n$1\r\nx\r\n$1\r\ny\r\n", "*0\r\n"};
+    static const char *const answers[] = {"-NOPERM no\r\n", "*2\r\n$1\r\n0\r\n$1\r\n0\r\n",
+                                          "*2\r\n$1\r\nx\r\n$1\r\ny\r\n"};
     unsigned n;
-    for (n = 0; n < 5; n++) {
+    for (n = 0; n < 3; n++) {
         mcpsess_redis_desc d = wire_desc();
         wire_init(&d);
         wire_run();
@@ -377,7 +377,79 @@ TEST(a_handshake_that_does_not_fit_tx_fails_and_does_not_spin) {
     CHECK(wire_silent());
 }
 
-TEST(a_script_whose_digest_is_wrong_fails) {
+TEST(a_handshake_whose_answers_do_not_fit_begins_again) {
+    static const char *const answers[][3] = {
+        /* to HELLO, TIME, CLIENT TRACKING */
+        {"+OK\r\n", "", ""},
+        {"*2\r\n+a\r\n+b\r\n", "", ""},
+        {HELLO_REPLY, "$7\r\nmodules\r\n", ""}, /* what is left of a map that was said to be shorter */
+        {HELLO_REPLY, "*3\r\n", ""},
+        {HELLO_REPLY, TIME_REPLY, "*0\r\n"},
+        {HELLO_REPLY, TIME_REPLY, ":1\r\n"},
+    };
+    size_t n;
+    for (n = 0; n < COUNT_OF(answers); n++) {
+        mcpsess_redis_desc d = wire_desc();
+        wire_init(&d);
+        wire_run();
+        wire_feed(answers[n][0]);
+        wire_run();
+        wire_feed(answers[n][1]);
+        wire_feed(answers[n][2]);
+        wire_run();
+        CHECK(!wire.open);
+        CHECK_EQ(LOGGED(PROTOCOL_ERROR), 1);
+        CHECK_EQ(LOGGED(FAILED), 0);
+        CHECK_EQ(wire.redis.stats.connect_failures, 1);
+        wire.fed_len = wire.fed_at = wire.sent_len = 0;
+        wire.now += d.backoff_max_ms;
+        wire_greet();
+    }
+}
+
+TEST(what_is_no_answer_to_a_ping_ends_the_connection) {
+    wire_start_default();
+    (void)wire_poll_at(5000);
+    CHECK(wire_sent("PING"));
+    wire_feed(":1\r\n");
+    wire_run();
+    CHECK(!wire.open);
+    CHECK_EQ(LOGGED(PROTOCOL_ERROR), 1);
+}
+
+static void refuse(wire_request *q) {
+    (void)q;
+    mcpsess_redis_refuse(&wire.redis);
+}
+
+TEST(a_refused_reply_ends_the_connection) {
+    static wire_request q[3];
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q[0], "GET a", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[1], "GET b", MCPSESS_REDIS_REPEAT), MCPSESS_PENDING);
+    q[0].on_item = refuse;
+    wire_run();
+    wire_feed("*2\r\n+a\r\n+A\r\n+b\r\n");
+    wire_run();
+    CHECK(!wire.open);
+    CHECK(wire_ended(&q[0], MCPSESS_E_UNKNOWN)); /* and is not asked again */
+    CHECK_EQ(q[0].items, 1);
+    CHECK_EQ(q[1].done + q[1].items, 0);
+    wire.fed_len = wire.fed_at = wire.sent_len = 0;
+    wire.now += 1000;
+    wire_greet();
+    CHECK(wire_sent("GET b"));
+    wire_feed("+b\r\n");
+    wire_run();
+    CHECK(wire_answered(&q[1], "b"));
+    CHECK_EQ(wire_submit(&q[2], "GET c", 0), MCPSESS_PENDING);
+    wire_run();
+    wire_feed("+c\r\n");
+    wire_run();
+    CHECK(wire_answered(&q[2], "c"));
+}
+
+TEST(a_script_whose_digest_is_wrong_is_never_used) {
     mcpsess_redis_desc d = wire_desc();
     wire_init(&d);
     wire_module.scripts = wire_scripts;
@@ -388,8 +460,10 @@ TEST(a_script_whose_digest_is_wrong_fails) {
     wire_run();
     wire_feed(TIME_REPLY "+OK\r\n");
     wire_feed_loaded(1);
-    CHECK_EQ(wire_run(), MCPSESS_REDIS_E_PROTOCOL);
-    CHECK_EQ(LOGGED(FAILED), 1);
+    CHECK_EQ(wire_run(), MCPSESS_PENDING);
+    CHECK(!wire.open);
+    CHECK_EQ(LOGGED(PROTOCOL_ERROR), 1);
+    CHECK_EQ(wire.redis.stats.connects, 0);
 }
 
 TEST(tracking_that_is_refused_is_done_without) {
@@ -850,7 +924,10 @@ void test_redis(void) {
     RUN(a_server_that_is_not_ready_yet_is_asked_again);
     RUN(without_credentials_noauth_fails_whatever_it_answers_first);
     RUN(a_handshake_that_does_not_fit_tx_fails_and_does_not_spin);
-    RUN(a_script_whose_digest_is_wrong_fails);
+    RUN(a_script_whose_digest_is_wrong_is_never_used);
+    RUN(a_handshake_whose_answers_do_not_fit_begins_again);
+    RUN(what_is_no_answer_to_a_ping_ends_the_connection);
+    RUN(a_refused_reply_ends_the_connection);
     RUN(tracking_that_is_refused_is_done_without);
     RUN(prefixes_are_tracked_with_one_command);
     RUN(commands_are_pipelined_and_answered_in_order);

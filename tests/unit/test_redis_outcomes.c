@@ -248,7 +248,7 @@ TEST(what_is_to_be_repeated_has_no_answer_before_it_is_sent) {
     CHECK(wire_sent("HELLO 3"));
     wire_feed("%0\r\n");
     wire_run();
-    wire_feed("*0\r\n+OK\r\n");
+    wire_feed("*2\r\n$1\r\n0\r\n$1\r\n0\r\n+OK\r\n");
     wire.send_max = 0;
     CHECK_EQ(wire_poll(), MCPSESS_OK); /* it is in tx, and no further */
     wire_feed("+late\r\n");
