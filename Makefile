@@ -9,6 +9,7 @@ help:
 	@echo "              STORE=redis: two gateways that share a Redis, for both of these"
 	@echo "make check    the unit tests; needs gcc alone, takes less than a minute"
 	@echo "make test     everything; installs what it lacks if it may"
+	@echo "make soak     every case of what make test takes a choice of; takes minutes"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder; MINUTES=$(MINUTES) for each"
@@ -30,6 +31,10 @@ check:
 test:
 	@tests/install test || echo "going on without: what lacks it will be skipped"
 	@tests/run
+
+soak:
+	@tests/install test || echo "going on without: what lacks it will be skipped"
+	@tests/faults/run --all
 
 size:
 	@tests/size/run --write
@@ -64,4 +69,4 @@ build/gateway build/device build/client:
 clean:
 	rm -rf build
 
-.PHONY: help demo serve demo-packages check test size fuzz interop prove bench clean
+.PHONY: help demo serve demo-packages check test soak size fuzz interop prove bench clean

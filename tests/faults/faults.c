@@ -1,0 +1,607 @@
+/* The clock, the faults of an exchange, the run of a case, and what must hold after each. */
+
+#include "faults.h"
+
+#include <stdlib.h>
+
+#define CHOICE 1500u /* cases of an operation, unless all are wanted */
+#define SHOWN 4u     /* failed cases of an operation that are told */
+
+struct faults_rig rig;
+bool faults_all;
+
+/* The operation at hand: the clean exchange, once with the second command right behind, once following. */
+static struct {
+    const faults_operation *o;
+    int rc;
+    char before[WORLD_TEXT], after[WORLD_TEXT], state[WORLD_TEXT];
+    char text[RIG_OUT];
+    size_t text_len;
+    char command[RIG_TX]; /* as it was sent */
+    uint32_t command_at, command_len;
+    wire_log sent;
+    struct {
+        uint32_t given;   /* bytes until it had its answer */
+        unsigned replies; /* until then, its answer included */
+        unsigned polls;
+    } clean[2];
+    uint32_t all_given, recvs;
+    unsigned possible, cases, unfired, failures;
+    unsigned index; /* of the case that is chosen, or not */
+} at;
+
+static struct {
+    unsigned possible, cases;
+} total;
+
+/* The case at hand. */
+static struct {
+    const fault *f;
+    uint64_t begun_ms, ended_ms[2];
+    unsigned polls, ends, arrivals, replies; /* ends, replies: when the first had ended */
+    bool second_begun, failed;
+    faults_task kept; /* the first, as it ended */
+} now;
+
+static void fail(const char *what, int line) {
+    now.failed = true;
+    if (at.failures++ >= SHOWN) return;
+    printf("# faults.c:%d: %s: %s\n", line, at.o->name, what);
+    printf("#   %s: %s, then %s; clean %s; connections ended %u, commands arrived %u\n",
+           now.f ? fault_text(now.f) : "clean", mcpsess_redis_code_name(mcpsess_op_rc(&rig.first.u.op)),
+           mcpsess_redis_code_name(mcpsess_op_rc(&rig.second.u.op)), mcpsess_redis_code_name(at.rc), wire.ends,
+           wire.arrivals);
+}
+#define EXPECT(cond) ((cond) ? (void)0 : fail(#cond, __LINE__))
+
+/* -- tasks -- */
+
+static bool pending(const faults_task *t) {
+    return mcpsess_op_rc(&t->u.op) == MCPSESS_PENDING;
+}
+
+static void task_new(faults_task *t) {
+    char *mem = t->out.ptr;
+    memset(t, 0, sizeof *t);
+    if (mem == NULL) mem = (char *)malloc(RIG_OUT);
+    memset(mem, 0xA5, RIG_OUT);
+    mcpsess_buf_init(&t->out, mem, RIG_OUT);
+}
+
+static void task_poll(faults_task *t) {
+    if (!pending(t)) return;
+    wire.poll_sends = wire.poll_recvs = 0;
+    (void)mcpsess_poll(&t->u.op, rig.now_ms);
+    EXPECT(wire.poll_sends <= 1 && wire.poll_recvs <= 1);
+}
+
+int faults_mark(faults_task *t, uint32_t timeout_ms) {
+    static unsigned marks;
+    task_new(t);
+    snprintf(t->marker, sizeof t->marker, "mark-%08u", marks++ % 100000000u);
+    t->argv[0] = MCPSESS_STR("ECHO");
+    t->argv[1] = mcpsess_str_z(t->marker);
+    mcpsess_op_init(&t->u.op, timeout_ms);
+    return mcpsess_redis_cmd(&rig.redis, &t->u.command, t->argv, 2, &t->out, rig.now_ms);
+}
+
+bool faults_marked(const faults_task *t) {
+    mcpsess_str text = mcpsess_redis_text(mcpsess_buf_str(&t->out));
+    return mcpsess_str_eq(text, mcpsess_str_z(t->marker)) && t->out.len == text.len + 7; /* $13, CRLFs */
+}
+
+/* -- the clock -- */
+
+/* Goes on to the next thing that can happen. */
+static void pass_time(faults_task *a, faults_task *b) {
+    static unsigned still;
+    uint64_t due_ms = wire_next_ms();
+    unsigned want = mcpsess_want(pending(a) ? &a->u.op : &b->u.op);
+    if ((want & MCPSESS_WANT_NOW) != 0 || wire_ready(want)) {
+        if (++still < 100000) return;
+        fail("it spins", __LINE__);
+    }
+    still = 0;
+    if (pending(a) && mcpsess_next_due(&a->u.op, rig.now_ms) < due_ms) due_ms = mcpsess_next_due(&a->u.op, rig.now_ms);
+    if (pending(b) && mcpsess_next_due(&b->u.op, rig.now_ms) < due_ms) due_ms = mcpsess_next_due(&b->u.op, rig.now_ms);
+    EXPECT(due_ms != MCPSESS_NEVER);
+    EXPECT(due_ms > rig.now_ms);
+    rig.now_ms = due_ms == MCPSESS_NEVER || due_ms <= rig.now_ms ? rig.now_ms + 1 : due_ms;
+}
+
+/* One command alone until it is done. */
+static int settle(faults_task *t) {
+    static faults_task none;
+    uint64_t until_ms = rig.now_ms + 3 * RIG_TIMEOUT;
+    while (pending(t) && rig.now_ms < until_ms) {
+        task_poll(t);
+        if (pending(t)) pass_time(t, &none);
+    }
+    if (pending(t)) mcpsess_cancel(&t->u.op);
+    return mcpsess_op_rc(&t->u.op);
+}
+
+static bool said_to_be_away(int rc) {
+    return rc == MCPSESS_E_IO || rc == MCPSESS_E_TIMEOUT || rc == MCPSESS_E_UNKNOWN;
+}
+
+/* A fresh command has its own answer, at last; and with it all that came before it is over. */
+static void recover(void) {
+    uint64_t until_ms = rig.now_ms + 3 * RIG_TIMEOUT;
+    int rc;
+    for (;;) {
+        (void)faults_mark(&rig.fresh, RIG_TIMEOUT);
+        rc = settle(&rig.fresh);
+        if (rc == MCPSESS_OK || !said_to_be_away(rc) || rig.now_ms > until_ms) break;
+        rig.now_ms += 40;
+    }
+    EXPECT(rc == MCPSESS_OK && "afterwards");
+    if (rc == MCPSESS_OK) EXPECT(faults_marked(&rig.fresh) && "afterwards");
+    EXPECT(rig.redis.i.used == 0);
+    EXPECT(mcpsess_redis_check(&rig.redis) == MCPSESS_OK);
+    EXPECT(!wire.misuse);
+    wire.misuse = false;
+    if (now.failed) (void)mcpsess_redis_reset(&rig.redis, rig.now_ms); /* the next case has nothing to do with it */
+}
+
+/* -- a case -- */
+
+static void first_ended(void) {
+    now.ended_ms[0] = rig.now_ms;
+    now.ends = wire.ends;
+    now.kept = rig.first;
+    now.replies = 0;
+    mcpsess_str s = mcpsess_str_of(wire.given.bytes, wire.given.len);
+    uint8_t type = 0;
+    for (long n; (n = wire_unit(s, &type)) > 0; s = mcpsess_str_of(s.ptr + n, s.len - (size_t)n)) {
+        if (type != MCPSESS_RESP_PUSH) now.replies++;
+    }
+}
+
+static void begin_second(uint32_t timeout_ms) {
+    now.second_begun = true;
+    (void)faults_mark(&rig.second, timeout_ms);
+}
+
+static void go(uint32_t timeout_ms) {
+    const fault *f = now.f;
+    uint64_t until_ms = rig.now_ms + 3 * RIG_TIMEOUT;
+    bool first_pending = pending(&rig.first);
+    if (!first_pending) first_ended();
+    while (rig.now_ms < until_ms) {
+        if (first_pending) {
+            if (f->kind == FAULT_POLL_CANCEL && now.polls == f->at) mcpsess_cancel(&rig.first.u.op), wire.fired = true;
+            task_poll(&rig.first);
+            now.polls++;
+            if (!pending(&rig.first)) first_ended();
+            first_pending = pending(&rig.first);
+        }
+        if (!first_pending && !now.second_begun) begin_second(timeout_ms);
+        task_poll(&rig.second);
+        if (now.second_begun && !pending(&rig.second) && now.ended_ms[1] == 0) now.ended_ms[1] = rig.now_ms;
+        if (!pending(&rig.first) && first_pending) first_pending = false, first_ended();
+        if (!first_pending && now.second_begun && !pending(&rig.second)) return;
+        pass_time(&rig.first, &rig.second);
+        if (!pending(&rig.first) && first_pending) first_pending = false, first_ended();
+    }
+    fail("it never ends", __LINE__);
+    mcpsess_cancel(&rig.first.u.op);
+    mcpsess_cancel(&rig.second.u.op);
+}
+
+/* The exchange with one fault in it. */
+static void exchange(const fault *f) {
+    uint32_t timeout_ms = f->hasty ? RIG_HASTY : RIG_TIMEOUT;
+    memset(&now, 0, sizeof now);
+    now.f = f;
+    task_new(&rig.first);
+    task_new(&rig.second);
+    at.o->before(at.o);
+    if (!at.o->greets) recover(); /* and what was told of it has been heard */
+    if (at.index == 0) world_look(at.before);
+    wire_arm(f, at.command, at.command_len);
+    now.begun_ms = rig.now_ms;
+    wire.poll_sends = wire.poll_recvs = 0;
+    (void)at.o->begin(at.o, &rig.first, timeout_ms);
+    EXPECT(wire.poll_sends <= 1 && wire.poll_recvs <= 2); /* a table listens, and polls */
+    if (!f->following) begin_second(timeout_ms);
+    go(timeout_ms);
+    EXPECT(now.ended_ms[0] <= now.begun_ms + timeout_ms);
+    EXPECT(now.ended_ms[1] <= now.begun_ms + timeout_ms * (f->following ? 2u : 1u));
+    now.arrivals = wire.arrivals;
+    wire_release();
+    world_look(at.state);
+}
+
+/* -- the verdict on what was given -- */
+
+enum { STREAM_SAME, STREAM_DATA, STREAM_BROKEN, STREAM_SHORT, STREAM_MISLEADING };
+
+typedef struct verdict {
+    uint8_t stream;   /* STREAM_... */
+    unsigned replies; /* whole ones that were as the server sent them, before the one that was not */
+    bool push;        /* that one is a push */
+    bool fits;        /* it came as something that answers the operation as well: an error, another's value */
+} verdict;
+
+/* Do both hold the same items, whatever is in them? lengths: with values of the same length */
+static bool same_shape(mcpsess_str a, mcpsess_str b, bool lengths) {
+    mcpsess_resp da, db;
+    mcpsess_resp_desc limits = {WIRE_MAX, 0, UINT32_MAX, 0};
+    mcpsess_resp_item x, y;
+    mcpsess_resp_init(&da, &limits);
+    mcpsess_resp_init(&db, &limits);
+    do {
+        if (mcpsess_resp_next(&da, &a, &x) != MCPSESS_OK || mcpsess_resp_next(&db, &b, &y) != MCPSESS_OK) return false;
+        if (x.type != y.type || x.depth != y.depth || x.ends != y.ends) return false;
+        if (x.type == MCPSESS_RESP_INTEGER || x.type == MCPSESS_RESP_BOOL) continue;
+        if ((lengths || x.type != MCPSESS_RESP_BULK) && x.number != y.number) return false;
+    } while (!x.ends);
+    return a.len == 0 && b.len == 0;
+}
+
+static mcpsess_str from(const wire_log *l, uint32_t n) {
+    return mcpsess_str_of(l->bytes + n, l->len - n);
+}
+
+static verdict judge(void) {
+    verdict v = {STREAM_SAME, 0, false, false};
+    uint32_t a = 0, b = 0;
+    for (;;) {
+        uint8_t type = 0, true_type = 0;
+        mcpsess_str given = from(&wire.given, a), truth = from(&wire.true_down, b);
+        long n = wire_unit(given, &type), m = wire_unit(truth, &true_type);
+        if (given.len == 0 && truth.len == 0) return v;
+        if (n > 0 && n == m && memcmp(given.ptr, truth.ptr, (size_t)n) == 0) {
+            a += (uint32_t)n;
+            b += (uint32_t)n;
+            if (type != MCPSESS_RESP_PUSH) v.replies++;
+            continue;
+        }
+        if (given.len == truth.len && memcmp(given.ptr, truth.ptr, given.len) == 0) return v;
+        v.push = true_type == MCPSESS_RESP_PUSH;
+        given.len = n > 0 ? (size_t)n : 0;
+        truth.len = m > 0 ? (size_t)m : truth.len;
+        v.fits = type == MCPSESS_RESP_ERROR || (n > 0 && m > 0 && same_shape(given, truth, false));
+        if (n < 0) v.stream = STREAM_BROKEN;
+        else if (n == 0) v.stream = STREAM_SHORT;
+        else if (m > 0 && same_shape(given, truth, true)) v.stream = STREAM_DATA;
+        else v.stream = STREAM_MISLEADING;
+        return v;
+    }
+}
+
+/* -- what must hold -- */
+
+static bool listed(int rc) {
+    size_t n;
+    for (n = 0; at.o->answers[n] != 0; n++) {
+        if (rc == at.o->answers[n]) return true;
+    }
+    return false;
+}
+
+static bool of_server(int rc) {
+    return rc <= MCPSESS_REDIS_E_SERVER && rc > MCPSESS_REDIS_E_PROTOCOL;
+}
+
+static bool answered(const verdict *v) {
+    return v->replies >= at.clean[now.f->following].replies;
+}
+
+/* Was it the operation's own answer that was not as the server sent it? */
+static bool own(const verdict *v) {
+    unsigned last = at.clean[now.f->following].replies;
+    return v->stream != STREAM_SAME && !v->push && (v->replies + 1 == last || (at.o->reloads && v->replies < last));
+}
+
+/* Nobody can tell that an answer is not its own: what comes after it cannot be trusted either. */
+static bool misled(const verdict *v) {
+    if (v->stream != STREAM_MISLEADING) return false;
+    return v->push || ((at.o->free_form || v->fits) && own(v));
+}
+
+static bool after_loss(bool corrupt, int rc) {
+    if (corrupt && rc == MCPSESS_E_UNKNOWN && at.o->loss == FAULTS_REPEATED) return true;
+    switch (at.o->loss) {
+    case FAULTS_ONCE: return rc == MCPSESS_E_UNKNOWN || (at.o->reloads && rc == at.rc);
+    case FAULTS_REPEATED: return rc == at.rc || (at.o->again != 0 && rc == at.o->again);
+    default: return rc == (now.arrivals == 0 && at.rc == MCPSESS_OK ? MCPSESS_E_UNKNOWN : at.rc);
+    }
+}
+
+/* May the first answer this? */
+static bool allowed(const verdict *v, int rc) {
+    uint8_t effect = fault_effect(now.f);
+    bool touched = wire.sent.len > at.command_at, corrupt = v->stream != STREAM_SAME;
+    if (!wire.fired || effect == FAULT_HARMLESS) return rc == at.rc;
+    if (rc == at.rc && (answered(v) || at.o->reloads)) return true;
+    if (effect == FAULT_CANCELS) return rc == MCPSESS_E_CANCELED;
+    if (at.o->tier && rc == MCPSESS_OK && rig.first.u.op.stale) return true;
+    if (misled(v)) return rc == MCPSESS_OK || rc == MCPSESS_E_TOOBIG || of_server(rc) || said_to_be_away(rc);
+    if (v->stream == STREAM_DATA && own(v)) {
+        if (of_server(rc)) return of_server(at.rc) || at.o->reloads;
+        return rc == at.rc || rc == MCPSESS_OK || rc == MCPSESS_E_UNKNOWN || listed(rc);
+    }
+    if (answered(v)) return false;
+    if (now.f->hasty) return rc == MCPSESS_E_TIMEOUT || ((!touched || at.o->reloads) && rc == MCPSESS_E_IO);
+    if (!touched) return rc == at.rc || (at.o->greets && rc == MCPSESS_E_IO);
+    return after_loss(corrupt, rc);
+}
+
+static void check_first(const verdict *v) {
+    int rc = mcpsess_op_rc(&rig.first.u.op);
+    bool stale = rig.first.u.op.stale, data = v->stream == STREAM_DATA && own(v);
+    bool is_after = memcmp(at.state, at.after, WORLD_TEXT) == 0;
+    bool is_before = memcmp(at.state, at.before, WORLD_TEXT) == 0;
+    EXPECT(allowed(v, rc));
+    EXPECT(is_after || is_before);
+    EXPECT(rc != MCPSESS_E_IO || is_before);
+    if (at.o->loss != FAULTS_REPEATED) EXPECT(wire.arrivals <= (at.o->reloads ? 2u : 1u));
+    if (rc != MCPSESS_OK) EXPECT(rig.first.out.len == 0);
+    if (v->stream == STREAM_MISLEADING && own(v) && !misled(v)) EXPECT(now.ends > 0);
+    if (data || misled(v)) return;
+    if (rc == at.rc || (at.o->again != 0 && rc == at.o->again)) EXPECT(is_after || stale);
+    if (rc != at.rc || rc != MCPSESS_OK) return;
+    EXPECT(stale || (rig.first.out.len == at.text_len && memcmp(rig.first.out.ptr, at.text, at.text_len) == 0));
+    if (at.o->right != NULL) EXPECT(at.o->right(at.o, &rig.first));
+}
+
+static void check_second(const verdict *v) {
+    int rc = mcpsess_op_rc(&rig.second.u.op);
+    uint8_t effect = wire.fired ? fault_effect(now.f) : (uint8_t)FAULT_HARMLESS;
+    if (misled(v) || (at.o->reloads && v->stream == STREAM_DATA)) return; /* it may be its own answer */
+    if (rc == MCPSESS_OK) EXPECT(faults_marked(&rig.second));
+    else EXPECT(effect != FAULT_HARMLESS && effect != FAULT_CANCELS && said_to_be_away(rc));
+    if (rc == MCPSESS_E_TIMEOUT) EXPECT(now.f->hasty);
+    if (rc == MCPSESS_E_IO) EXPECT(now.f->hasty || at.o->greets);
+}
+
+/* Through the table, afterwards: what is stored, and nothing else. */
+static void check_tier(void) {
+    char key[WORLD_TEXT];
+    mcpsess_buf b;
+    mcpsess_str id = mcpsess_str_z("a");
+    task_new(&rig.fresh);
+    mcpsess_op_init(&rig.fresh.u.op, RIG_TIMEOUT);
+    (void)mcpsess_session_load(&rig.table, &rig.fresh.u.op, id, &rig.alice, &rig.fresh.out, rig.now_ms);
+    (void)settle(&rig.fresh);
+    EXPECT(mcpsess_session_check(&rig.table) == MCPSESS_OK);
+    mcpsess_buf_init(&b, key, sizeof key);
+    mcpsess_buf_put(&b, rig.world == WORLD_REDIS ? MCPSESS_STR("mcpsess:r:{a}=") : MCPSESS_STR("a="));
+    mcpsess_buf_put(&b, mcpsess_buf_str(&rig.fresh.out));
+    if (mcpsess_op_rc(&rig.fresh.u.op) == MCPSESS_OK) {
+        EXPECT(memcmp(at.state, key, b.len) == 0);
+    } else {
+        EXPECT(mcpsess_op_rc(&rig.fresh.u.op) == MCPSESS_MISS);
+        EXPECT(at.state[0] == '\0' || memcmp(at.state + b.len, rig.bobs.ptr, rig.bobs.len) == 0);
+    }
+}
+
+static void run_case(const fault *f) {
+    verdict v;
+    exchange(f);
+    v = judge();
+    check_first(&v);
+    check_second(&v);
+    if (fault_effect(f) == FAULT_HARMLESS || fault_effect(f) == FAULT_CANCELS) EXPECT(wire.ends == 0 || at.o->greets);
+    EXPECT(wire.ends <= 1);
+    at.cases++;
+    if (!wire.fired) at.unfired++;
+    recover();
+    EXPECT(memcmp(&now.kept, &rig.first, sizeof now.kept) == 0); /* done once, and let alone then */
+    if (at.o->tier && v.stream != STREAM_DATA && !misled(&v)) check_tier();
+}
+
+/* -- the cases of an operation -- */
+
+/* The same choice every time. */
+static bool chosen(void) {
+    uint32_t x = at.index * UINT32_C(2654435761);
+    x ^= x >> 15;
+    x *= UINT32_C(2246822519);
+    x ^= x >> 13;
+    return faults_all || at.possible <= CHOICE || x % at.possible < CHOICE;
+}
+
+static void each_case(bool count, fault f) {
+    at.index++;
+    if (count) at.possible++;
+    else if (chosen()) run_case(&f);
+}
+
+/* Is it where a command ends? */
+static bool boundary(uint32_t n) {
+    mcpsess_str s = mcpsess_str_of(at.sent.bytes, at.sent.len);
+    for (long m; (m = wire_unit(s, NULL)) > 0; s = mcpsess_str_of(s.ptr + m, s.len - (size_t)m)) {
+        if (at.sent.len - s.len == n) return true;
+    }
+    return n == at.sent.len;
+}
+
+static void each_send(bool count) {
+    fault f = {0, 0, 0, false, false};
+    each_case(count, (fault){FAULT_SEND_BYTES, 0, 0, false, false});
+    for (f.kind = FAULT_SEND_SHORT; f.kind <= FAULT_SEND_HOLE; f.kind++) {
+        if (f.kind == FAULT_SEND_BYTES) continue;
+        for (f.at = 0; f.at <= at.sent.len; f.at++) {
+            if (f.kind == FAULT_SEND_LATE && !boundary(f.at)) continue;
+            f.hasty = false;
+            each_case(count, f);
+            f.hasty = fault_effect(&f) == FAULT_SILENCES;
+            if (f.hasty) each_case(count, f);
+        }
+    }
+}
+
+/* At every byte of all that is given. */
+static void each_recv(bool count) {
+    fault f = {0, 0, 0, false, false};
+    each_case(count, (fault){FAULT_RECV_BYTES, 0, 0, false, false});
+    for (f.kind = FAULT_RECV_SHORT; f.kind <= FAULT_RECV_HELD; f.kind++) {
+        uint32_t end = f.kind == FAULT_RECV_CALL ? at.recvs : at.all_given;
+        if (f.kind == FAULT_RECV_BYTES) continue;
+        for (f.at = 0; f.at <= end; f.at++) {
+            f.hasty = f.kind == FAULT_RECV_HELD;
+            each_case(count, f);
+            f.hasty = true;
+            if (f.kind == FAULT_RECV_SILENT) each_case(count, f);
+        }
+    }
+}
+
+/* At every byte of the answer, and what is told or answered before it. */
+static void each_corruption(bool count, bool following) {
+    static const char extra[] = {'\0', '\n', '\r', ' ', '0', '7', 'x', '+', '-', ':', '$', '*', '>', '\xFF'};
+    fault f = {0, 0, 0, false, following};
+    for (f.at = 0; f.at < at.clean[following].given; f.at++) {
+        f.kind = FAULT_RECV_FLIP;
+        for (f.byte = 0; f.byte < 8; f.byte++) each_case(count, f);
+        f.kind = FAULT_RECV_EXTRA;
+        for (size_t n = 0; n < sizeof extra; n++) f.byte = (uint8_t)extra[n], each_case(count, f);
+        f.byte = 0;
+        f.kind = FAULT_RECV_DROP;
+        each_case(count, f);
+        f.kind = FAULT_RECV_CUT;
+        each_case(count, f);
+    }
+}
+
+static void each_other(bool count) {
+    fault f = {0, 0, 0, false, false};
+    for (f.kind = FAULT_OPEN_FAILS; at.o->greets && f.kind <= FAULT_OPEN_SILENT; f.kind++) each_case(count, f);
+    f.kind = FAULT_POLL_CANCEL;
+    for (f.at = 0; f.at < at.clean[0].polls; f.at++) each_case(count, f);
+}
+
+static void each_fault(bool count) {
+    at.index = 0;
+    each_other(count);
+    each_send(count);
+    each_recv(count);
+    each_corruption(count, false);
+    each_corruption(count, true);
+}
+
+/* Where the operation's own command is in what was sent: the first, but behind a greeting the last but one. */
+static void find_command(void) {
+    mcpsess_str s = mcpsess_str_of(wire.sent.bytes, wire.sent.len);
+    uint32_t begins = 0, before = 0;
+    long n;
+    at.command_at = at.command_len = 0;
+    if (s.len == 0) return;
+    if (at.o->greets) {
+        for (; (n = wire_unit(s, NULL)) > 0; s = mcpsess_str_of(s.ptr + n, s.len - (size_t)n)) {
+            before = begins;
+            begins = wire.sent.len - (uint32_t)s.len;
+        }
+        at.command_at = before;
+    }
+    n = wire_unit(mcpsess_str_of(wire.sent.bytes + at.command_at, wire.sent.len - at.command_at), NULL);
+    at.command_len = n > 0 ? (uint32_t)n : 0;
+    if (at.command_len > sizeof at.command) abort();
+    memcpy(at.command, wire.sent.bytes + at.command_at, at.command_len);
+}
+
+/* The clean exchange. */
+static void record(bool following) {
+    fault f = {FAULT_RECV_BYTES, 0, 0, false, following};
+    at.index = 0;
+    exchange(&f);
+    at.rc = mcpsess_op_rc(&rig.first.u.op);
+    memcpy(at.after, at.state, sizeof at.after);
+    at.text_len = rig.first.out.len;
+    memcpy(at.text, rig.first.out.ptr, at.text_len);
+    at.clean[following].replies = now.replies;
+    at.clean[following].polls = now.polls;
+    at.all_given = wire.given.len;
+    at.clean[following].given = wire.given.len < 20u ? 0 : wire.given.len - 20u; /* the mark behind it */
+    EXPECT(mcpsess_op_rc(&rig.second.u.op) == MCPSESS_OK);
+    recover();
+    if (following) return;
+    at.sent = wire.sent;
+    find_command();
+    f.kind = FAULT_NONE;
+    exchange(&f);
+    at.recvs = wire.recvs;
+    recover();
+}
+
+void faults_run(const faults_operation *o) {
+    tap_begin(o->name);
+    memset(&at, 0, sizeof at);
+    at.o = o;
+    record(true);
+    record(false);
+    each_fault(true);
+    if (at.failures == 0) each_fault(false);
+    printf("# %s: %s; %u of %u cases, %u with a fault that never came about\n", o->name,
+           mcpsess_redis_code_name(at.rc), at.cases, at.possible, at.unfired);
+    CHECK(at.failures == 0);
+    CHECK(at.unfired * 20u <= at.cases + 100u);
+    total.cases += at.cases;
+    total.possible += at.possible;
+    tap_end();
+}
+
+/* -- the rig -- */
+
+static mcpsess_str encode(char *room, const mcpsess_principal *who, const char *backend) {
+    mcpsess_record r;
+    mcpsess_buf b;
+    memset(&r, 0, sizeof r);
+    r.id = MCPSESS_STR("a");
+    r.principal = *who;
+    r.backend = mcpsess_str_z(backend);
+    r.state = MCPSESS_STATE_ACTIVE;
+    mcpsess_buf_init(&b, room, RIG_OUT);
+    CHECK_EQ(mcpsess_record_encode(&r, &b), MCPSESS_OK);
+    return mcpsess_buf_str(&b);
+}
+
+static mcpsess_str text_or_none(const char *z) {
+    return z == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_z(z);
+}
+
+void faults_begin(const faults_setup *s, const char *path) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    wire.path = path;
+    world_connect(path);
+    rig.world = WORLD_REDIS;
+    rig.now_ms = 1000000;
+    rig.alice.issuer = MCPSESS_STR("https://issuer");
+    rig.alice.subject = MCPSESS_STR("alice");
+    rig.bob = rig.alice;
+    rig.bob.subject = MCPSESS_STR("bob");
+    rig.alices = encode(rig.record[0], &rig.alice, "one");
+    rig.newer = encode(rig.record[1], &rig.alice, "another");
+    rig.bobs = encode(rig.record[2], &rig.bob, "one");
+    d.transport = wire_transport();
+    d.slots = RIG_SLOTS;
+    d.tx_bytes = RIG_TX;
+    d.rx_bytes = RIG_RX;
+    d.reply_timeout_ms = RIG_PATIENCE;
+    d.connect_timeout_ms = RIG_CONNECTING;
+    d.tracking = s->tracking == 0 ? (uint8_t)MCPSESS_REDIS_TRACK_OFF : s->tracking;
+    d.resp2 = s->resp2;
+    d.user = text_or_none(s->user);
+    d.password = text_or_none(s->password);
+    d.name = text_or_none(s->name);
+    d.db = s->db;
+    free(rig.redis_mem);
+    rig.redis_mem = malloc(mcpsess_redis_bytes(&d));
+    CHECK_EQ(mcpsess_redis_init(&rig.redis, &d, rig.redis_mem, mcpsess_redis_bytes(&d)), MCPSESS_OK);
+    sd.redis = &rig.redis;
+    if (s->store || s->sessions) CHECK_EQ(mcpsess_redis_store_init(&rig.store, &sd), MCPSESS_OK);
+    rig.records = mcpsess_redis_store_store(&rig.store);
+}
+
+void faults_end(void) {
+    mcpsess_redis_close(&rig.redis);
+}
+
+void faults_sum(void) {
+    tap_note("cases:", total.cases);
+    tap_note("of all that are possible:", total.possible);
+}

@@ -1,0 +1,28 @@
+/* faults TABLE PATH [all]: the operations of one table, on the server at this unix socket. */
+
+#include "faults.h"
+
+#include <stdlib.h>
+
+void faults_commands(const char *path);
+void faults_requests(const char *path);
+
+static const struct {
+    const char *name;
+    void (*run)(const char *path);
+} tables[] = {
+    {"commands", faults_commands},
+    {"requests", faults_requests},
+};
+
+int main(int argc, char **argv) {
+    size_t n;
+    port_init();
+    if (argc < 3) return 2;
+    faults_all = argc > 3;
+    for (n = 0; n < COUNT_OF(tables); n++) {
+        if (strcmp(argv[1], tables[n].name) == 0) tables[n].run(argv[2]);
+    }
+    faults_sum();
+    port_exit(tap_finish());
+}

@@ -1,0 +1,169 @@
+/* What is stored, made and looked at behind the back of what is tested: by the server's owner on a connection of its
+   own, or in the memory store itself. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include "faults.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* -- the server -- */
+
+static struct {
+    int fd;
+    char room[WIRE_MAX];
+} owner = {-1, ""};
+
+static void must(bool fine, const char *what) {
+    if (fine) return;
+    perror(what);
+    exit(2);
+}
+
+void world_connect(const char *path) {
+    struct sockaddr_un a;
+    memset(&a, 0, sizeof a);
+    a.sun_family = AF_UNIX;
+    must(strlen(path) < sizeof a.sun_path, "path");
+    memcpy(a.sun_path, path, strlen(path));
+    if (owner.fd >= 0) close(owner.fd);
+    owner.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    must(owner.fd >= 0 && connect(owner.fd, (struct sockaddr *)&a, sizeof a) == 0, path);
+}
+
+static mcpsess_str ask(const mcpsess_str *argv, size_t argc) {
+    size_t len = 0;
+    ssize_t got;
+    mcpsess_buf command;
+    mcpsess_buf_init(&command, owner.room, sizeof owner.room);
+    must(mcpsess_resp_put_command(&command, argv, argc) == MCPSESS_OK, "owner's command");
+    must(send(owner.fd, command.ptr, command.len, MSG_NOSIGNAL) == (ssize_t)command.len, "owner's send");
+    do {
+        got = recv(owner.fd, owner.room + len, sizeof owner.room - len, 0);
+        must(got > 0, "owner's receive");
+        len += (size_t)got;
+    } while (wire_unit(mcpsess_str_of(owner.room, len), NULL) == 0);
+    if (owner.room[0] == '-') fprintf(stderr, "%.*s: %.*s", (int)argv[0].len, argv[0].ptr, (int)len, owner.room);
+    must(owner.room[0] != '-', "owner's command");
+    return mcpsess_redis_text(mcpsess_str_of(owner.room, len));
+}
+
+mcpsess_str world_owner(const char *word, ...) {
+    mcpsess_str argv[8];
+    size_t argc = 0;
+    va_list rest;
+    va_start(rest, word);
+    for (; word != NULL && argc < 8; word = va_arg(rest, const char *)) argv[argc++] = mcpsess_str_z(word);
+    va_end(rest);
+    return ask(argv, argc);
+}
+
+static void redis_put(const char *key, mcpsess_str value, uint32_t ttl_ms) {
+    char ttl[16];
+    snprintf(ttl, sizeof ttl, "%lu", (unsigned long)ttl_ms);
+    const mcpsess_str argv[] = {MCPSESS_STR("SET"), mcpsess_str_z(key), value, MCPSESS_STR("PX"), mcpsess_str_z(ttl)};
+    (void)ask(argv, 5);
+}
+
+static const char look[] = "local keys,s=redis.call('KEYS','*'),''\n"
+                           "table.sort(keys)\n"
+                           "for _,k in ipairs(keys) do\n"
+                           "local t,v=redis.call('PTTL',k),redis.call('TYPE',k).ok\n"
+                           "if string.find(k,':f:') then v='fence'\n"
+                           "elseif v=='string' then v=redis.call('GET',k) end\n"
+                           "s=s..k..'='..v..(t<0 and ' for ever' or t<50000 and ' low' or ' full')..'\\n' end\n"
+                           "return s";
+
+/* -- memory: the ids that tables use -- */
+
+static const char *const ids[] = {"a", "b", "new"};
+
+static int ram(mcpsess_request *r) {
+    mcpsess_store s = mcpsess_memstore_store(&rig.ram);
+    return s.cls->submit(s.self, r, rig.now_ms);
+}
+
+static void ram_look(mcpsess_buf *text) {
+    char value[RIG_OUT];
+    size_t n;
+    for (n = 0; n < sizeof ids / sizeof ids[0]; n++) {
+        mcpsess_request r;
+        mcpsess_buf out;
+        memset(&r, 0, sizeof r);
+        mcpsess_buf_init(&out, value, sizeof value);
+        r.kind = MCPSESS_GET;
+        r.key = mcpsess_str_z(ids[n]);
+        r.out = &out;
+        if (ram(&r) != MCPSESS_OK) continue;
+        mcpsess_buf_put(text, r.key);
+        mcpsess_buf_put_char(text, '=');
+        mcpsess_buf_put(text, mcpsess_buf_str(&out));
+        mcpsess_buf_put(text, r.left_ms < 50000 ? MCPSESS_STR(" low\n") : MCPSESS_STR(" full\n"));
+    }
+}
+
+/* -- either -- */
+
+void world_clear(void) {
+    size_t n;
+    if (rig.world == WORLD_REDIS) {
+        /* FLUSHDB gives memory back each time: slow */
+        (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
+        return;
+    }
+    for (n = 0; n < sizeof ids / sizeof ids[0]; n++) {
+        mcpsess_request r;
+        memset(&r, 0, sizeof r);
+        r.kind = MCPSESS_DEL;
+        r.key = mcpsess_str_z(ids[n]);
+        (void)ram(&r);
+    }
+}
+
+void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
+    char key[64];
+    mcpsess_request r;
+    if (rig.world == WORLD_REDIS) {
+        snprintf(key, sizeof key, "mcpsess:r:{%s}", id);
+        redis_put(key, value, ttl_ms);
+        return;
+    }
+    memset(&r, 0, sizeof r);
+    r.kind = MCPSESS_PUT;
+    r.key = mcpsess_str_z(id);
+    r.value = value;
+    r.ttl_ms = ttl_ms;
+    must(ram(&r) == MCPSESS_OK, "put");
+}
+
+void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
+    char key[64];
+    snprintf(key, sizeof key, "mcpsess:l:{%s}", id);
+    redis_put(key, mcpsess_str_z(token), ttl_ms);
+    snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
+    redis_put(key, MCPSESS_STR("1234567890123456"), ttl_ms * 100u);
+}
+
+int64_t world_fence(const char *id) {
+    char key[64], digits[24];
+    mcpsess_str text;
+    snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
+    text = world_owner("GET", key, NULL);
+    if (text.len == 0 || text.len >= sizeof digits) return -1;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    return strtoll(digits, NULL, 10);
+}
+
+void world_look(char text[WORLD_TEXT]) {
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, text, WORLD_TEXT);
+    memset(text, 0, WORLD_TEXT);
+    if (rig.world == WORLD_RAM) ram_look(&b);
+    else mcpsess_buf_put(&b, world_owner("EVAL", look, "0", NULL));
+    must(!b.overflow, "look");
+}
