@@ -1623,9 +1623,10 @@ static bool mcpsess_i_greet_passing(uint8_t step, int rc) {
     return (rc <= MCPSESS_REDIS_E_LOADING && rc >= MCPSESS_REDIS_E_OOM) || rc == MCPSESS_REDIS_E_CLUSTERDOWN;
 }
 
-/* Does the answer to this step begin like that? */
+/* May this item be in the answer to this step? */
 static bool mcpsess_i_greet_fits(uint8_t step, const mcpsess_resp_item *item) {
-    if (step == MCPSESS_I_GREET_HELLO) return item->type == MCPSESS_RESP_MAP;
+    if (step == MCPSESS_I_GREET_HELLO) return item->depth != 0 || item->type == MCPSESS_RESP_MAP;
+    if (item->depth != 0) return step == MCPSESS_I_GREET_TIME && item->type == MCPSESS_RESP_BULK;
     if (step == MCPSESS_I_GREET_TIME) return item->type == MCPSESS_RESP_ARRAY && item->number == 2;
     return item->type == (step >= MCPSESS_I_GREET_SCRIPTS ? MCPSESS_RESP_BULK : MCPSESS_RESP_SIMPLE);
 }
@@ -1634,7 +1635,7 @@ static bool mcpsess_i_greet_fits(uint8_t step, const mcpsess_resp_item *item) {
 static void mcpsess_i_greet_item(mcpsess_redis *r, const mcpsess_resp_item *item, uint64_t now_ms) {
     uint8_t step = r->i.answered, n;
     int64_t number = 0;
-    if (item->depth == 0 && !mcpsess_i_greet_fits(step, item)) mcpsess_redis_refuse(r);
+    if (!mcpsess_i_greet_fits(step, item)) mcpsess_redis_refuse(r);
     if (step == MCPSESS_I_GREET_TIME && item->depth == 1 && item->left == 0) {
         uint64_t v = 0;
         if (mcpsess_u64_decode(item->text, INT64_MAX / 2000, &v) == MCPSESS_OK) number = (int64_t)v;

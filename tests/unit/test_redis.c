@@ -384,6 +384,7 @@ TEST(a_handshake_whose_answers_do_not_fit_begins_again) {
         {"*2\r\n+a\r\n+b\r\n", "", ""},
         {HELLO_REPLY, "$7\r\nmodules\r\n", ""}, /* what is left of a map that was said to be shorter */
         {HELLO_REPLY, "*3\r\n", ""},
+        {HELLO_REPLY, "*2\r\n$1\r\n1\r\n,6\r\n", ""},
         {HELLO_REPLY, TIME_REPLY, "*0\r\n"},
         {HELLO_REPLY, TIME_REPLY, ":1\r\n"},
     };
