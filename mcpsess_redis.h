@@ -2334,6 +2334,7 @@ MCPSESS_API int mcpsess_redis_cmd(mcpsess_redis *r, mcpsess_redis_op *op, const 
     deadline_ms = op->op.timeout_ms == 0 ? 0 : mcpsess_time_add(now_ms, op->op.timeout_ms);
     (void)mcpsess_op_begin(&op->op, &steps, op);
     rc = mcpsess_redis_submit(r, &cls, r, op, 0, deadline_ms, now_ms);
+    if (rc == MCPSESS_E_IO) (void)mcpsess_redis_poll(r, now_ms); /* or nobody would, and it stayed away */
     if (rc != MCPSESS_PENDING) return mcpsess_op_end(&op->op, rc);
     return mcpsess_i_rcmd_poll(&op->op, now_ms);
 }

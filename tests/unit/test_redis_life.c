@@ -392,6 +392,31 @@ TEST(a_command_as_an_operation) {
     CHECK_STR(mcpsess_redis_error(&wire.redis), "WRONGTYPE no");
 }
 
+/* A program that does nothing but to send commands. */
+TEST(commands_alone_find_a_server_that_is_back) {
+    mcpsess_redis_op op;
+    char room[32];
+    mcpsess_buf reply;
+    unsigned n;
+    int rc = MCPSESS_E_IO;
+    mcpsess_redis_desc d = wire_desc();
+    wire_init(&d);
+    mcpsess_op_init(&op.op, 0);
+    wire.open_rc = -1;
+    mcpsess_buf_init(&reply, room, sizeof room);
+    CHECK_EQ(mcpsess_redis_cmd(&wire.redis, &op, get_a, 2, &reply, wire.now), MCPSESS_E_IO);
+    wire.open_rc = 1;
+    for (n = 0; n < 10 && rc == MCPSESS_E_IO; n++) {
+        wire.now += 100;
+        wire_feed(n == 1 ? "%1\r\n$5\r\nproto\r\n:3\r\n" : n == 2 ? "*2\r\n$1\r\n1\r\n$1\r\n2\r\n+OK\r\n" : "");
+        rc = mcpsess_redis_cmd(&wire.redis, &op, get_a, 2, &reply, wire.now);
+    }
+    CHECK_EQ(rc, MCPSESS_PENDING);
+    wire_run();
+    wire_feed("+a\r\n");
+    CHECK_EQ(mcpsess_poll(&op.op, wire.now), MCPSESS_OK);
+}
+
 TEST(a_reply_that_does_not_fit_says_what_it_needs) {
     mcpsess_redis_op op;
     char room[8];
@@ -547,6 +572,7 @@ void test_redis_life(void) {
     RUN(a_receive_that_filled_its_room_is_followed_by_another);
     RUN(a_clock_that_stands_still_stops_nothing);
     RUN(a_command_as_an_operation);
+    RUN(commands_alone_find_a_server_that_is_back);
     RUN(a_reply_that_does_not_fit_says_what_it_needs);
     RUN(an_operation_is_canceled_and_times_out);
     RUN(an_operation_is_refused_for_what_it_is_given);
