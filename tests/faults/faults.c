@@ -75,8 +75,17 @@ static void task_poll(faults_task *t) {
     EXPECT(wire.poll_sends <= 1 && wire.poll_recvs <= 1);
 }
 
-int faults_mark(faults_task *t, uint32_t timeout_ms) {
+static int load(faults_task *t, const char *id, uint32_t timeout_ms) {
+    task_new(t);
+    mcpsess_op_init(&t->u.op, timeout_ms);
+    return mcpsess_session_load(&rig.table, &t->u.op, mcpsess_str_z(id), &rig.alice, &t->out, rig.now_ms);
+}
+
+/* The second command of each case, and the one afterwards: its answer is nobody else's. Without a wire, a load of
+   another session. */
+static int mark(faults_task *t, uint32_t timeout_ms) {
     static unsigned marks;
+    if (rig.world == WORLD_RAM) return load(t, "b", timeout_ms);
     task_new(t);
     snprintf(t->marker, sizeof t->marker, "mark-%08u", marks++ % 100000000u);
     t->argv[0] = MCPSESS_STR("ECHO");
@@ -85,7 +94,8 @@ int faults_mark(faults_task *t, uint32_t timeout_ms) {
     return mcpsess_redis_cmd(&rig.redis, &t->u.command, t->argv, 2, &t->out, rig.now_ms);
 }
 
-bool faults_marked(const faults_task *t) {
+static bool marked(const faults_task *t) {
+    if (rig.world == WORLD_RAM) return mcpsess_str_eq(mcpsess_buf_str(&t->out), rig.others);
     mcpsess_str text = mcpsess_redis_text(mcpsess_buf_str(&t->out));
     return mcpsess_str_eq(text, mcpsess_str_z(t->marker)) && t->out.len == text.len + 7; /* $13, CRLFs */
 }
@@ -126,22 +136,29 @@ static bool said_to_be_away(int rc) {
 }
 
 /* A fresh command has its own answer, at last; and with it all that came before it is over. */
-static void recover(void) {
+void faults_sync(void) {
     uint64_t until_ms = rig.now_ms + 3 * RIG_TIMEOUT;
     int rc;
+    if (rig.world == WORLD_RAM) rig.now_ms += 10; /* a table listens again */
     for (;;) {
-        (void)faults_mark(&rig.fresh, RIG_TIMEOUT);
+        (void)mark(&rig.fresh, RIG_TIMEOUT);
         rc = settle(&rig.fresh);
         if (rc == MCPSESS_OK || !said_to_be_away(rc) || rig.now_ms > until_ms) break;
         rig.now_ms += 40;
     }
     EXPECT(rc == MCPSESS_OK && "afterwards");
-    if (rc == MCPSESS_OK) EXPECT(faults_marked(&rig.fresh) && "afterwards");
+    if (rc == MCPSESS_OK) EXPECT(marked(&rig.fresh) && "afterwards");
+    EXPECT(!wire.misuse && !rig.net.misuse);
+    wire.misuse = rig.net.misuse = false;
+    if (rig.world == WORLD_RAM) return;
     EXPECT(rig.redis.i.used == 0);
     EXPECT(mcpsess_redis_check(&rig.redis) == MCPSESS_OK);
-    EXPECT(!wire.misuse);
-    wire.misuse = false;
     if (now.failed) (void)mcpsess_redis_reset(&rig.redis, rig.now_ms); /* the next case has nothing to do with it */
+}
+
+int faults_load(faults_task *t, const char *id) {
+    (void)load(t, id, RIG_TIMEOUT);
+    return settle(t);
 }
 
 /* -- a case -- */
@@ -160,7 +177,7 @@ static void first_ended(void) {
 
 static void begin_second(uint32_t timeout_ms) {
     now.second_begun = true;
-    (void)faults_mark(&rig.second, timeout_ms);
+    (void)mark(&rig.second, timeout_ms);
 }
 
 static void go(uint32_t timeout_ms) {
@@ -189,6 +206,33 @@ static void go(uint32_t timeout_ms) {
     mcpsess_cancel(&rig.second.u.op);
 }
 
+/* Nothing is waited for longer than it takes to know. */
+static uint64_t longest(void) {
+    switch (wire.fired ? fault_effect(now.f) : (uint8_t)FAULT_HARMLESS) {
+    case FAULT_HARMLESS: return 8;
+    case FAULT_ENDS: return 60; /* the first backoff is 50 */
+    case FAULT_CANCELS: return 8;
+    case FAULT_HOLDS: return RIG_TIMEOUT;
+    default: return RIG_CONNECTING + RIG_PATIENCE;
+    }
+}
+
+/* The store's next request meets the fault; those behind it do not. */
+static void net_arm(const fault *f) {
+    bool hangs = f->kind == FAULT_STORE_HANGS;
+    wire.fired = f->kind >= FAULT_STORE_LATE;
+    rig.net.delay = f->kind == FAULT_POLL_CANCEL ? 4u : hangs ? 0u : f->at;
+    rig.net.hang = hangs;
+    rig.net.fail = f->kind > FAULT_STORE_LATE ? -(int)f->byte : MCPSESS_OK;
+    rig.net.fail_after = f->kind == FAULT_STORE_LIES;
+}
+
+static void net_heal(void) {
+    rig.net.delay = 0;
+    rig.net.hang = rig.net.fail_after = false;
+    rig.net.fail = MCPSESS_OK;
+}
+
 /* The exchange with one fault in it. */
 static void exchange(const fault *f) {
     uint32_t timeout_ms = f->hasty ? RIG_HASTY : RIG_TIMEOUT;
@@ -197,19 +241,23 @@ static void exchange(const fault *f) {
     task_new(&rig.first);
     task_new(&rig.second);
     at.o->before(at.o);
-    if (!at.o->greets) recover(); /* and what was told of it has been heard */
+    if (!at.o->greets) faults_sync(); /* and what was told of it has been heard */
     if (at.index == 0) world_look(at.before);
     wire_arm(f, at.command, at.command_len);
+    if (rig.world == WORLD_RAM) net_arm(f);
     now.begun_ms = rig.now_ms;
     wire.poll_sends = wire.poll_recvs = 0;
     (void)at.o->begin(at.o, &rig.first, timeout_ms);
     EXPECT(wire.poll_sends <= 1 && wire.poll_recvs <= 2); /* a table listens, and polls */
+    net_heal();
     if (!f->following) begin_second(timeout_ms);
     go(timeout_ms);
     EXPECT(now.ended_ms[0] <= now.begun_ms + timeout_ms);
+    EXPECT(now.ended_ms[0] <= now.begun_ms + longest());
     EXPECT(now.ended_ms[1] <= now.begun_ms + timeout_ms * (f->following ? 2u : 1u));
     now.arrivals = wire.arrivals;
     wire_release();
+    test_store_release(&rig.net);
     world_look(at.state);
 }
 
@@ -265,7 +313,7 @@ static verdict judge(void) {
         v.fits = type == MCPSESS_RESP_ERROR || (n > 0 && m > 0 && same_shape(given, truth, false));
         if (n < 0) v.stream = STREAM_BROKEN;
         else if (n == 0) v.stream = STREAM_SHORT;
-        else if (m > 0 && same_shape(given, truth, true)) v.stream = STREAM_DATA;
+        else if (now.f->kind != FAULT_RECV_CUT && m > 0 && same_shape(given, truth, true)) v.stream = STREAM_DATA;
         else v.stream = STREAM_MISLEADING;
         return v;
     }
@@ -298,7 +346,8 @@ static bool own(const verdict *v) {
 /* Nobody can tell that an answer is not its own: what comes after it cannot be trusted either. */
 static bool misled(const verdict *v) {
     if (v->stream != STREAM_MISLEADING) return false;
-    return v->push || ((at.o->free_form || v->fits) && own(v));
+    if (at.o->greets && v->fits) return true; /* a step of the handshake that may fail */
+    return v->push || answered(v) || ((at.o->free_form || v->fits) && own(v));
 }
 
 static bool after_loss(bool corrupt, int rc) {
@@ -310,22 +359,35 @@ static bool after_loss(bool corrupt, int rc) {
     }
 }
 
+/* Without a wire: may the first answer this? */
+static bool allowed_of_store(int rc) {
+    switch (fault_effect(now.f)) {
+    case FAULT_HARMLESS: return rc == at.rc;
+    case FAULT_CANCELS: return rc == MCPSESS_E_CANCELED || now.polls <= now.f->at;
+    case FAULT_HOLDS: return rc == MCPSESS_E_TIMEOUT;
+    default: return rc == -(int)now.f->byte;
+    }
+}
+
 /* May the first answer this? */
 static bool allowed(const verdict *v, int rc) {
     uint8_t effect = fault_effect(now.f);
     bool touched = wire.sent.len > at.command_at, corrupt = v->stream != STREAM_SAME;
+    if (effect != FAULT_HARMLESS && at.o->tier && rc == MCPSESS_OK && rig.first.u.op.stale) return true;
+    if (rig.world == WORLD_RAM) return allowed_of_store(rc);
     if (!wire.fired || effect == FAULT_HARMLESS) return rc == at.rc;
     if (rc == at.rc && (answered(v) || at.o->reloads)) return true;
     if (effect == FAULT_CANCELS) return rc == MCPSESS_E_CANCELED;
-    if (at.o->tier && rc == MCPSESS_OK && rig.first.u.op.stale) return true;
-    if (misled(v)) return rc == MCPSESS_OK || rc == MCPSESS_E_TOOBIG || of_server(rc) || said_to_be_away(rc);
+    if (misled(v) && (rc == MCPSESS_OK || rc == MCPSESS_E_TOOBIG || listed(rc))) return true;
+    if (misled(v)) return of_server(rc) || said_to_be_away(rc);
     if (v->stream == STREAM_DATA && own(v)) {
         if (of_server(rc)) return of_server(at.rc) || at.o->reloads;
         return rc == at.rc || rc == MCPSESS_OK || rc == MCPSESS_E_UNKNOWN || listed(rc);
     }
     if (answered(v)) return false;
+    if (at.o->greets && corrupt && !own(v)) return rc == at.rc || (rc == MCPSESS_E_IO && !rig.patient);
     if (now.f->hasty) return rc == MCPSESS_E_TIMEOUT || ((!touched || at.o->reloads) && rc == MCPSESS_E_IO);
-    if (!touched) return rc == at.rc || (at.o->greets && rc == MCPSESS_E_IO);
+    if (!touched) return rc == at.rc || (at.o->greets && !rig.patient && rc == MCPSESS_E_IO);
     return after_loss(corrupt, rc);
 }
 
@@ -351,31 +413,26 @@ static void check_second(const verdict *v) {
     int rc = mcpsess_op_rc(&rig.second.u.op);
     uint8_t effect = wire.fired ? fault_effect(now.f) : (uint8_t)FAULT_HARMLESS;
     if (misled(v) || (at.o->reloads && v->stream == STREAM_DATA)) return; /* it may be its own answer */
-    if (rc == MCPSESS_OK) EXPECT(faults_marked(&rig.second));
-    else EXPECT(effect != FAULT_HARMLESS && effect != FAULT_CANCELS && said_to_be_away(rc));
+    if (rc == MCPSESS_OK) EXPECT(marked(&rig.second));
+    else EXPECT(effect != FAULT_HARMLESS && effect != FAULT_CANCELS && said_to_be_away(rc) && rig.world != WORLD_RAM);
     if (rc == MCPSESS_E_TIMEOUT) EXPECT(now.f->hasty);
     if (rc == MCPSESS_E_IO) EXPECT(now.f->hasty || at.o->greets);
 }
 
 /* Through the table, afterwards: what is stored, and nothing else. */
 static void check_tier(void) {
-    char key[WORLD_TEXT];
+    char stored[WORLD_TEXT], want[WORLD_TEXT];
     mcpsess_buf b;
-    mcpsess_str id = mcpsess_str_z("a");
-    task_new(&rig.fresh);
-    mcpsess_op_init(&rig.fresh.u.op, RIG_TIMEOUT);
-    (void)mcpsess_session_load(&rig.table, &rig.fresh.u.op, id, &rig.alice, &rig.fresh.out, rig.now_ms);
-    (void)settle(&rig.fresh);
+    int rc = faults_load(&rig.fresh, "a");
+    if (said_to_be_away(rc)) rc = faults_load(&rig.fresh, "a"); /* it shared a request that was still under way */
+    world_look(stored);
     EXPECT(mcpsess_session_check(&rig.table) == MCPSESS_OK);
-    mcpsess_buf_init(&b, key, sizeof key);
+    mcpsess_buf_init(&b, want, sizeof want);
     mcpsess_buf_put(&b, rig.world == WORLD_REDIS ? MCPSESS_STR("mcpsess:r:{a}=") : MCPSESS_STR("a="));
-    mcpsess_buf_put(&b, mcpsess_buf_str(&rig.fresh.out));
-    if (mcpsess_op_rc(&rig.fresh.u.op) == MCPSESS_OK) {
-        EXPECT(memcmp(at.state, key, b.len) == 0);
-    } else {
-        EXPECT(mcpsess_op_rc(&rig.fresh.u.op) == MCPSESS_MISS);
-        EXPECT(at.state[0] == '\0' || memcmp(at.state + b.len, rig.bobs.ptr, rig.bobs.len) == 0);
-    }
+    mcpsess_buf_put(&b, rc == MCPSESS_MISS ? rig.bobs : mcpsess_buf_str(&rig.fresh.out));
+    EXPECT(rc == MCPSESS_OK || rc == MCPSESS_MISS);
+    if (rc == MCPSESS_MISS && memcmp(stored, want, b.len - rig.bobs.len) != 0) return;
+    EXPECT(memcmp(stored, want, b.len) == 0);
 }
 
 static void run_case(const fault *f) {
@@ -388,7 +445,11 @@ static void run_case(const fault *f) {
     EXPECT(wire.ends <= 1);
     at.cases++;
     if (!wire.fired) at.unfired++;
-    recover();
+    faults_sync();
+    if (mcpsess_op_rc(&rig.first.u.op) == MCPSESS_E_IO) { /* nor is it ever done later */
+        world_look(at.state);
+        EXPECT(memcmp(at.state, at.before, WORLD_TEXT) == 0);
+    }
     EXPECT(memcmp(&now.kept, &rig.first, sizeof now.kept) == 0); /* done once, and let alone then */
     if (at.o->tier && v.stream != STREAM_DATA && !misled(&v)) check_tier();
 }
@@ -474,8 +535,38 @@ static void each_other(bool count) {
     for (f.at = 0; f.at < at.clean[0].polls; f.at++) each_case(count, f);
 }
 
+/* Without a wire: at the boundary of the store. */
+static void each_of_store(bool count) {
+    static const int codes[] = {MCPSESS_E_IO,   MCPSESS_E_UNKNOWN, MCPSESS_E_TIMEOUT,
+                                MCPSESS_E_FULL, MCPSESS_E_STORE,   MCPSESS_REDIS_E_LOADING};
+    fault f = {0, 0, 0, false, false};
+    size_t n;
+    for (f.at = 1; f.at <= 4; f.at++) f.kind = FAULT_STORE_LATE, each_case(count, f);
+    for (n = 0; n < COUNT_OF(codes); n++) {
+        f.byte = (uint8_t)-codes[n];
+        for (f.at = 0; f.at < 4; f.at++) {
+            f.kind = FAULT_STORE_FAILS;
+            each_case(count, f);
+            f.kind = FAULT_STORE_LIES;
+            if (codes[n] == MCPSESS_E_UNKNOWN || codes[n] == MCPSESS_E_TIMEOUT) each_case(count, f);
+        }
+    }
+    f.kind = FAULT_STORE_HANGS;
+    for (n = 0; n < 4; n++) {
+        f.hasty = (n & 1u) != 0;
+        f.byte = (n & 2u) != 0 ? (uint8_t)-MCPSESS_E_UNKNOWN : 0;
+        each_case(count, f);
+    }
+    f.kind = FAULT_POLL_CANCEL;
+    for (f.at = 0; f.at <= 4; f.at++) each_case(count, f);
+}
+
 static void each_fault(bool count) {
     at.index = 0;
+    if (rig.world == WORLD_RAM) {
+        each_of_store(count);
+        return;
+    }
     each_other(count);
     each_send(count);
     each_recv(count);
@@ -517,14 +608,14 @@ static void record(bool following) {
     at.all_given = wire.given.len;
     at.clean[following].given = wire.given.len < 20u ? 0 : wire.given.len - 20u; /* the mark behind it */
     EXPECT(mcpsess_op_rc(&rig.second.u.op) == MCPSESS_OK);
-    recover();
+    faults_sync();
     if (following) return;
     at.sent = wire.sent;
     find_command();
     f.kind = FAULT_NONE;
     exchange(&f);
     at.recvs = wire.recvs;
-    recover();
+    faults_sync();
 }
 
 void faults_run(const faults_operation *o) {
@@ -546,11 +637,11 @@ void faults_run(const faults_operation *o) {
 
 /* -- the rig -- */
 
-static mcpsess_str encode(char *room, const mcpsess_principal *who, const char *backend) {
+static mcpsess_str encode(char *room, const char *id, const mcpsess_principal *who, const char *backend) {
     mcpsess_record r;
     mcpsess_buf b;
     memset(&r, 0, sizeof r);
-    r.id = MCPSESS_STR("a");
+    r.id = mcpsess_str_z(id);
     r.principal = *who;
     r.backend = mcpsess_str_z(backend);
     r.state = MCPSESS_STATE_ACTIVE;
@@ -559,24 +650,22 @@ static mcpsess_str encode(char *room, const mcpsess_principal *who, const char *
     return mcpsess_buf_str(&b);
 }
 
+static void records(void) {
+    rig.now_ms = 1000000;
+    rig.alice = principal("https://issuer", "alice");
+    rig.bob = principal("https://issuer", "bob");
+    rig.alices = encode(rig.record[0], "a", &rig.alice, "one");
+    rig.newer = encode(rig.record[1], "a", &rig.alice, "another");
+    rig.bobs = encode(rig.record[2], "a", &rig.bob, "one");
+    rig.others = encode(rig.record[3], "b", &rig.alice, "a third");
+}
+
 static mcpsess_str text_or_none(const char *z) {
     return z == NULL ? mcpsess_str_of(NULL, 0) : mcpsess_str_z(z);
 }
 
-void faults_begin(const faults_setup *s, const char *path) {
+static mcpsess_redis_desc describe(const faults_setup *s) {
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
-    wire.path = path;
-    world_connect(path);
-    rig.world = WORLD_REDIS;
-    rig.now_ms = 1000000;
-    rig.alice.issuer = MCPSESS_STR("https://issuer");
-    rig.alice.subject = MCPSESS_STR("alice");
-    rig.bob = rig.alice;
-    rig.bob.subject = MCPSESS_STR("bob");
-    rig.alices = encode(rig.record[0], &rig.alice, "one");
-    rig.newer = encode(rig.record[1], &rig.alice, "another");
-    rig.bobs = encode(rig.record[2], &rig.bob, "one");
     d.transport = wire_transport();
     d.slots = RIG_SLOTS;
     d.tx_bytes = RIG_TX;
@@ -585,16 +674,42 @@ void faults_begin(const faults_setup *s, const char *path) {
     d.connect_timeout_ms = RIG_CONNECTING;
     d.tracking = s->tracking == 0 ? (uint8_t)MCPSESS_REDIS_TRACK_OFF : s->tracking;
     d.resp2 = s->resp2;
+    d.patient = s->patient;
     d.user = text_or_none(s->user);
     d.password = text_or_none(s->password);
     d.name = text_or_none(s->name);
     d.db = s->db;
+    return d;
+}
+
+void faults_begin(const faults_setup *s, const char *path) {
+    mcpsess_redis_desc d = describe(s);
+    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    wire.path = path;
+    world_connect(path);
+    rig.world = WORLD_REDIS;
+    rig.patient = s->patient;
+    records();
     free(rig.redis_mem);
     rig.redis_mem = malloc(mcpsess_redis_bytes(&d));
     CHECK_EQ(mcpsess_redis_init(&rig.redis, &d, rig.redis_mem, mcpsess_redis_bytes(&d)), MCPSESS_OK);
     sd.redis = &rig.redis;
-    if (s->store || s->sessions) CHECK_EQ(mcpsess_redis_store_init(&rig.store, &sd), MCPSESS_OK);
+    if (s->store) CHECK_EQ(mcpsess_redis_store_init(&rig.store, &sd), MCPSESS_OK);
     rig.records = mcpsess_redis_store_store(&rig.store);
+}
+
+void faults_begin_ram(void) {
+    mcpsess_memstore_desc d = mcpsess_memstore_desc_default();
+    rig.world = WORLD_RAM;
+    rig.patient = false;
+    records();
+    d.records = 8;
+    d.value_max = RIG_OUT;
+    rig.ram_mem = malloc(mcpsess_memstore_bytes(&d));
+    CHECK_EQ(mcpsess_memstore_init(&rig.ram, &d, rig.ram_mem, mcpsess_memstore_bytes(&d)), MCPSESS_OK);
+    test_store_init(&rig.net, mcpsess_memstore_store(&rig.ram));
+    test_store_listens(&rig.net);
+    rig.records = rig.net.store;
 }
 
 void faults_end(void) {

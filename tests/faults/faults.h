@@ -48,6 +48,11 @@ enum {
     FAULT_OPEN_BLOCKS, /* for a while */
     FAULT_OPEN_SILENT, /* for ever */
     FAULT_POLL_CANCEL, /* the operation is cancelled; its bytes come one a call */
+    /* at the boundary of the store, where there is no wire; `byte` is a code without its sign */
+    FAULT_STORE_LATE,  /* answers after so many polls */
+    FAULT_STORE_FAILS, /* so, after so many polls; nothing is done */
+    FAULT_STORE_LIES,  /* so, but it is done */
+    FAULT_STORE_HANGS, /* answers, so, when the operation has ended; 0: as it should, and it is done */
     FAULT_KINDS
 };
 
@@ -58,7 +63,8 @@ enum {
     FAULT_SILENCES,
     FAULT_HOLDS,
     FAULT_CORRUPTS, /* what the engine is given */
-    FAULT_CANCELS
+    FAULT_CANCELS,
+    FAULT_FAILS
 };
 
 typedef struct fault {
@@ -137,6 +143,7 @@ mcpsess_str world_owner(const char *word, ...);
 void world_clear(void);
 /* A record's bytes, or a lease of this token, under an id. */
 void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms);
+void world_del(const char *id);
 void world_lease(const char *id, const char *token, uint32_t ttl_ms);
 /* All that is stored, as text: keys, values, and of a TTL whether it is low. Fences are left out. */
 void world_look(char text[WORLD_TEXT]);
@@ -169,7 +176,7 @@ typedef struct faults_task {
     } u;
     mcpsess_buf out; /* exactly RIG_OUT bytes of the heap */
     mcpsess_str argv[6];
-    char marker[16];
+    char marker[16], room[256];
 } faults_task;
 
 struct faults_rig {
@@ -182,17 +189,17 @@ struct faults_rig {
     mcpsess_memstore ram;
     test_store net; /* before ram */
     faults_task first, second, fresh;
-    char record[3][RIG_OUT]; /* alice's, alice's newer, bob's */
-    mcpsess_str alices, newer, bobs;
+    char record[4][RIG_OUT];
+    mcpsess_str alices, newer, bobs, others; /* of the session "a"; of "b" */
+    bool patient;
     mcpsess_principal alice, bob;
     void *redis_mem, *table_mem, *ram_mem;
 };
 extern struct faults_rig rig;
 
 typedef struct faults_setup {
-    bool store;    /* with its scripts */
-    bool sessions; /* on it; with tracking */
-    bool resp2;
+    bool store; /* with its scripts */
+    bool resp2, patient;
     uint8_t tracking;
     const char *user, *password, *name;
     uint16_t db;
@@ -224,10 +231,9 @@ void faults_begin(const faults_setup *s, const char *path);
 void faults_run(const faults_operation *o);
 void faults_end(void);
 void faults_sum(void); /* prints how many cases there were in all */
-void faults_ram(const faults_operation *o); /* the same, on memstore */
-
-/* The second command of each case, and the one afterwards: raw, its answer nobody else's. */
-int faults_mark(faults_task *t, uint32_t timeout_ms);
-bool faults_marked(const faults_task *t);
+/* Without a server: tables of sessions over memory. */
+void faults_begin_ram(void);
+int faults_load(faults_task *t, const char *id); /* alice's session, until it is done */
+void faults_sync(void);                          /* what has been told is heard */
 
 #endif

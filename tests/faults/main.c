@@ -1,18 +1,22 @@
-/* faults TABLE PATH [all]: the operations of one table, on the server at this unix socket. */
+/* faults TABLE PATH [all]: the operations of one table, on the server at this unix socket; memory needs none. */
 
 #include "faults.h"
 
 #include <stdlib.h>
 
 void faults_commands(const char *path);
+void faults_greetings(const char *path);
+void faults_memory(const char *path);
 void faults_requests(const char *path);
+void faults_sessions(const char *path);
+void faults_toolhive(const char *path);
 
 static const struct {
     const char *name;
     void (*run)(const char *path);
 } tables[] = {
-    {"commands", faults_commands},
-    {"requests", faults_requests},
+    {"commands", faults_commands}, {"requests", faults_requests},   {"sessions", faults_sessions},
+    {"toolhive", faults_toolhive}, {"greetings", faults_greetings}, {"memory", faults_memory},
 };
 
 int main(int argc, char **argv) {

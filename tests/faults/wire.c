@@ -47,6 +47,10 @@ static const struct {
     [FAULT_OPEN_BLOCKS] = {"open: not yet", FAULT_HARMLESS},
     [FAULT_OPEN_SILENT] = {"open: never", FAULT_SILENCES},
     [FAULT_POLL_CANCEL] = {"cancelled", FAULT_CANCELS},
+    [FAULT_STORE_LATE] = {"store: late", FAULT_HARMLESS},
+    [FAULT_STORE_FAILS] = {"store: fails", FAULT_FAILS},
+    [FAULT_STORE_LIES] = {"store: fails, having done it", FAULT_FAILS},
+    [FAULT_STORE_HANGS] = {"store: silent", FAULT_HOLDS},
 };
 
 uint8_t fault_effect(const fault *f) {

@@ -53,11 +53,11 @@ static mcpsess_str ask(const mcpsess_str *argv, size_t argc) {
 }
 
 mcpsess_str world_owner(const char *word, ...) {
-    mcpsess_str argv[8];
+    mcpsess_str argv[10];
     size_t argc = 0;
     va_list rest;
     va_start(rest, word);
-    for (; word != NULL && argc < 8; word = va_arg(rest, const char *)) argv[argc++] = mcpsess_str_z(word);
+    for (; word != NULL && argc < 10; word = va_arg(rest, const char *)) argv[argc++] = mcpsess_str_z(word);
     va_end(rest);
     return ask(argv, argc);
 }
@@ -80,7 +80,7 @@ static const char look[] = "local keys,s=redis.call('KEYS','*'),''\n"
 
 /* -- memory: the ids that tables use -- */
 
-static const char *const ids[] = {"a", "b", "new"};
+static const char *const ids[] = {"a", "b"};
 
 static int ram(mcpsess_request *r) {
     mcpsess_store s = mcpsess_memstore_store(&rig.ram);
@@ -90,7 +90,7 @@ static int ram(mcpsess_request *r) {
 static void ram_look(mcpsess_buf *text) {
     char value[RIG_OUT];
     size_t n;
-    for (n = 0; n < sizeof ids / sizeof ids[0]; n++) {
+    for (n = 0; n < COUNT_OF(ids); n++) {
         mcpsess_request r;
         mcpsess_buf out;
         memset(&r, 0, sizeof r);
@@ -115,13 +115,7 @@ void world_clear(void) {
         (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
         return;
     }
-    for (n = 0; n < sizeof ids / sizeof ids[0]; n++) {
-        mcpsess_request r;
-        memset(&r, 0, sizeof r);
-        r.kind = MCPSESS_DEL;
-        r.key = mcpsess_str_z(ids[n]);
-        (void)ram(&r);
-    }
+    for (n = 0; n < COUNT_OF(ids); n++) world_del(ids[n]);
 }
 
 void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
@@ -138,6 +132,17 @@ void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
     r.value = value;
     r.ttl_ms = ttl_ms;
     must(ram(&r) == MCPSESS_OK, "put");
+}
+
+void world_del(const char *id) {
+    char key[64];
+    mcpsess_request r;
+    memset(&r, 0, sizeof r);
+    r.kind = MCPSESS_DEL;
+    r.key = mcpsess_str_z(id);
+    snprintf(key, sizeof key, "mcpsess:r:{%s}", id);
+    if (rig.world == WORLD_REDIS) (void)world_owner("DEL", key, NULL);
+    else (void)ram(&r);
 }
 
 void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
