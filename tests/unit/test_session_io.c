@@ -101,6 +101,20 @@ TEST(op_is_pending_until_the_answer_and_keeps_its_result) {
     rig_sound();
 }
 
+TEST(op_whose_answer_somebody_else_brought_is_due) {
+    start_default();
+    remote("a", "1");
+    rig.net.delay = 1;
+    CHECK_EQ(begin_load(&jobs[0], "a"), MCPSESS_PENDING);
+    rig.net.store.cls->poll(rig.net.store.self, rig.now); /* as another object over the same connection would */
+    CHECK_EQ(test_store_pending(&rig.net), 0);
+    CHECK((mcpsess_want(&jobs[0].op) & MCPSESS_WANT_NOW) != 0);
+    CHECK(mcpsess_next_due(&jobs[0].op, rig.now) == rig.now);
+    CHECK_EQ(poll(&jobs[0]), MCPSESS_OK);
+    CHECK(got(&jobs[0], "1"));
+    rig_sound();
+}
+
 TEST(op_takes_at_most_one_store_step_per_poll) {
     unsigned before;
     int rc;
@@ -814,6 +828,7 @@ TEST(lock_hooks_are_taken_and_released_in_turn) {
 void test_session_io(void) {
     RUN(op_is_pending_until_the_answer_and_keeps_its_result);
     RUN(op_takes_at_most_one_store_step_per_poll);
+    RUN(op_whose_answer_somebody_else_brought_is_due);
     RUN(op_pending_cannot_be_begun_again);
     RUN(op_meets_its_deadline_to_the_millisecond);
     RUN(op_polled_late_still_takes_an_answer_that_is_there);
