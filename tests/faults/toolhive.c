@@ -11,29 +11,17 @@ static void before(const faults_operation *o) {
     if (*(const int *)o->what != MCPSESS_TOOLHIVE_CREATE) (void)world_owner("SET", KEY, "{}", "PX", "20000", NULL);
 }
 
-/* The words of a command. */
-static size_t split(mcpsess_str command, mcpsess_str *argv) {
-    mcpsess_resp d;
-    mcpsess_resp_item item;
-    mcpsess_resp_desc limits = {0, 0, UINT32_MAX, 0};
-    size_t argc = 0;
-    mcpsess_resp_init(&d, &limits);
-    while (mcpsess_resp_next(&d, &command, &item) == MCPSESS_OK) {
-        if (item.depth == 1) argv[argc++] = item.text;
-    }
-    return argc;
-}
-
 static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms) {
     mcpsess_toolhive_layout layout = mcpsess_toolhive_vmcp();
-    mcpsess_buf command;
-    size_t argc;
-    mcpsess_buf_init(&command, t->room, sizeof t->room);
-    CHECK_EQ(mcpsess_toolhive_command(&layout, *(const int *)o->what, MCPSESS_STR(ID), MCPSESS_STR(JSON), &command),
+    mcpsess_toolhive_words words;
+    mcpsess_buf scratch;
+    mcpsess_buf_init(&scratch, t->room, sizeof t->room);
+    CHECK_EQ(mcpsess_toolhive_command(&layout, *(const int *)o->what, MCPSESS_STR(ID), MCPSESS_STR(JSON), &scratch,
+                                      &words),
              MCPSESS_OK);
-    argc = split(mcpsess_buf_str(&command), t->argv);
+    memcpy(t->argv, words.argv, sizeof words.argv);
     mcpsess_op_init(&t->u.op, timeout_ms);
-    return mcpsess_redis_cmd(&rig.redis, &t->u.command, t->argv, argc, &t->out, rig.now_ms);
+    return mcpsess_redis_cmd(&rig.redis, &t->u.command, t->argv, words.argc, &t->out, rig.now_ms);
 }
 
 #define COMMAND(command) \
