@@ -208,7 +208,7 @@ func readersProxy() {
 	id := fresh("proxy")
 	head := `,"type":"streamable","created_at":"2026-04-08T12:00:00.123456789Z","updated_at":"`
 	bases := []string{head + `2026-04-08T14:00:00+02:00"}`,
-		head + `2026-02-28T23:59:59Z","data":{"a":[1,-2.5e3,null]},"metadata":{"a":"1","` + binding + `":"i\u0000s"}}`,
+		head + `2026-02-28T23:59:59Z","data":{"a":[10,-2.5e31,null]},"metadata":{"a":"1","` + binding + `":"i\u0000s"}}`,
 		head + `0001-01-01T00:00:00Z","metadata":{"terminated":"true","init_body":"{\"id\":1}"},"x":[[{}]]}`}
 	readers(proxyPrefix+id, `{"id":"`+id+`"`, bases, func(text []byte) (read reading) {
 		got, err := store.Load(ctx, id)
