@@ -594,6 +594,30 @@ TEST(scripts_that_are_flushed_come_back_in_order) {
     CHECK_STR(admin2("GET", "mcpsess:r:{k}"), "8");
 }
 
+TEST(a_server_that_is_busy_with_a_script_says_so) {
+    static const mcpsess_str slow[] = {LIT("EVAL"), LIT("for n=1,5e7 do end return 1"), LIT("0")}; /* half a second */
+    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
+    uint64_t until_ms = now() + 5000;
+    char room[16];
+    mcpsess_buf reply;
+    mcpsess_redis_op op;
+    int rc;
+    reset(&t.rig);
+    sync();
+    (void)admin("CONFIG", "SET", "lua-time-limit", "20", NULL);
+    mcpsess_buf_init(&reply, room, sizeof room);
+    mcpsess_op_init(&op.op, 0);
+    rc = mcpsess_redis_cmd(&t.admin, &op, slow, COUNT_OF(slow), &reply, hook.now_ms(hook.user));
+    (void)mcpsess_poll(&op.op, hook.now_ms(hook.user)); /* it is sent */
+    while (look("k") == MCPSESS_MISS && now() < until_ms) continue;
+    CHECK_EQ(q.rc, MCPSESS_REDIS_E_BUSY);
+    CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_REDIS_E_BUSY);
+    CHECK_EQ(mcpsess_wait(&op.op, rc, &hook), MCPSESS_OK);
+    CHECK_EQ(look("k"), MCPSESS_MISS);
+    CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_OK);
+    CHECK_EQ(t.redis.stats.disconnects, 0);
+}
+
 /* What an event loop does, until a count has come so far; at most 5 s. */
 static void rest_until(const uint32_t *count, uint32_t times) {
     uint64_t until_ms = now() + 5000;
@@ -676,6 +700,7 @@ static void own_tests(void) {
     RUN(fences_grow_when_the_clock_goes_back);
     RUN(a_fence_outlives_its_lease_a_hundred_times);
     RUN(errors_inside_scripts_have_their_codes);
+    RUN(a_server_that_is_busy_with_a_script_says_so);
     RUN(a_server_that_became_a_replica_is_left);
     RUN(a_server_that_hangs_up_on_the_idle_is_connected_again);
     RUN(scripts_that_are_flushed_come_back_in_order);
