@@ -661,6 +661,15 @@ TEST(a_server_that_hangs_up_on_the_idle_is_connected_again) {
     CHECK_EQ(t.redis.stats.connects, 2);
 }
 
+TEST(a_server_that_is_full_is_asked_again) {
+    reset(&t.rig);
+    (void)admin("CONFIG", "SET", "maxclients", "1", NULL); /* the admin */
+    CHECK_EQ(look("k"), MCPSESS_E_IO);
+    (void)admin("CONFIG", "SET", "maxclients", "1000", NULL);
+    rest_until(&t.redis.stats.connects, 1);
+    CHECK_EQ(look("k"), MCPSESS_MISS);
+}
+
 /* A server that may remember few keys tells of those that it gives up: they count as changed. */
 TEST(keys_that_the_server_forgets_to_track_are_told) {
     static const char *const ids[] = {"a", "b", "c", "d", "e", "f"};
@@ -701,6 +710,7 @@ static void own_tests(void) {
     RUN(a_fence_outlives_its_lease_a_hundred_times);
     RUN(errors_inside_scripts_have_their_codes);
     RUN(a_server_that_is_busy_with_a_script_says_so);
+    RUN(a_server_that_is_full_is_asked_again);
     RUN(a_server_that_became_a_replica_is_left);
     RUN(a_server_that_hangs_up_on_the_idle_is_connected_again);
     RUN(scripts_that_are_flushed_come_back_in_order);
