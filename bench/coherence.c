@@ -126,24 +126,26 @@ static void turn(const watch *w, side *writer, side *reader) {
     if (fds[1].revents != 0 && w->watched) (void)mcpsess_redis_poll(&reader->redis, side_now(reader));
 }
 
-/* -> us from the writer's OK to the reader's first load that gives the new version */
+/* Goes on with a load, or begins the next. -> as mcpsess_session_load */
+static int step(side *s, side_op *o, int rc) {
+    return rc == MCPSESS_PENDING ? mcpsess_poll(&o->op, side_now(s)) : side_load_begin(s, o, id_of(0));
+}
+
+/* -> us from the writer's OK to the reader's first load that gives the new version; 0: it came before */
 static double see(const watch *w, side *writer, side *reader, uint64_t version) {
     static side_op change, load;
     int changing = side_store_begin(writer, &change, id_of(0), version), loading = MCPSESS_OK;
-    double done = 0;
-    load.out.len = 0;
-    for (;;) {
+    double written = 0, seen = 0;
+    while (written == 0 || seen == 0) {
         turn(w, writer, reader);
-        if (changing == MCPSESS_PENDING) {
-            changing = mcpsess_poll(&change.op, side_now(writer));
-            if (changing != MCPSESS_PENDING) done = bench_wall_ns();
-        }
-        loading = loading == MCPSESS_PENDING ? mcpsess_poll(&load.op, side_now(reader))
-                                             : side_load_begin(reader, &load, id_of(0));
-        if (loading == MCPSESS_PENDING) continue;
-        if (loading != MCPSESS_OK || changing < 0) bench_stop("a request failed");
-        if (side_version(&load) == version) return done == 0 ? 0 : (bench_wall_ns() - done) / 1000;
+        if (changing == MCPSESS_PENDING) changing = mcpsess_poll(&change.op, side_now(writer));
+        if (changing == MCPSESS_OK && written == 0) written = bench_wall_ns();
+        loading = step(reader, &load, loading);
+        if (loading < 0 || changing < 0) bench_stop("a request failed");
+        if (loading == MCPSESS_OK && side_version(&load) == version && seen == 0) seen = bench_wall_ns();
     }
+    while (loading == MCPSESS_PENDING) loading = step(reader, &load, loading);
+    return seen > written ? (seen - written) / 1000 : 0;
 }
 
 static int order(const void *a, const void *b) {
@@ -179,7 +181,7 @@ static void measure_coherent(void) {
     static const watch watches[] = {{"keys tracked", MCPSESS_REDIS_TRACK_KEYS, false, true, CHANGES},
                                     {"prefixes tracked", MCPSESS_REDIS_TRACK_PREFIXES, false, true, CHANGES},
                                     {"keys, heard by loads alone", MCPSESS_REDIS_TRACK_KEYS, false, false, CHANGES},
-                                    {"RESP2, asked every 50 ms", MCPSESS_REDIS_TRACK_OFF, true, true, CHANGES / 10}};
+                                    {"RESP2, asked every 50 ms", MCPSESS_REDIS_TRACK_KEYS, true, true, CHANGES / 10}};
     measure_hits();
     printf("\nfrom the writer's OK to the first load elsewhere that gives the new record, us\n"
            "  %-32s  %9s  %9s  %9s  %9s  %9s\n",
