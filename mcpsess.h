@@ -2969,13 +2969,10 @@ static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
     mcpsess_i_session_leave(s);
 }
 
-/* One turn: what the store has finished is landed, and ops in line get their lanes. */
-static void mcpsess_i_session_step(mcpsess_sessions *s, uint64_t now_ms) {
+/* Ops in line get the lanes that are free. */
+static void mcpsess_i_session_serve(mcpsess_sessions *s, uint64_t now_ms) {
     const mcpsess_store *store = &s->i.desc.store;
     mcpsess_i_lane *lane;
-    if (!mcpsess_i_session_enter(s)) return;
-    store->cls->poll(store->self, now_ms);
-    mcpsess_i_session_settle(s, now_ms);
     do {
         mcpsess_i_lock(&s->i.desc.lock);
         lane = mcpsess_i_session_assign(s, now_ms);
@@ -2983,6 +2980,15 @@ static void mcpsess_i_session_step(mcpsess_sessions *s, uint64_t now_ms) {
         if (lane != NULL) (void)store->cls->submit(store->self, &lane->request, now_ms);
         if (lane != NULL) mcpsess_i_session_settle(s, now_ms);
     } while (lane != NULL);
+}
+
+/* One turn. Who waits is served before, so that one poll sends it, and after, with the lanes that came free. */
+static void mcpsess_i_session_step(mcpsess_sessions *s, uint64_t now_ms) {
+    if (!mcpsess_i_session_enter(s)) return;
+    mcpsess_i_session_serve(s, now_ms);
+    s->i.desc.store.cls->poll(s->i.desc.store.self, now_ms);
+    mcpsess_i_session_settle(s, now_ms);
+    mcpsess_i_session_serve(s, now_ms);
     mcpsess_i_session_leave(s);
 }
 

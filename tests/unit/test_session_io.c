@@ -130,6 +130,16 @@ TEST(op_takes_at_most_one_store_step_per_poll) {
     CHECK(got(&jobs[0], "1"));
 }
 
+TEST(op_sends_its_request_in_the_call_that_begins_it) {
+    start_default();
+    remote("a", "1");
+    rig.net.delay = 1;
+    CHECK_EQ(begin_load(&jobs[0], "a"), MCPSESS_PENDING);
+    CHECK_EQ(rig.net.submits, 1);
+    CHECK_EQ(poll(&jobs[0]), MCPSESS_OK); /* so this one need only wait for the answer */
+    CHECK(got(&jobs[0], "1"));
+}
+
 TEST(op_pending_cannot_be_begun_again) {
     start_default();
     remote("a", "1");
@@ -829,6 +839,7 @@ void test_session_io(void) {
     RUN(op_is_pending_until_the_answer_and_keeps_its_result);
     RUN(op_takes_at_most_one_store_step_per_poll);
     RUN(op_whose_answer_somebody_else_brought_is_due);
+    RUN(op_sends_its_request_in_the_call_that_begins_it);
     RUN(op_pending_cannot_be_begun_again);
     RUN(op_meets_its_deadline_to_the_millisecond);
     RUN(op_polled_late_still_takes_an_answer_that_is_there);

@@ -27,7 +27,7 @@ static int hold(test_store *t, mcpsess_request *r, uint64_t now_ms) {
     for (i = 0; i < TEST_STORE_SLOTS && t->slots[i].request != NULL; i++) t->slots[i].age++;
     if (i == TEST_STORE_SLOTS) return r->rc = MCPSESS_E_IO;
     t->slots[i].request = r;
-    t->slots[i].delay = t->delay;
+    t->slots[i].delay = t->delay + 1;
     t->slots[i].hang = t->hang;
     t->slots[i].age = 0;
     t->slots[i].answer = *r;

@@ -15,7 +15,7 @@ typedef struct test_store {
     mcpsess_store inner; /* the real one */
 
     /* what happens to requests that come from now on */
-    unsigned delay;    /* polls until the answer; 0: answered inside submit */
+    unsigned delay;    /* polls until the answer, beside the one that sends it; 0: answered inside submit */
     bool hang;         /* no answer until test_store_release */
     int fail;          /* this answer instead of the real one, unless OK; nothing takes effect */
     bool fail_after;   /* with fail: it takes effect all the same */
