@@ -136,6 +136,19 @@ TEST(touch_overtaken_by_a_push_does_not_extend_the_copy) {
     CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_IO);
 }
 
+TEST(touch_extends_the_copy) {
+    uint64_t stored_ms;
+    start();
+    stored_ms = rig.now;
+    rig.now += RIG_TTL / 2 + 1000;
+    CHECK_EQ(rig_touch("a", &rig.alice), MCPSESS_OK);
+    rig.net.fail = MCPSESS_E_IO;
+    rig.now = stored_ms + RIG_TTL;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_OK);
+    rig.now += RIG_TTL / 2 + 1000;
+    CHECK_EQ(rig_load("a", &rig.alice), MCPSESS_E_IO);
+}
+
 /* It says that the session is there, not what it is. */
 TEST(touch_does_not_make_the_copy_younger) {
     mcpsess_session_desc d = rig_desc();
@@ -166,16 +179,22 @@ TEST(deaf_a_copy_is_good_for_revalidate_ms_only) {
 }
 
 TEST(what_was_kept_while_deaf_is_confirmed_when_hearing_is_back) {
-    start();
-    rig.net.hear = MCPSESS_STALE;
-    rig.now += 10;
-    CHECK(rig_loads_with("a", "one", 0));
-    write_elsewhere("two"); /* its push is lost */
-    rig.net.hear = MCPSESS_OK;
-    rig.now += 10;
-    CHECK(rig_loads_with("a", "two", 1));
-    rig.now += 5000;
-    CHECK(rig_loads_with("a", "two", 0));
+    unsigned slowly;
+    for (slowly = 0; slowly < 2; slowly++) {
+        start();
+        rig.net.hear = MCPSESS_STALE;
+        rig.now += 10;
+        CHECK(rig_loads_with("a", "one", 0));
+        write_elsewhere("two"); /* its push is lost */
+        rig.net.hear = slowly != 0 ? MCPSESS_PENDING : MCPSESS_OK;
+        rig.now += 10;
+        if (slowly != 0) CHECK_EQ(rig_load("z", &rig.alice), MCPSESS_MISS);
+        rig.net.hear = MCPSESS_OK;
+        rig.now += 10;
+        CHECK(rig_loads_with("a", "two", 1));
+        rig.now += 5000;
+        CHECK(rig_loads_with("a", "two", 0));
+    }
 }
 
 /* A burst of changes of others, larger than what one receive takes: nothing is lost, it only takes longer. */
@@ -307,6 +326,7 @@ void test_coherence(void) {
     RUN(any_record_may_have_changed);
     RUN(load_overtaken_by_a_push_is_answered_but_not_kept);
     RUN(touch_overtaken_by_a_push_does_not_extend_the_copy);
+    RUN(touch_extends_the_copy);
     RUN(touch_does_not_make_the_copy_younger);
     RUN(deaf_a_copy_is_good_for_revalidate_ms_only);
     RUN(what_was_kept_while_deaf_is_confirmed_when_hearing_is_back);

@@ -724,6 +724,25 @@ TEST(the_text_of_an_error_is_kept_as_far_as_there_is_room) {
     CHECK(wire_answered(&p, "b"));
 }
 
+TEST(an_error_whose_end_falls_apart_at_the_end_of_rx_ends) {
+    static char line[WIRE_RX + 1];
+    wire_request q[2];
+    wire_start_default();
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    CHECK_EQ(wire_submit(&q[1], "GET b", 0), MCPSESS_PENDING);
+    wire_run();
+    memset(line, 'x', WIRE_RX);
+    memcpy(line, "-OOM ", 5);
+    line[WIRE_RX - 1] = '\r';
+    wire_feed(line);
+    wire_run();
+    CHECK_EQ(q[0].done, 0);
+    wire_feed("\n+b\r\n");
+    wire_run();
+    CHECK(wire_ended(&q[0], MCPSESS_REDIS_E_OOM));
+    CHECK(wire_answered(&q[1], "b"));
+}
+
 TEST(errors_within_an_array_are_items) {
     wire_request q;
     wire_start_default();
@@ -938,6 +957,7 @@ void test_redis(void) {
     RUN(what_does_not_fit_tx_now_goes_out_later);
     RUN(errors_are_known_by_their_first_word);
     RUN(the_text_of_an_error_is_kept_as_far_as_there_is_room);
+    RUN(an_error_whose_end_falls_apart_at_the_end_of_rx_ends);
     RUN(errors_within_an_array_are_items);
     RUN(attributes_are_left_out);
     RUN(pushes_tell_keys_between_any_replies);

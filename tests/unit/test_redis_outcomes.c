@@ -688,37 +688,47 @@ TEST(callbacks_do_not_poll) {
     }
 }
 
+static int close_at; /* this item */
+
 static void close_when_logged(int item) {
-    if (item != MCPSESS_REDIS_ITEM_CONNECTED) mcpsess_redis_close(&wire.redis);
+    if (item == close_at) mcpsess_redis_close(&wire.redis);
+}
+
+static void closes_at(int item) {
+    close_at = item;
+    wire.on_log = close_when_logged;
+    CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
+    wire_run();
+}
+
+static void is_closed(void) {
+    CHECK_EQ(wire_run(), MCPSESS_E_CLOSED);
+    CHECK_EQ(q[0].done, 1);
+    CHECK_EQ(wire.closes, 1);
 }
 
 TEST(log_hooks_may_close) {
+    static const int items[] = {MCPSESS_REDIS_ITEM_DISCONNECTED, MCPSESS_REDIS_ITEM_PROTOCOL_ERROR,
+                                MCPSESS_REDIS_ITEM_REPLY_TIMEOUT, MCPSESS_REDIS_ITEM_SERVER_ERROR};
+    mcpsess_redis_desc d = wire_desc();
     unsigned n;
     for (n = 0; n < 4; n++) {
         wire_start_default();
-        wire.on_log = close_when_logged;
-        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
-        wire_run();
+        closes_at(items[n]);
         if (n == 0) wire.recv_dead = true;
         if (n == 1) wire_feed("nonsense\r\n");
         if (n == 2) wire.now += 3000;
         if (n == 3) wire_feed("-ERR no\r\n");
-        CHECK_EQ(wire_run(), MCPSESS_E_CLOSED);
-        CHECK_EQ(q[0].done, 1);
-        CHECK_EQ(wire.closes, 1);
+        is_closed();
     }
-    for (n = 0; n < 2; n++) {
-        mcpsess_redis_desc d = wire_desc();
-        wire_init(&d);
-        wire.on_log = close_when_logged;
-        CHECK_EQ(wire_submit(&q[0], "SET a 1", 0), MCPSESS_PENDING);
-        if (n == 0) wire.open_rc = -1;
-        wire_run();
-        if (n == 1) wire_feed("-WRONGPASS no\r\n");
-        CHECK_EQ(wire_run(), MCPSESS_E_CLOSED);
-        CHECK_EQ(q[0].done, 1);
-        CHECK_EQ(wire.closes, 1);
-    }
+    wire_init(&d);
+    wire.open_rc = -1;
+    closes_at(MCPSESS_REDIS_ITEM_CONNECT_FAILED);
+    is_closed();
+    wire_init(&d);
+    closes_at(MCPSESS_REDIS_ITEM_FAILED);
+    wire_feed("-WRONGPASS no\r\n");
+    is_closed();
 }
 
 /* Asks again whatever comes, as long as it may. */

@@ -786,6 +786,18 @@ TEST(rstore_put_is_looked_up_until_its_deadline) {
     deadline_is(0, 0, 3000); /* the engine's */
 }
 
+TEST(rstore_scripts_that_are_gone_are_loaded_again) {
+    unsigned loads;
+    start();
+    kind_is(MCPSESS_PUT, MCPSESS_PUT_UPSERT);
+    loads = server.loads;
+    CHECK_EQ(ANSWER("-NOSCRIPT No matching script.\r\n"), MCPSESS_PENDING);
+    CHECK_EQ(server.loads, loads + 4u);
+    CHECK_EQ(server.evals, 2);
+    CHECK_EQ(ANSWER("*3\r\n:0\r\n:50\r\n:0\r\n"), MCPSESS_OK);
+    CHECK_EQ(rstore.stats.read_backs, 0);
+}
+
 TEST(rstore_repeats_only_what_is_safe_to_repeat) {
     static const struct {
         uint8_t kind, mode;
@@ -1344,6 +1356,7 @@ void test_redisstore(void) {
     RUN(rstore_cas_is_looked_up);
     RUN(rstore_what_keeps_a_put_from_being_looked_up_leaves_it_unknown);
     RUN(rstore_put_is_looked_up_until_its_deadline);
+    RUN(rstore_scripts_that_are_gone_are_loaded_again);
     RUN(rstore_repeats_only_what_is_safe_to_repeat);
     RUN(rstore_refuses_before_it_asks);
     RUN(rstore_command_over_tx_is_too_big);
