@@ -41,6 +41,7 @@ typedef struct sock {
     struct {
         struct addrinfo *list; /* while connecting */
         unsigned first, tried; /* addresses are tried in turn, from this one on */
+        bool heard;            /* it has said something since it connected */
         struct addrinfo local;
         struct sockaddr_un path;
     } i;
@@ -162,6 +163,7 @@ static inline int sock_open(void *user) {
     if (rc == 0) return 0;
     if (rc > 0) {
         s->i.first += s->i.tried - 1; /* the next attempt begins with the address that answered */
+        s->i.heard = false;
         s->error[0] = '\0';
     }
     sock_forget(s);
@@ -184,6 +186,7 @@ static inline int sock_recv(void *user, void *bytes, size_t len) {
     ssize_t n;
     if (len == 0) return 0;
     n = recv(s->fd, bytes, len < 32767 ? len : 32767, 0);
+    if (n > 0) s->i.heard = true;
     return n == 0 ? sock_failed(s, "receive from", "closed by the server") : sock_moved(s, n, "receive from");
 }
 
@@ -192,6 +195,9 @@ static inline void sock_close(void *user) {
     if (s->fd >= 0 && s->i.list) { /* silent for too long: the next attempt begins with the address after it */
         s->i.first += s->i.tried;
         sock_failed(s, "connect to", "no answer in time");
+    } else if (s->fd >= 0 && !s->i.heard) { /* as one that accepts, and says nothing */
+        s->i.first++;
+        if (s->error[0] == '\0') sock_failed(s, "talk to", "no answer in time");
     }
     sock_forget(s);
     sock_end(s);

@@ -364,6 +364,30 @@ TEST(an_address_that_is_silent_is_not_the_first_one_next_time) {
     end_two(to, &s);
 }
 
+/* It takes the connection, and says no word: its process hangs, or it is no Redis. */
+TEST(an_address_that_says_nothing_is_not_the_first_one_next_time) {
+    server to[2];
+    struct pollfd second = {-1, POLLIN, 0};
+    sock s;
+    two_hosts(to);
+    CHECK(listen(to[0].listener, 8) == 0);
+    sock_init(&s, "two", "1");
+    CHECK_EQ(open_all(&s), 1);
+    to[0].peer = accept(to[0].listener, NULL, NULL);
+    CHECK_EQ(sock_send(&s, "ping", 4), 4);
+    second.fd = to[1].listener;
+    for (int i = 0; i < 2; i++) { /* once it was good, once more */
+        sock_close(&s);           /* the engine's connect_timeout_ms */
+        CHECK(i != 0 || says(&s, "no answer in time"));
+        CHECK_EQ(open_all(&s), 1);
+        if (!CHECK_EQ(poll(&second, 1, SOON_MS), 1)) break;
+        if (to[1].peer >= 0) close(to[1].peer);
+        to[1].peer = accept(to[1].listener, NULL, NULL);
+        exchange(&s, &to[1]);
+    }
+    end_two(to, &s);
+}
+
 /* ---- the end of a connection */
 
 TEST(the_end_comes_after_the_last_byte_and_is_not_would_block) {
@@ -590,6 +614,7 @@ static void connecting(void) {
     RUN(an_address_that_refuses_is_followed_by_the_next);
     RUN(every_address_is_tried_once_an_attempt);
     RUN(an_address_that_is_silent_is_not_the_first_one_next_time);
+    RUN(an_address_that_says_nothing_is_not_the_first_one_next_time);
 }
 
 int main(int argc, char **argv) {
