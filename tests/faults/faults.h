@@ -3,6 +3,7 @@
 
    wire      the engine's transport, around a socket to a real server: injects one fault, sees all that passes
    world     what is stored, made and looked at behind the engine's back
+   rig       engine, stores, table
    faults    the clock, the faults of an exchange, the run of one case, the checks
    others    tables of operations: one file, one function faults_<module>() each
 
@@ -231,8 +232,8 @@ void faults_begin(const faults_setup *s, const char *path);
 void faults_run(const faults_operation *o);
 void faults_end(void);
 void faults_sum(void); /* prints how many cases there were in all */
-/* Without a server: tables of sessions over memory. */
-void faults_begin_ram(void);
+void faults_begin_ram(void); /* without a server */
+void faults_table(void);     /* a new one, with nothing in it */
 int faults_load(faults_task *t, const char *id); /* alice's session, until it is done */
 void faults_sync(void);                          /* what has been told is heard */
 

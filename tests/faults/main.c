@@ -6,17 +6,25 @@
 
 void faults_commands(const char *path);
 void faults_greetings(const char *path);
-void faults_memory(const char *path);
 void faults_requests(const char *path);
+void faults_requests_in_ram(void);
 void faults_sessions(const char *path);
+void faults_sessions_in_ram(void);
 void faults_toolhive(const char *path);
+
+static void memory(const char *path) {
+    (void)path;
+    faults_begin_ram();
+    faults_requests_in_ram();
+    faults_sessions_in_ram();
+}
 
 static const struct {
     const char *name;
     void (*run)(const char *path);
 } tables[] = {
     {"commands", faults_commands}, {"requests", faults_requests},   {"sessions", faults_sessions},
-    {"toolhive", faults_toolhive}, {"greetings", faults_greetings}, {"memory", faults_memory},
+    {"toolhive", faults_toolhive}, {"greetings", faults_greetings}, {"memory", memory},
 };
 
 int main(int argc, char **argv) {

@@ -1,4 +1,4 @@
-/* Every kind of request, in every mode, on the store on Redis: hit, miss, conflict, somebody else's. */
+/* Every kind of request, in every mode, on both stores: hit, miss, conflict, somebody else's. */
 
 #include "faults.h"
 
@@ -42,7 +42,7 @@ static int step(mcpsess_op *op, uint64_t now_ms) {
 static void cancel(mcpsess_op *op) {
     faults_task *t = (faults_task *)mcpsess_op_object(op);
     rig.records.cls->cancel(rig.records.self, &t->u.store.request);
-    (void)mcpsess_op_end(op, t->u.store.request.rc);
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
 }
 
 /* Whoever polls the engine may have brought the answer: nobody will be woken for it again. */
@@ -90,7 +90,7 @@ static bool right(const faults_operation *o, const faults_task *t) {
     switch (a->kind) {
     case MCPSESS_LEASE_ACQUIRE:
     case MCPSESS_LEASE_EXTEND:
-        return (int64_t)r->fence == world_fence("a") && r->left_ms > 0 && r->left_ms < a->ttl_ms;
+        return (int64_t)r->fence == world_fence("a") && r->left_ms > 0 && r->left_ms <= a->ttl_ms;
     case MCPSESS_GET:
     case MCPSESS_TOUCH: return r->left_ms > WORLD_LOW / 2 && r->left_ms <= WORLD_TTL;
     default: return true;
@@ -191,4 +191,12 @@ void faults_requests(const char *path) {
     faults_begin(&setup, path);
     for (n = 0; n < COUNT_OF(operations); n++) faults_run(&operations[n]);
     faults_end();
+}
+
+void faults_requests_in_ram(void) {
+    size_t n;
+    for (n = 0; n < COUNT_OF(operations); n++) {
+        uint8_t stored = ((const asked *)operations[n].what)->stored;
+        if (stored != A_LIST && stored != OURS_NO_SCRIPT) faults_run(&operations[n]);
+    }
 }

@@ -3,8 +3,6 @@
 
 #include "faults.h"
 
-#include <stdlib.h>
-
 enum { NOTHING, OURS, OURS_LOW, OURS_NEWER, THEIRS };              /* stored in the end */
 enum { COLD, MARKED, FRESH };                                      /* the local copy, of alices */
 enum { LOAD, EXISTS, TOUCH, STORE, CREATE, UPDATE, DELETE, SWEEP }; /* verb */
@@ -13,24 +11,10 @@ typedef struct asked {
     uint8_t verb, stored, known;
 } asked;
 
-static void table_new(void) {
-    mcpsess_session_desc d = mcpsess_session_desc_default();
-    d.store = rig.records;
-    d.capacity = 4;
-    d.slot_max = RIG_OUT;
-    d.lanes = 3;
-    d.record_max = RIG_OUT;
-    d.ttl_ms = WORLD_TTL;
-    d.timeout_ms = RIG_TIMEOUT;
-    if (rig.table_mem == NULL) rig.table_mem = malloc(mcpsess_session_bytes(&d));
-    CHECK_EQ(mcpsess_session_init(&rig.table, &d, rig.table_mem, mcpsess_session_bytes(&d)), MCPSESS_OK);
-}
-
 static void before(const faults_operation *o) {
     const asked *a = (const asked *)o->what;
     world_clear();
-    table_new();
-    if (rig.world == WORLD_RAM) world_put("b", rig.others, WORLD_TTL);
+    faults_table();
     if (a->stored != NOTHING || a->known != COLD) world_put("a", rig.alices, WORLD_TTL);
     if (a->known != COLD) faults_sync();
     if (a->known != COLD) CHECK_EQ(faults_load(&rig.fresh, "a"), MCPSESS_OK);
@@ -103,9 +87,7 @@ void faults_sessions(const char *path) {
     faults_end();
 }
 
-void faults_memory(const char *path) {
+void faults_sessions_in_ram(void) {
     size_t n;
-    (void)path;
-    faults_begin_ram();
     for (n = 0; n < COUNT_OF(operations); n++) faults_run(&operations[n]);
 }

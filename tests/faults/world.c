@@ -78,44 +78,60 @@ static const char look[] = "local keys,s=redis.call('KEYS','*'),''\n"
                            "s=s..k..'='..v..(t<0 and ' for ever' or t<50000 and ' low' or ' full')..'\\n' end\n"
                            "return s";
 
-/* -- memory: the ids that tables use -- */
+/* -- memory -- */
 
-static const char *const ids[] = {"a", "b"};
-
-static int ram(mcpsess_request *r) {
+static int ram(uint8_t kind, const char *id, mcpsess_str value, uint32_t ttl_ms, mcpsess_request *r) {
     mcpsess_store s = mcpsess_memstore_store(&rig.ram);
+    memset(r, 0, sizeof *r);
+    r->kind = kind;
+    r->key = mcpsess_str_z(id);
+    r->value = value;
+    r->ttl_ms = ttl_ms;
     return s.cls->submit(s.self, r, rig.now_ms);
 }
 
+/* Into one of its two tables, without a trace. A lease is its fence in eight bytes, then the token. */
+static bool ram_peek(const mcpsess_lru *table, const char *id, mcpsess_lru_entry *e) {
+    return mcpsess_lru_peek(table, mcpsess_str_z(id), rig.now_ms, e) == MCPSESS_OK;
+}
+
+static void ram_tell(mcpsess_buf *text, const char *what, mcpsess_str value, uint64_t expires_ms) {
+    bool low = mcpsess_time_left(rig.now_ms, expires_ms) < 50000;
+    mcpsess_buf_put(text, mcpsess_str_z(what));
+    mcpsess_buf_put(text, value);
+    mcpsess_buf_put(text, expires_ms == MCPSESS_NEVER ? MCPSESS_STR(" for ever\n") : MCPSESS_STR(""));
+    if (expires_ms != MCPSESS_NEVER) mcpsess_buf_put(text, low ? MCPSESS_STR(" low\n") : MCPSESS_STR(" full\n"));
+}
+
 static void ram_look(mcpsess_buf *text) {
-    char value[RIG_OUT];
-    size_t n;
-    for (n = 0; n < COUNT_OF(ids); n++) {
-        mcpsess_request r;
-        mcpsess_buf out;
-        memset(&r, 0, sizeof r);
-        mcpsess_buf_init(&out, value, sizeof value);
-        r.kind = MCPSESS_GET;
-        r.key = mcpsess_str_z(ids[n]);
-        r.out = &out;
-        if (ram(&r) != MCPSESS_OK) continue;
-        mcpsess_buf_put(text, r.key);
-        mcpsess_buf_put_char(text, '=');
-        mcpsess_buf_put(text, mcpsess_buf_str(&out));
-        mcpsess_buf_put(text, r.left_ms < 50000 ? MCPSESS_STR(" low\n") : MCPSESS_STR(" full\n"));
+    mcpsess_lru_entry e;
+    if (ram_peek(&rig.ram.i.records, "a", &e)) ram_tell(text, "a=", e.value, e.expires_ms);
+    if (ram_peek(&rig.ram.i.leases, "a", &e)) {
+        ram_tell(text, "lease=", mcpsess_str_of(e.value.ptr + 8, e.value.len - 8), e.expires_ms);
     }
+}
+
+static int64_t ram_fence(const char *id) {
+    mcpsess_lru_entry e;
+    int64_t fence = 0;
+    unsigned n = 8;
+    if (!ram_peek(&rig.ram.i.leases, id, &e)) return -1;
+    while (n > 0) fence = fence * 256 + (unsigned char)e.value.ptr[--n];
+    return fence;
 }
 
 /* -- either -- */
 
 void world_clear(void) {
-    size_t n;
+    mcpsess_request r;
     if (rig.world == WORLD_REDIS) {
         /* FLUSHDB gives memory back each time: slow */
         (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
         return;
     }
-    for (n = 0; n < COUNT_OF(ids); n++) world_del(ids[n]);
+    world_del("a");
+    (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("ours"), 0, &r);
+    (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("theirs"), 0, &r);
 }
 
 void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
@@ -126,27 +142,24 @@ void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
         redis_put(key, value, ttl_ms);
         return;
     }
-    memset(&r, 0, sizeof r);
-    r.kind = MCPSESS_PUT;
-    r.key = mcpsess_str_z(id);
-    r.value = value;
-    r.ttl_ms = ttl_ms;
-    must(ram(&r) == MCPSESS_OK, "put");
+    must(ram(MCPSESS_PUT, id, value, ttl_ms, &r) == MCPSESS_OK, "put");
 }
 
 void world_del(const char *id) {
     char key[64];
     mcpsess_request r;
-    memset(&r, 0, sizeof r);
-    r.kind = MCPSESS_DEL;
-    r.key = mcpsess_str_z(id);
     snprintf(key, sizeof key, "mcpsess:r:{%s}", id);
     if (rig.world == WORLD_REDIS) (void)world_owner("DEL", key, NULL);
-    else (void)ram(&r);
+    else (void)ram(MCPSESS_DEL, id, mcpsess_str_of(NULL, 0), 0, &r);
 }
 
 void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
     char key[64];
+    mcpsess_request r;
+    if (rig.world == WORLD_RAM) {
+        must(ram(MCPSESS_LEASE_ACQUIRE, id, mcpsess_str_z(token), ttl_ms, &r) == MCPSESS_OK, "lease");
+        return;
+    }
     snprintf(key, sizeof key, "mcpsess:l:{%s}", id);
     redis_put(key, mcpsess_str_z(token), ttl_ms);
     snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
@@ -156,6 +169,7 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
 int64_t world_fence(const char *id) {
     char key[64], digits[24];
     mcpsess_str text;
+    if (rig.world == WORLD_RAM) return ram_fence(id);
     snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
     text = world_owner("GET", key, NULL);
     if (text.len == 0 || text.len >= sizeof digits) return -1;
