@@ -12,7 +12,7 @@ help:
 	@echo "make soak     every case of what make test takes a choice of; takes minutes"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
 	@echo "make bench    measures ours beside the alternatives"
-	@echo "make fuzz     fuzzes every decoder; MINUTES=$(MINUTES) for each"
+	@echo "make fuzz     fuzzes every decoder and the engine; MINUTES=$(MINUTES) for each"
 	@echo "make interop  sessions shared with ToolHive's own packages; needs Go 1.26 and its module proxy"
 	@echo "make prove    Frama-C: no undefined behaviour in base, lru, eventid, record"
 	@echo "make clean    removes build/"

@@ -8,6 +8,7 @@ static int end_open(void *user) {
     (void)user;
     wire.opens++;
     if (wire.open) wire.misuse = true;
+    wire.begun = true;
     if (wire.open_rc <= 0) return wire.open_rc;
     wire.open = true;
     wire.sent_len = 0; /* what nobody looked at went with the old connection */
@@ -43,7 +44,7 @@ static int end_recv(void *user, void *bytes, size_t len) {
 static void end_close(void *user) {
     (void)user;
     wire.closes++;
-    wire.open = false;
+    wire.begun = wire.open = false;
     wire.fed_at = wire.fed_len = 0;
 }
 
@@ -140,6 +141,7 @@ static void request_item(void *user, void *request, const mcpsess_resp_item *ite
 static void request_done(void *user, void *request, int rc, uint64_t now_ms) {
     wire_request *q = (wire_request *)request;
     CHECK(user == &wire && rc != MCPSESS_PENDING && now_ms <= wire.now);
+    wire.ended++;
     q->done++;
     q->rc = rc;
     if (q->on_done != NULL) q->on_done(q);
@@ -205,6 +207,7 @@ int wire_poll(void) {
     wire.sends = wire.recvs = 0;
     rc = mcpsess_redis_poll(&wire.redis, wire.now);
     CHECK(wire.sends <= 1 && wire.recvs <= 1 && !wire.misuse);
+    CHECK(wire.begun == ((mcpsess_redis_want(&wire.redis) & MCPSESS_WANT_READ) != 0));
     CHECK_EQ(mcpsess_redis_check(&wire.redis), MCPSESS_OK);
     CHECK(arena_intact());
     return rc;
@@ -226,6 +229,26 @@ int wire_run(void) {
     }
     CHECK(rounds > 0); /* it came to rest */
     return rc;
+}
+
+void wire_doze(void) {
+    uint64_t due_ms = mcpsess_redis_next_due(&wire.redis, wire.now);
+    unsigned want = mcpsess_redis_want(&wire.redis), ended = wire.ended, opens = wire.opens, closes = wire.closes;
+    uint16_t sent_before = wire.sent_len, send_max = wire.send_max, recv_max = wire.recv_max;
+    int open_rc = wire.open_rc;
+    if ((want & MCPSESS_WANT_NOW) != 0 || due_ms <= wire.now || wire.recv_dead) return;
+    if (wire.send_dead && (want & MCPSESS_WANT_WRITE) != 0) return;
+    if (due_ms != MCPSESS_NEVER) wire.now = due_ms - 1;
+    wire.send_max = wire.recv_max = 0;
+    if ((want & MCPSESS_WANT_WRITE) != 0) wire.open_rc = 0;
+    (void)wire_poll();
+    CHECK(wire.sent_len == sent_before && wire.ended == ended && wire.closes == closes);
+    CHECK(wire.opens == opens || (want & MCPSESS_WANT_WRITE) != 0);
+    CHECK_EQ(mcpsess_redis_want(&wire.redis), want);
+    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) == due_ms);
+    wire.send_max = send_max;
+    wire.recv_max = recv_max;
+    wire.open_rc = open_rc;
 }
 
 void wire_feed(const char *bytes) {

@@ -9,7 +9,9 @@
 #define WIRE_SLOTS 4u
 #define WIRE_TX 160u
 #define WIRE_RX 160u
+#ifndef WIRE_MAX
 #define WIRE_MAX 512u /* bytes the wire holds, each way */
+#endif
 #define WIRE_WORDS 8u /* of a command */
 /* Before Redis 7, what a command within a script ran into comes behind this: more than is kept of an error. */
 #define WIRE_WRAP                                                                                      \
@@ -38,12 +40,13 @@ struct redis_wire {
     uint16_t sent_len, fed_len, fed_at;
     uint16_t send_max, recv_max; /* bytes a call moves; 0: it would block */
     int open_rc;
-    bool open, send_dead, recv_dead;
+    bool begun, open, send_dead, recv_dead; /* begun: open was called, and close was not since */
     unsigned opens, closes, sends, recvs; /* calls; the last two of the last poll */
     bool misuse;                          /* not open, too much at once, more than one call a poll, open twice */
 
     /* the hooks */
     unsigned logged[16]; /* by item from 64 on */
+    unsigned ended;      /* requests */
     uint64_t log_number;
     char log_text[24];
     unsigned changes, any; /* keys told to the module; of them empty ones */
@@ -68,6 +71,8 @@ int wire_poll(void);
 int wire_poll_at(uint64_t ms); /* so many ms later */
 /* as a sleeper would: polls as long as the engine wants it now, or bytes are there */
 int wire_run(void);
+/* before next_due, and with nothing to read or write, a poll does nothing */
+void wire_doze(void);
 void wire_feed(const char *bytes); /* text to the engine */
 void wire_feed_loaded(unsigned script);
 /* is this the next command it sent? Then it is looked at. */

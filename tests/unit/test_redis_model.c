@@ -232,27 +232,6 @@ static void mishap(void) {
     }
 }
 
-/* Before next_due, and with nothing to read or write, a poll does nothing. */
-static void doze(void) {
-    uint64_t due_ms = mcpsess_redis_next_due(&wire.redis, wire.now);
-    unsigned want = mcpsess_redis_want(&wire.redis), ended_before = m.ended, opens = wire.opens, closes = wire.closes;
-    uint16_t sent_before = wire.sent_len, send_max = wire.send_max, recv_max = wire.recv_max;
-    int open_rc = wire.open_rc;
-    if ((want & MCPSESS_WANT_NOW) != 0 || due_ms <= wire.now || wire.recv_dead) return;
-    if (due_ms != MCPSESS_NEVER) wire.now = due_ms - 1;
-    wire.send_max = wire.recv_max = 0;
-    if ((want & MCPSESS_WANT_WRITE) != 0) wire.open_rc = 0;
-    if (wire.send_dead && (want & MCPSESS_WANT_WRITE) != 0) return;
-    (void)wire_poll();
-    CHECK(wire.sent_len == sent_before && m.ended == ended_before && wire.closes == closes);
-    CHECK(wire.opens == opens || (want & MCPSESS_WANT_WRITE) != 0);
-    CHECK_EQ(mcpsess_redis_want(&wire.redis), want);
-    CHECK(mcpsess_redis_next_due(&wire.redis, wire.now) == due_ms);
-    wire.send_max = send_max;
-    wire.recv_max = recv_max;
-    wire.open_rc = open_rc;
-}
-
 static void turn(void) {
     bool was_open = wire.open;
     wire.send_max = (uint16_t)(1 + random_below(random_below(2) == 0 ? 4 : 300));
@@ -264,7 +243,7 @@ static void turn(void) {
     if (!wire.open || !was_open) wire.recv_dead = wire.send_dead = false;
     if (!wire.open && random_below(4) != 0) wire.open_rc = 1;
     meet();
-    if (random_below(4) == 0) doze();
+    if (random_below(4) == 0) wire_doze();
     wire.now += random_below(random_below(10) == 0 ? 400 : 3);
 }
 
