@@ -97,16 +97,18 @@ static uint64_t by(uint64_t deadline_ms) {
     return deadline_ms != 0 ? deadline_ms : wire.now + wire.redis.i.desc.timeout_ms;
 }
 
+enum { NOWHERE, IN_ENCODE, IN_ITEM, IN_DONE, IN_CHANGED, PLACES };
+
 static void callback(unsigned place);
 
 static void on_encode(wire_request *q) {
     (void)q;
-    callback(1);
+    callback(IN_ENCODE);
 }
 
 static void on_item(wire_request *q) {
     (void)q;
-    callback(2);
+    callback(IN_ITEM);
 }
 
 static void on_done(wire_request *q) {
@@ -116,7 +118,7 @@ static void on_done(wire_request *q) {
         MUST(mcpsess_str_eq(mcpsess_str_of(q->text, q->text_len), mcpsess_str_z(strchr(self->words, ' ') + 1)));
     self->pending = false;
     ASAN_POISON_MEMORY_REGION(self, offsetof(asked, pending)); /* as if its owner had freed it */
-    callback(3);
+    callback(IN_DONE);
 }
 
 /* One that hardly fits, or one whose answer is its number, three digits. */
@@ -204,21 +206,24 @@ static void op_step(void) {
 
 static void callback(unsigned place) {
     if (place != f.place) return;
-    f.place = 0; /* once */
-    switch (f.act % 8) {
+    f.place = NOWHERE; /* once */
+    switch (f.act % 9) {
     case 0: submit(); break;
     case 1: drop(); break;
     case 2: mcpsess_redis_close(&wire.redis); break;
     case 3: MUST(mcpsess_redis_reset(&wire.redis, wire.now) == MCPSESS_OK); break;
-    case 4: MUST(mcpsess_redis_hear(&wire.redis, wire.now) == MCPSESS_STALE); break;
+    case 4: MUST(mcpsess_redis_hear(&wire.redis, wire.now) != MCPSESS_OK); break;
     case 5: MUST(mcpsess_redis_poll(&wire.redis, wire.now) == MCPSESS_PENDING); break;
     case 6: store_submit(); break;
-    default: store_cancel(); break;
+    case 7: store_cancel(); break;
+    default:
+        if (place == IN_ITEM) mcpsess_redis_refuse(&wire.redis);
+        break;
     }
 }
 
 static void on_changed(void) {
-    callback(4);
+    callback(IN_CHANGED);
 }
 
 /* -- the server -- */
@@ -487,7 +492,7 @@ static void step(void) {
     case 19: go_wrong(); break;
     case 20: op_step(); break;
     case 21:
-        f.place = byte() % 5;
+        f.place = byte() % PLACES;
         f.act = byte();
         break;
     case 22:
@@ -541,7 +546,7 @@ static void begin(void) {
 /* All that is still pending ends when the engine is closed, and nothing is called after that. */
 static void end(void) {
     unsigned n, ended;
-    f.place = 0;
+    f.place = NOWHERE;
     mcpsess_redis_close(&wire.redis);
     for (n = 0; n < POOL; n++) MUST(!f.pool[n].pending);
     for (n = 0; n < 3; n++) MUST(!stored_pending(n));
