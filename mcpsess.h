@@ -2792,6 +2792,15 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
     s->i.busy--;
 }
 
+/* A request that nobody waits for any more, and that the store has had its time for. */
+static bool mcpsess_i_lane_abandoned(mcpsess_sessions *s, const mcpsess_i_lane *lane, uint64_t now_ms) {
+    bool abandoned;
+    mcpsess_i_lock(&s->i.desc.lock);
+    abandoned = lane->waiters == NULL && now_ms >= mcpsess_time_add(lane->started_ms, s->i.desc.timeout_ms);
+    mcpsess_i_unlock(&s->i.desc.lock);
+    return abandoned;
+}
+
 /* ==== session ==== */
 /* uses: base lru record op store sessionid tier lane */
 
@@ -2895,15 +2904,6 @@ static void mcpsess_i_session_leave(mcpsess_sessions *s) {
     mcpsess_i_lock(&s->i.desc.lock);
     s->i.stepping = false;
     mcpsess_i_unlock(&s->i.desc.lock);
-}
-
-/* A request that nobody waits for any more, and that the store has had its time for. */
-static bool mcpsess_i_lane_abandoned(mcpsess_sessions *s, const mcpsess_i_lane *lane, uint64_t now_ms) {
-    bool abandoned;
-    mcpsess_i_lock(&s->i.desc.lock);
-    abandoned = lane->waiters == NULL && now_ms >= mcpsess_time_add(lane->started_ms, s->i.desc.timeout_ms);
-    mcpsess_i_unlock(&s->i.desc.lock);
-    return abandoned;
 }
 
 static void mcpsess_i_session_settle(mcpsess_sessions *s, uint64_t now_ms) {
