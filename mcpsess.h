@@ -638,8 +638,9 @@ typedef struct mcpsess_store_class {
     unsigned (*want)(void *self);
     /* Fails what is pending with E_CLOSED, and all that follows. */
     void (*close)(void *self);
-    /* Both NULL where nobody else writes. One listener, which must live as long as the store is used; NULL: none. */
-    void (*listen)(void *self, const mcpsess_listener *listener);
+    /* Both NULL where nobody else writes. Who is told from now on, and lives as long as the store is used, or NULL.
+       -> OK, E_STATE: somebody else is told already */
+    int (*listen)(void *self, const mcpsess_listener *listener);
     /* Takes in, and passes on, what has been told so far: at most one receive. -> OK: nothing older is unheard, and
        what comes will be told; PENDING: some of it is still to be taken in, nothing is lost; STALE: changes are not, or
        not reliably, told at the moment */
@@ -742,7 +743,7 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    are lanes. A write whose outcome is unknown marks the local copy to be confirmed. */
 
 typedef struct mcpsess_session_desc {
-    mcpsess_store store; /* where others write to it as well, no second table on it: it has one listener */
+    mcpsess_store store; /* one that others write to as well tells one table only */
     uint16_t capacity;   /* entries of the local tier, 0..65534; 0: none, every load asks the store */
     uint16_t slot_max;   /* bytes of a record the local tier keeps, 1..65519; larger ones are handed over, not kept */
     uint16_t lanes;      /* requests under way at a time, 1..65534 */
@@ -816,7 +817,7 @@ typedef struct mcpsess_sessions {
 
 MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void);
 MCPSESS_API size_t mcpsess_session_bytes(const mcpsess_session_desc *d); /* 0 if out of range */
-/* -> OK, E_ARG, E_NOMEM, E_ALIGN */
+/* -> OK, E_ARG, E_NOMEM, E_ALIGN, E_STATE: the store tells another table already */
 MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_desc *d, void *mem, size_t mem_len);
 
 /* All of these begin op.  -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_CLOSED, E_ID,
@@ -2874,11 +2875,11 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
     s->i.lanes = (mcpsess_i_lane *)(void *)((char *)mem + used);
     s->i.bytes = (char *)(s->i.lanes + d->lanes);
     memset(s->i.lanes, 0, sizeof *s->i.lanes * d->lanes);
-    s->i.ready = MCPSESS_I_READY;
     s->i.listener.changed = mcpsess_i_session_changed;
     s->i.listener.user = s;
-    if (d->store.cls->listen != NULL) d->store.cls->listen(d->store.self, &s->i.listener);
-    return MCPSESS_OK;
+    if (d->store.cls->listen != NULL) rc = d->store.cls->listen(d->store.self, &s->i.listener);
+    if (rc == MCPSESS_OK) s->i.ready = MCPSESS_I_READY;
+    return rc;
 }
 
 /* -- steps: one thread at a time is inside the store, and only it starts and lands lanes -- */

@@ -2868,8 +2868,11 @@ static void mcpsess_i_rstore_close(void *self) {
     }
 }
 
-static void mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener) {
-    ((mcpsess_redis_store *)self)->i.listener = listener;
+static int mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)self;
+    if (listener != NULL && s->i.listener != NULL && s->i.listener != listener) return MCPSESS_E_STATE;
+    s->i.listener = listener;
+    return MCPSESS_OK;
 }
 
 static int mcpsess_i_rstore_hear(void *self, uint64_t now_ms) {

@@ -1004,7 +1004,7 @@ TEST(rstore_changed_keys_are_ids_again) {
     char key[ID_MAX_ESCAPED + 32u];
     unsigned n;
     start();
-    store.cls->listen(store.self, &listener);
+    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
     for (n = 0; n < COUNT_OF(escaped); n++) {
         push(key_of(key, escaped[n][1]));
         CHECK_EQ(told.calls, 1);
@@ -1015,9 +1015,33 @@ TEST(rstore_changed_keys_are_ids_again) {
     CHECK_EQ(store.cls->hear(store.self, now), MCPSESS_OK);
     CHECK_EQ(told.calls, 1);
     CHECK_EQ(told.len, 0); /* any may have been */
-    store.cls->listen(store.self, NULL);
+    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
     push(MCPSESS_STR("mcpsess:r:{k}"));
     CHECK_EQ(told.calls, 0);
+}
+
+/* A second one would leave the first to trust what it does not hear. */
+TEST(rstore_tells_one_listener) {
+    static const mcpsess_listener other = {changed, &told};
+    mcpsess_sessions sessions;
+    mcpsess_session_desc d = mcpsess_session_desc_default();
+    void *mem;
+    start();
+    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, &other), MCPSESS_E_STATE);
+    d.store = store;
+    d.lanes = 1;
+    d.record_max = 64;
+    mem = arena_more(mcpsess_session_bytes(&d));
+    CHECK_EQ(mcpsess_session_init(&sessions, &d, mem, mcpsess_session_bytes(&d)), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_session_sweep(&sessions, NULL, now), MCPSESS_E_ARG); /* it is none */
+    push(MCPSESS_STR("mcpsess:r:{k}"));
+    CHECK_EQ(told.calls, 1);
+    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, &other), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
+    CHECK_EQ(mcpsess_session_init(&sessions, &d, mem, mcpsess_session_bytes(&d)), MCPSESS_OK);
 }
 
 TEST(rstore_keys_of_others_are_not_told) {
@@ -1052,7 +1076,7 @@ TEST(rstore_keys_of_others_are_not_told) {
     char key[ID_MAX_ESCAPED + 32u], inner[MCPSESS_ID_MAX + 1u];
     unsigned n;
     start();
-    store.cls->listen(store.self, &listener);
+    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
     for (n = 0; n < COUNT_OF(keys); n++) {
         push(keys[n]);
         if (!CHECK_EQ(told.calls, 0)) tap_note("key", (int64_t)n);
@@ -1066,7 +1090,7 @@ TEST(rstore_keys_of_others_are_not_told) {
 
 TEST(rstore_connection_that_ends_may_have_missed_any) {
     start();
-    store.cls->listen(store.self, &listener);
+    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
     memset(&told, 0, sizeof told);
     break_off();
     CHECK(told.calls >= 1 && told.len == 0);
@@ -1367,6 +1391,7 @@ void test_redisstore(void) {
     RUN(rstore_closed_engine);
     RUN(rstore_server_away);
     RUN(rstore_changed_keys_are_ids_again);
+    RUN(rstore_tells_one_listener);
     RUN(rstore_keys_of_others_are_not_told);
     RUN(rstore_connection_that_ends_may_have_missed_any);
     RUN(rsession_push_beside_the_answer_overtakes_it);

@@ -129,8 +129,9 @@ static void close_store(void *self) {
 
 static const mcpsess_store_class test_store_class = {submit, poll, cancel, next_due, want, close_store, NULL, NULL};
 
-static void listen(void *self, const mcpsess_listener *listener) {
+static int listen(void *self, const mcpsess_listener *listener) {
     ((test_store *)self)->listener = listener;
+    return MCPSESS_OK;
 }
 
 /* As a real one: with what was told, answers may come in as well. */
