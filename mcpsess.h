@@ -2908,14 +2908,13 @@ static void mcpsess_i_session_leave(mcpsess_sessions *s) {
 }
 
 static void mcpsess_i_session_settle(mcpsess_sessions *s, uint64_t now_ms) {
-    const mcpsess_store *store = &s->i.desc.store;
     uint16_t n;
     for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
         mcpsess_i_lane *lane = &s->i.lanes[n];
         mcpsess_i_note note = {0, 0, 0};
         if (!lane->busy) continue;
         if (lane->request.rc == MCPSESS_PENDING && mcpsess_i_lane_abandoned(s, lane, now_ms)) {
-            store->cls->cancel(store->self, &lane->request);
+            s->i.desc.store.cls->cancel(s->i.desc.store.self, &lane->request);
             lane->request.rc = MCPSESS_E_UNKNOWN;
         }
         if (lane->request.rc == MCPSESS_PENDING) continue;
@@ -2949,7 +2948,6 @@ static mcpsess_i_lane *mcpsess_i_session_assign(mcpsess_sessions *s, uint64_t no
 /* Before a hit: what has changed, if that was not asked for max_lag_ms. Answers that came in with it are landed at
    once: nobody will be woken for them again. */
 static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
-    const mcpsess_store *store = &s->i.desc.store;
     bool due, told, begins;
     int heard;
     if (!mcpsess_i_tier_listens(s)) return;
@@ -2957,7 +2955,7 @@ static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
     due = !s->i.closed && (s->stats.hears == 0 || mcpsess_time_left(s->i.heard_ms, now_ms) >= s->i.desc.max_lag_ms);
     mcpsess_i_unlock(&s->i.desc.lock);
     if (!due || !mcpsess_i_session_enter(s)) return; /* the thread inside may not have listened: then it is a request */
-    heard = store->cls->hear(store->self, now_ms);
+    heard = s->i.desc.store.cls->hear(s->i.desc.store.self, now_ms);
     mcpsess_i_lock(&s->i.desc.lock);
     told = heard == MCPSESS_PENDING ? s->i.told : heard == MCPSESS_OK;
     begins = told && !s->i.told;
@@ -2970,25 +2968,24 @@ static void mcpsess_i_session_hear(mcpsess_sessions *s, uint64_t now_ms) {
     mcpsess_i_session_leave(s);
 }
 
-/* Ops in line get the lanes that are free. */
+/* What the store has finished is landed, and ops in line get the lanes that are free. */
 static void mcpsess_i_session_serve(mcpsess_sessions *s, uint64_t now_ms) {
-    const mcpsess_store *store = &s->i.desc.store;
-    mcpsess_i_lane *lane;
-    do {
+    for (;;) {
+        mcpsess_i_lane *lane;
+        mcpsess_i_session_settle(s, now_ms);
         mcpsess_i_lock(&s->i.desc.lock);
         lane = mcpsess_i_session_assign(s, now_ms);
         mcpsess_i_unlock(&s->i.desc.lock);
-        if (lane != NULL) (void)store->cls->submit(store->self, &lane->request, now_ms);
-        if (lane != NULL) mcpsess_i_session_settle(s, now_ms);
-    } while (lane != NULL);
+        if (lane == NULL) return;
+        (void)s->i.desc.store.cls->submit(s->i.desc.store.self, &lane->request, now_ms);
+    }
 }
 
-/* One turn. Who waits is served before, so that one poll sends it, and after, with the lanes that came free. */
+/* One turn: who is in line goes along with the poll, and into the lanes that it has freed. */
 static void mcpsess_i_session_step(mcpsess_sessions *s, uint64_t now_ms) {
     if (!mcpsess_i_session_enter(s)) return;
     mcpsess_i_session_serve(s, now_ms);
     s->i.desc.store.cls->poll(s->i.desc.store.self, now_ms);
-    mcpsess_i_session_settle(s, now_ms);
     mcpsess_i_session_serve(s, now_ms);
     mcpsess_i_session_leave(s);
 }
