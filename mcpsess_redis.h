@@ -884,7 +884,7 @@ static inline bool mcpsess_i_resp_crlf(mcpsess_str in, size_t n) {
 }
 
 /* The line in front, if it is up to nine digits, which 32 bits can hold. -> its bytes, or 0 */
-static inline size_t mcpsess_i_resp_short_count(const mcpsess_resp *d, mcpsess_str in, uint32_t *number) {
+static inline size_t mcpsess_i_resp_short_count(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
     uint32_t v = 0;
     size_t n = 1;
     for (; n < in.len && n < 10; n++) {
@@ -892,8 +892,10 @@ static inline size_t mcpsess_i_resp_short_count(const mcpsess_resp *d, mcpsess_s
         if (digit > 9) break;
         v = v * 10 + digit;
     }
-    *number = v;
-    return n > 1 && n - 1 <= d->i.limits.line_max && mcpsess_i_resp_crlf(in, n) ? n + 2 : 0;
+    if (n == 1 || n - 1 > d->i.limits.line_max || !mcpsess_i_resp_crlf(in, n)) return 0;
+    mcpsess_i_resp_fill(d, in, n, item);
+    item->number = v;
+    return n + 2;
 }
 
 static inline size_t mcpsess_i_resp_short_text(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
@@ -904,15 +906,6 @@ static inline size_t mcpsess_i_resp_short_text(const mcpsess_resp *d, mcpsess_st
     return n + 2;
 }
 
-static inline size_t mcpsess_i_resp_short_integer(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
-    uint32_t number;
-    size_t bytes = mcpsess_i_resp_short_count(d, in, &number);
-    if (bytes == 0) return 0;
-    mcpsess_i_resp_fill(d, in, bytes - 2, item);
-    item->number = number;
-    return bytes;
-}
-
 static inline size_t mcpsess_i_resp_short_null(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
     if (in.ptr[1] != '-' || in.ptr[2] != '1' || d->i.limits.line_max < 2 || !mcpsess_i_resp_crlf(in, 3)) return 0;
     mcpsess_i_resp_fill(d, in, 1, item);
@@ -921,25 +914,19 @@ static inline size_t mcpsess_i_resp_short_null(const mcpsess_resp *d, mcpsess_st
 }
 
 static inline size_t mcpsess_i_resp_short_bulk(const mcpsess_resp *d, mcpsess_str in, mcpsess_resp_item *item) {
-    uint32_t number;
-    size_t bytes = mcpsess_i_resp_short_count(d, in, &number);
+    size_t bytes = mcpsess_i_resp_short_count(d, in, item), len;
     if (bytes == 0) return mcpsess_i_resp_short_null(d, in, item);
-    if (number > d->i.limits.bulk_max || !mcpsess_i_resp_crlf(in, bytes + (size_t)number)) return 0;
-    mcpsess_i_resp_fill(d, in, 1, item);
+    len = (size_t)item->number;
+    if (len > d->i.limits.bulk_max || !mcpsess_i_resp_crlf(in, bytes + len)) return 0;
     item->text.ptr = in.ptr + bytes;
-    item->text.len = (size_t)number;
-    item->number = number;
-    return bytes + (size_t)number + 2;
+    item->text.len = len;
+    return bytes + len + 2;
 }
 
 static inline int mcpsess_i_resp_short_open(mcpsess_resp *d, mcpsess_str *in, mcpsess_resp_item *item) {
-    uint32_t number;
-    size_t bytes = mcpsess_i_resp_short_count(d, *in, &number);
-    int rc;
-    if (bytes == 0) return MCPSESS_PENDING;
-    mcpsess_i_resp_fill(d, *in, 1, item);
-    item->number = number;
-    rc = mcpsess_i_resp_open(d, item);
+    size_t bytes = mcpsess_i_resp_short_count(d, *in, item);
+    int rc = bytes == 0 ? MCPSESS_PENDING : mcpsess_i_resp_open(d, item);
+    item->text.len = 0;
     if (rc == MCPSESS_OK) *in = mcpsess_str_of(in->ptr + bytes, in->len - bytes);
     return rc;
 }
@@ -950,7 +937,7 @@ static inline int mcpsess_i_resp_short(mcpsess_resp *d, mcpsess_str *in, mcpsess
     switch (in->ptr[0]) {
     case MCPSESS_RESP_SIMPLE:
     case MCPSESS_RESP_ERROR: bytes = mcpsess_i_resp_short_text(d, *in, item); break;
-    case MCPSESS_RESP_INTEGER: bytes = mcpsess_i_resp_short_integer(d, *in, item); break;
+    case MCPSESS_RESP_INTEGER: bytes = mcpsess_i_resp_short_count(d, *in, item); break;
     case MCPSESS_RESP_BULK: bytes = mcpsess_i_resp_short_bulk(d, *in, item); break;
     case MCPSESS_RESP_ARRAY:
     case MCPSESS_RESP_MAP:
