@@ -268,6 +268,7 @@ typedef struct verdict {
     uint8_t stream;   /* STREAM_... */
     unsigned replies; /* whole ones that were as the server sent them, before the one that was not */
     bool push;        /* that one is a push */
+    char type;        /* as that it came */
     bool fits;        /* it came as something that answers the operation as well: an error, another's value */
 } verdict;
 
@@ -292,7 +293,7 @@ static mcpsess_str from(const wire_log *l, uint32_t n) {
 }
 
 static verdict judge(void) {
-    verdict v = {STREAM_SAME, 0, false, false};
+    verdict v = {STREAM_SAME, 0, false, '\0', false};
     uint32_t a = 0, b = 0;
     for (;;) {
         uint8_t type = 0, true_type = 0;
@@ -307,6 +308,7 @@ static verdict judge(void) {
         }
         if (given.len == truth.len && memcmp(given.ptr, truth.ptr, given.len) == 0) return v;
         v.push = true_type == MCPSESS_RESP_PUSH;
+        v.type = given.len > 0 ? given.ptr[0] : '\0';
         given.len = n > 0 ? (size_t)n : 0;
         truth.len = m > 0 ? (size_t)m : truth.len;
         v.fits = type == MCPSESS_RESP_ERROR || (n > 0 && m > 0 && same_shape(given, truth, false));
@@ -349,8 +351,13 @@ static bool misled(const verdict *v) {
     return v->push || answered(v) || ((at.o->free_form || v->fits) && own(v));
 }
 
-static bool after_loss(bool corrupt, int rc) {
-    if (corrupt && rc == MCPSESS_E_UNKNOWN && at.o->loss == FAULTS_REPEATED) return true;
+/* The connection ended before the answer was there, or because of it. */
+static bool after_loss(const verdict *v, int rc) {
+    bool refused = v->stream == STREAM_BROKEN || v->stream == STREAM_MISLEADING;
+    if (v->type == MCPSESS_RESP_PUSH || v->type == MCPSESS_RESP_ERROR) refused = false; /* the answer is waited for */
+    if (now.f->kind == FAULT_SEND_CLOSE && now.arrivals > 0 && !at.o->reloads) return rc == at.rc; /* it could be read */
+    if (at.o->loss == FAULTS_REPEATED && !at.o->reloads && own(v) && refused) return rc == MCPSESS_E_UNKNOWN;
+    if (at.o->loss == FAULTS_REPEATED && v->stream != STREAM_SAME && rc == MCPSESS_E_UNKNOWN) return true;
     switch (at.o->loss) {
     case FAULTS_ONCE: return rc == MCPSESS_E_UNKNOWN || (at.o->reloads && rc == at.rc);
     case FAULTS_REPEATED: return rc == at.rc || (at.o->again != 0 && rc == at.o->again);
@@ -387,7 +394,7 @@ static bool allowed(const verdict *v, int rc) {
     if (at.o->greets && corrupt && !own(v)) return rc == at.rc || (rc == MCPSESS_E_IO && !rig.patient);
     if (now.f->hasty) return rc == MCPSESS_E_TIMEOUT || ((!touched || at.o->reloads) && rc == MCPSESS_E_IO);
     if (!touched) return rc == at.rc || (at.o->greets && !rig.patient && rc == MCPSESS_E_IO);
-    return after_loss(corrupt, rc);
+    return after_loss(v, rc);
 }
 
 static void check_first(const verdict *v) {

@@ -23,7 +23,7 @@ static void before(const faults_operation *o) {
     if (a->stored == OURS_LOW) world_put("a", rig.alices, WORLD_LOW);
     if (a->stored == OURS_NEWER) world_put("a", rig.newer, WORLD_TTL);
     if (a->stored == THEIRS) world_put("a", rig.bobs, WORLD_TTL);
-    if (rig.world == WORLD_RAM && a->known == FRESH) test_store_push(&rig.net, "a");
+    if (rig.world == WORLD_RAM && a->known == FRESH && a->stored != OURS) test_store_push(&rig.net, "a");
 }
 
 static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms) {
