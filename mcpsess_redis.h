@@ -2450,22 +2450,22 @@ static char mcpsess_i_rstore_hex(unsigned digit) {
 
 /* As an argument: prefix, space, ":{", the id escaped, "}". */
 static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, mcpsess_str id, mcpsess_buf *out) {
-    size_t i, len = s->i.prefix_len + 4u + id.len;
+    size_t i, from = 0, len = s->i.prefix_len + 4u + id.len;
     for (i = 0; i < id.len; i++) len += mcpsess_i_rstore_plain(id.ptr[i]) ? 0u : 2u;
     mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
     mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
     mcpsess_buf_put_char(out, space);
     mcpsess_buf_put(out, MCPSESS_STR(":{"));
     for (i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-        if (mcpsess_i_rstore_plain(id.ptr[i])) {
-            mcpsess_buf_put_char(out, id.ptr[i]);
-            continue;
-        }
+        unsigned c = (unsigned char)id.ptr[i];
+        if (mcpsess_i_rstore_plain(id.ptr[i])) continue;
+        mcpsess_buf_put(out, mcpsess_str_of(id.ptr + from, i - from));
         mcpsess_buf_put_char(out, '%');
-        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex((unsigned)c >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c >> 4));
         mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c & 15u));
+        from = i + 1;
     }
+    mcpsess_buf_put(out, mcpsess_str_of(id.ptr + from, id.len - from));
     mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
 }
 
@@ -2555,12 +2555,12 @@ static void mcpsess_i_rstore_put_owner(mcpsess_buf *out, const mcpsess_request *
 
 static void mcpsess_i_rstore_put_head(mcpsess_buf *out, uint8_t script, uint8_t keys, uint8_t args) {
     const char *sha1 = mcpsess_i_rstore_scripts[script].sha1;
+    char digest[40];
     uint8_t n;
+    for (n = 0; n < sizeof digest; n++) digest[n] = (char)MCPSESS_ROM_U8(sha1 + n);
     mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
     mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
-    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, 40);
-    for (n = 0; n < 40; n++) mcpsess_buf_put_char(out, (char)MCPSESS_ROM_U8(sha1 + n));
-    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+    mcpsess_i_rstore_put_arg(out, mcpsess_str_of(digest, sizeof digest));
     mcpsess_i_rstore_put_number(out, keys);
 }
 

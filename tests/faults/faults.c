@@ -355,7 +355,8 @@ static bool misled(const verdict *v) {
 static bool after_loss(const verdict *v, int rc) {
     bool refused = v->stream == STREAM_BROKEN || v->stream == STREAM_MISLEADING;
     if (v->type == MCPSESS_RESP_PUSH || v->type == MCPSESS_RESP_ERROR) refused = false; /* the answer is waited for */
-    if (now.f->kind == FAULT_SEND_CLOSE && now.arrivals > 0 && !at.o->reloads) return rc == at.rc; /* it could be read */
+    /* it could be read */
+    if (now.f->kind == FAULT_SEND_CLOSE && now.arrivals > 0 && !at.o->reloads) return rc == at.rc;
     if (at.o->loss == FAULTS_REPEATED && !at.o->reloads && own(v) && refused) return rc == MCPSESS_E_UNKNOWN;
     if (at.o->loss == FAULTS_REPEATED && v->stream != STREAM_SAME && rc == MCPSESS_E_UNKNOWN) return true;
     switch (at.o->loss) {
