@@ -27,7 +27,8 @@ enum {
     FAULT_SEND_SHORT,  /* moves no more than to there */
     FAULT_SEND_BLOCK,  /* would block for a while */
     FAULT_SEND_BYTES,  /* moves one byte a call, all the time */
-    FAULT_SEND_CLOSE,  /* what was sent has arrived, no more is taken; what was answered can still be read */
+    FAULT_SEND_CLOSE,  /* what was sent has arrived, no more is taken; what was answered can still be read; `byte` 1:
+                          answers come after that */
     FAULT_SEND_RESET,  /* what was sent has arrived, then both ways are dead */
     FAULT_SEND_LOST,   /* what was sent never arrives, then both ways are dead */
     FAULT_SEND_LATE,   /* the same, but it arrives when the operation has ended */
@@ -190,8 +191,8 @@ struct faults_rig {
     mcpsess_memstore ram;
     test_store net; /* before ram */
     faults_task first, second, fresh;
-    char record[4][RIG_OUT];
-    mcpsess_str alices, newer, bobs, others; /* of the session "a"; of "b" */
+    char record[5][RIG_OUT];
+    mcpsess_str alices, newer, newest, bobs, others; /* of the session "a"; of "b" */
     bool patient;
     mcpsess_principal alice, bob;
     void *redis_mem, *table_mem, *ram_mem;

@@ -26,6 +26,7 @@ static void records(void) {
     rig.alices = encode(rig.record[0], "a", &rig.alice, "one");
     rig.newer = encode(rig.record[1], "a", &rig.alice, "another");
     rig.bobs = encode(rig.record[2], "a", &rig.bob, "one");
+    rig.newest = encode(rig.record[4], "a", &rig.alice, "a fourth");
     rig.others = encode(rig.record[3], "b", &rig.alice, "a third");
 }
 

@@ -239,7 +239,10 @@ static int send_fault(void) {
     wire.fired = true;
     switch (wire.fault.kind) {
     case FAULT_SEND_BLOCK: wire.i.blocked_until_ms = rig.now_ms + BLOCK_MS; return 0;
-    case FAULT_SEND_CLOSE: wire.i.send_dead = wire.i.drained = true; return -1;
+    case FAULT_SEND_CLOSE:
+        wire.i.send_dead = wire.i.drained = true;
+        wire.i.held = false;
+        return -1;
     case FAULT_SEND_RESET:
         collect(wire.i.fd); /* it is done, whatever becomes of the answer */
         wire.i.send_dead = wire.i.recv_dead = true;
@@ -254,7 +257,7 @@ static int send_fault(void) {
 
 /* Dies as soon as the place is reached, not when it is tried to go beyond. */
 static bool send_ends(void) {
-    return wire.fault.kind >= FAULT_SEND_CLOSE && wire.fault.kind <= FAULT_SEND_LATE;
+    return wire.fault.byte == 0 && wire.fault.kind >= FAULT_SEND_CLOSE && wire.fault.kind <= FAULT_SEND_LATE;
 }
 
 static int wire_send_call(void *user, const void *bytes, size_t len) {
@@ -370,6 +373,7 @@ void wire_arm(const fault *f, const char *watched, uint32_t watched_len) {
     wire.recvs = wire.opens = wire.commands = wire.arrivals = wire.ends = 0;
     wire.watched = watched;
     wire.watched_len = watched_len;
+    wire.i.held = f->kind == FAULT_SEND_CLOSE && f->byte != 0;
 }
 
 void wire_release(void) {
