@@ -434,7 +434,8 @@ static void check_tier(void) {
     world_look(stored);
     if (rig.world == WORLD_REDIS && stored[0] != '\0' && memcmp(stored + 14, rig.bobs.ptr, rig.bobs.len) != 0) {
         world_put("a", rig.newest, WORLD_TTL);
-        rig.now_ms += 10; /* a table listens again */
+        faults_sync(); /* it has been told, if it is told at all */
+        rig.now_ms += 10;
     }
     rc = faults_load(&rig.fresh, "a");
     if (said_to_be_away(rc)) rc = faults_load(&rig.fresh, "a"); /* it shared a request that was still under way */
