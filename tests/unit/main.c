@@ -16,6 +16,7 @@ int main(void) {
     test_redis_outcomes();
     test_redis_model();
     test_redisstore();
+    test_redis_session();
     test_toolhive();
     status = tap_finish();
     port_exit(status);

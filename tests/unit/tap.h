@@ -57,6 +57,7 @@ void test_redis(void);
 void test_redis_life(void);
 void test_redis_model(void);
 void test_redis_outcomes(void);
+void test_redis_session(void);
 void test_redisstore(void);
 void test_toolhive(void);
 void test_resp(void);

@@ -1,0 +1,251 @@
+/* A store whose server the test plays, by a clock of the test's. One of its own for each file that includes it: RAM is
+   scarce on the small targets, where each of those files is an image. */
+
+#ifndef STORE_WIRE_H
+#define STORE_WIRE_H
+
+#include "test_util.h"
+
+#include "mcpsess_redis.h"
+
+#define SLOTS 3u
+#define VALUE_MAX 64u
+#define TX ((uint32_t)MCPSESS_REDIS_STORE_TX(VALUE_MAX))
+#define RX 128u
+#define ID_MAX_ESCAPED (3u * MCPSESS_ID_MAX)
+
+/* the order of the scripts in the module's table */
+enum { READ, WRITE, DELETE, LEASE };
+
+MCPSESS_REDIS_STORAGE(wire, SLOTS, TX, RX);
+static mcpsess_redis redis;
+static mcpsess_redis_store rstore;
+static mcpsess_store store;
+static mcpsess_request q;
+static mcpsess_buf out;
+static char out_mem[32];
+static uint64_t now;
+static mcpsess_principal alice;
+
+/* ---- the server ---- */
+
+/* Answers the handshake by itself. What the store asks is kept; its answer is put in by the test. */
+static struct {
+    char cmd[TX], seen[TX]; /* the command that comes in; the last EVALSHA, whole */
+    char inbox[256];
+    size_t cmd_len, seen_len, in_len, in_at, recv_max;
+    uint32_t bulk;   /* bytes of the open bulk and its CRLF still to come */
+    uint32_t number; /* of the head that comes in */
+    uint32_t bulks;  /* still to come */
+    unsigned evals, loads;
+    bool refuse, dead;
+} server;
+
+static inline void say(mcpsess_str s) {
+    CHECK(s.len <= sizeof server.inbox - server.in_len);
+    memcpy(server.inbox + server.in_len, s.ptr, s.len);
+    server.in_len += s.len;
+}
+
+static inline char digest_char(unsigned script, unsigned n) {
+    return (char)MCPSESS_ROM_U8(rstore.i.module.scripts[script].sha1 + n);
+}
+
+static inline bool command_is(const char *word) {
+    mcpsess_str cmd = mcpsess_str_of(server.cmd, server.cmd_len), name = mcpsess_str_z(word);
+    size_t at = 0;
+    while (at < cmd.len && cmd.ptr[at] != '$') at++;
+    at += 4u; /* "$4\r\n": no word has ten letters */
+    return at + name.len <= cmd.len && mcpsess_str_eq(mcpsess_str_of(cmd.ptr + at, name.len), name);
+}
+
+static inline void command(void) {
+    unsigned n;
+    if (command_is("EVALSHA")) {
+        memcpy(server.seen, server.cmd, server.cmd_len);
+        server.seen_len = server.cmd_len;
+        server.evals++;
+    } else if (command_is("HELLO")) {
+        say(MCPSESS_STR("%1\r\n$5\r\nproto\r\n:3\r\n"));
+    } else if (command_is("SCRIPT")) {
+        say(MCPSESS_STR("$40\r\n"));
+        for (n = 0; n < 40; n++) server.inbox[server.in_len++] = digest_char(server.loads % 4u, n);
+        say(MCPSESS_STR("\r\n"));
+        server.loads++;
+    } else if (command_is("TIME")) {
+        say(MCPSESS_STR("*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n"));
+    } else if (!command_is("ECHO")) {
+        say(MCPSESS_STR("+OK\r\n"));
+    }
+    server.cmd_len = 0;
+}
+
+/* One byte of what the engine sends. */
+static inline void take(char c) {
+    if (server.cmd_len < sizeof server.cmd) server.cmd[server.cmd_len] = c;
+    CHECK(server.cmd_len < sizeof server.cmd);
+    server.cmd_len++;
+    if (server.bulk > 0) {
+        if (--server.bulk == 0 && server.bulks == 0) command();
+        return;
+    }
+    if (c == '*' || c == '$') {
+        server.number = 0;
+    } else if (c >= '0' && c <= '9') {
+        server.number = server.number * 10u + (uint32_t)(c - '0');
+    } else if (c == '\n') {
+        if (server.bulks == 0) {
+            server.bulks = server.number;
+        } else {
+            server.bulks--;
+            server.bulk = server.number + 2u;
+        }
+    }
+}
+
+static inline int wire_open(void *user) {
+    (void)user;
+    if (server.refuse) return -1;
+    server.dead = false;
+    server.cmd_len = server.in_len = server.in_at = 0;
+    server.bulk = server.bulks = 0;
+    return 1;
+}
+
+static inline int wire_send(void *user, const void *bytes, size_t len) {
+    size_t n;
+    (void)user;
+    if (server.dead) return -1;
+    for (n = 0; n < len; n++) take(((const char *)bytes)[n]);
+    return (int)len;
+}
+
+static inline int wire_recv(void *user, void *bytes, size_t len) {
+    size_t n = server.in_len - server.in_at;
+    (void)user;
+    if (n == 0) return server.dead ? -1 : 0;
+    if (n > len) n = (uint32_t)len;
+    if (n > server.recv_max) n = server.recv_max;
+    memcpy(bytes, server.inbox + server.in_at, n);
+    server.in_at += n;
+    if (server.in_at == server.in_len) server.in_at = server.in_len = 0;
+    return (int)n;
+}
+
+static inline void wire_close(void *user) {
+    (void)user;
+}
+
+/* ---- the store before it ---- */
+
+static inline mcpsess_redis_desc wire_desc(void) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    d.transport.open = wire_open;
+    d.transport.send = wire_send;
+    d.transport.recv = wire_recv;
+    d.transport.close = wire_close;
+    d.slots = SLOTS;
+    d.tx_bytes = TX;
+    d.rx_bytes = RX;
+    d.timeout_ms = 2000;
+    d.reply_timeout_ms = 100000;
+    d.backoff_min_ms = 10;
+    d.backoff_max_ms = 10;
+    return d;
+}
+
+static inline void polls(unsigned n) {
+    while (n-- > 0) store.cls->poll(store.self, now);
+}
+
+static inline void make(const mcpsess_redis_desc *d, const mcpsess_redis_store_desc *given) {
+    mcpsess_redis_store_desc sd = *given;
+    memset(&server, 0, sizeof server);
+    server.recv_max = SIZE_MAX;
+    now = 1000;
+    alice = principal("iss", "alice");
+    CHECK_EQ(mcpsess_redis_init(&redis, d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
+    sd.redis = &redis;
+    CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_OK);
+    store = mcpsess_redis_store_store(&rstore);
+}
+
+static inline void connected(void) {
+    unsigned n;
+    for (n = 0; n < 60 && mcpsess_redis_poll(&redis, now) != MCPSESS_OK; n++) continue;
+    CHECK(n < 60);
+}
+
+static inline void start(void) {
+    mcpsess_redis_desc d = wire_desc();
+    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    make(&d, &sd);
+    connected();
+}
+
+static inline void request(uint8_t kind, uint8_t mode, mcpsess_str key) {
+    memset(&q, 0, sizeof q);
+    q.kind = kind;
+    q.mode = mode;
+    q.key = key;
+    mcpsess_buf_init(&out, out_mem, sizeof out_mem);
+}
+
+static inline int submit(void) {
+    int rc = store.cls->submit(store.self, &q, now);
+    CHECK_EQ(rc, q.rc);
+    return rc;
+}
+
+/* Submits, and waits until the server has the whole command. */
+static inline void ask(void) {
+    unsigned n, before = server.evals;
+    CHECK_EQ(submit(), MCPSESS_PENDING);
+    for (n = 0; n < 60 && server.evals == before; n++) polls(1);
+    CHECK_EQ(server.evals, before + 1u);
+}
+
+/* The server answers; -> what the request makes of it */
+static inline int answer(mcpsess_str text) {
+    unsigned n;
+    say(text);
+    for (n = 0; n < 400 && (q.rc == MCPSESS_PENDING || server.in_len != 0); n++) polls(1);
+    return q.rc;
+}
+
+#define ANSWER(literal) answer(MCPSESS_STR(literal))
+
+/* The last command was this one: the script's digest goes between `head` and `rest`. */
+static inline bool asked(unsigned script, mcpsess_str head, mcpsess_str rest) {
+    const char *at = server.seen + head.len;
+    unsigned n;
+    if (server.seen_len != head.len + 40u + rest.len || memcmp(server.seen, head.ptr, head.len) != 0) return false;
+    for (n = 0; n < 40; n++) {
+        if (at[n] != digest_char(script, n)) return false;
+    }
+    return memcmp(at + 40, rest.ptr, rest.len) == 0;
+}
+
+#define ASKED(script, count, rest) \
+    asked(script, MCPSESS_STR("*" count "\r\n$7\r\nEVALSHA\r\n$40\r\n"), MCPSESS_STR("\r\n" rest))
+
+#define KEY "$1\r\n1\r\n$13\r\nmcpsess:r:{k}\r\n"
+#define LEASE_KEYS "$1\r\n2\r\n$13\r\nmcpsess:l:{k}\r\n$13\r\nmcpsess:f:{k}\r\n"
+
+/* what alice's records begin with: version, length, issuer NUL subject */
+#define ALICE "$12\r\n\1\11\0iss\0alice\r\n"
+
+/* The connection breaks; the next one is made after the backoff, the handshake again. */
+static inline void break_off(void) {
+    server.dead = true;
+    polls(2);
+    now += 20;
+}
+
+static inline void reconnect(void) {
+    unsigned before = server.evals, n;
+    break_off();
+    for (n = 0; n < 60 && server.evals == before && q.rc == MCPSESS_PENDING; n++) polls(1);
+}
+
+#endif
