@@ -248,7 +248,7 @@ TEST(session_under_faults_and_races_never_goes_back_in_time) {
     memset(ops, 0, sizeof ops);
     memset(floors, 0, sizeof floors);
     serials = 0;
-    tap_seed(271828);
+    tap_seed(2);
     for (round = 0; round < PORT_ROUNDS; round++) {
         if (!CHECK(step_many()) || !CHECK(invariants())) {
             tap_note("failed in round", (int64_t)round);
