@@ -164,13 +164,13 @@ static void store_submit(void) {
     ASAN_UNPOISON_MEMORY_REGION(r, sizeof *r);
     memset(r, 0, sizeof *r);
     f.stored[n].out.len = 3;
-    r->kind = (uint8_t)(what % MCPSESS_LEASE_RELEASE + 1);
+    r->kind = (uint8_t)(what < 96 ? MCPSESS_GET : what % MCPSESS_LEASE_RELEASE + 1);
     r->mode = (uint8_t)(byte() % 4);
     r->key = key;
     r->value = r->expect = MCPSESS_STR("token");
     r->ttl_ms = byte() % 2 != 0 ? 1000 : 0;
     r->deadline_ms = any_deadline();
-    if (what >= 128) r->out = &f.stored[n].out;
+    if (what % 4 != 0) r->out = &f.stored[n].out;
     f.stored[n].asked_at = f.polls;
     f.stored[n].pending = f.face.cls->submit(f.face.self, r, wire.now) == MCPSESS_PENDING;
     MUST(f.stored[n].pending == (r->rc == MCPSESS_PENDING));
@@ -312,7 +312,7 @@ static void feed_numbers(void) {
     mcpsess_buf_init(&b, room, sizeof room);
     mcpsess_resp_put_number(&b, MCPSESS_RESP_ARRAY, value ? 4 : 3);
     for (n = 0; n < 3; n++) mcpsess_resp_put_number(&b, MCPSESS_RESP_INTEGER, numbers[byte() % 16]);
-    if (value) mcpsess_resp_put_bytes(&b, MCPSESS_RESP_BULK, mcpsess_str_of(bytes, shape / 8));
+    if (value) mcpsess_resp_put_bytes(&b, MCPSESS_RESP_BULK, mcpsess_str_of(bytes, shape / 4 % 33));
     feed(mcpsess_buf_str(&b));
 }
 

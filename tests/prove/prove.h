@@ -5,7 +5,6 @@
 #ifndef PROVE_H
 #define PROVE_H
 
-#define MCPSESS_IMPLEMENTATION
 #include "mcpsess.h"
 
 #include <__fc_builtin.h>
