@@ -1892,7 +1892,7 @@ static void mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
         if (rc == MCPSESS_OK) {
             mcpsess_i_redis_item(r, &item, mcpsess_str_of(from, (size_t)(in.ptr - from)), now_ms);
             if (r->i.state < MCPSESS_I_REDIS_GREETING) return;
-            rc = r->i.reply_rc == MCPSESS_REDIS_E_PROTOCOL ? MCPSESS_REDIS_E_PROTOCOL : MCPSESS_OK;
+            if (r->i.reply_rc == MCPSESS_REDIS_E_PROTOCOL) rc = MCPSESS_REDIS_E_PROTOCOL;
         }
         if (rc != MCPSESS_OK) {
             mcpsess_i_redis_break(r, rc, now_ms);

@@ -1,6 +1,5 @@
 /* ToolHive's forms: whatever decodes is a record in its canonical form, and comes back from what encode makes of it. */
 
-#define MCPSESS_REDIS_IMPLEMENTATION
 #include "mcpsess_redis.h"
 
 #include "fuzz.h"
