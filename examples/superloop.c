@@ -11,7 +11,7 @@
 
 enum { RECORDS = 4, RECORD_MAX = 128, TURNS = 3 };
 
-/* ---- a store of our own: one request at a time, answered TURNS polls later ---- */
+/* ---- a store of our own: one request at a time, answered TURNS turns later ---- */
 
 typedef struct eeprom {
     struct {
@@ -60,7 +60,7 @@ static int submit(void *self, mcpsess_request *r, uint64_t now_ms) {
     (void)now_ms;
     if (e->request) return r->rc = MCPSESS_E_FULL;
     e->request = r;
-    e->turns = TURNS;
+    e->turns = TURNS + 1; /* the call that begins an operation polls as well */
     return r->rc = MCPSESS_PENDING;
 }
 
