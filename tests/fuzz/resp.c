@@ -4,8 +4,8 @@
    of RESP3 it sees what is written, not what hiredis makes of it. */
 
 #include <ctype.h>
+#include <errno.h>
 #include <hiredis/hiredis.h>
-#include <math.h>
 #include <sanitizer/asan_interface.h>
 
 #include "fuzz.h"
@@ -354,14 +354,16 @@ static bool is_loose_bool(const point *p) {
     return refused(p) && p->type == '#' && p->line.len == 1 && (among("TF", p->line.ptr[0]) || p->line.ptr[0] == '\0');
 }
 
-/* Theirs is strtod's idea of a number, any spelling of inf and nan with it; then it must be finite, and short. */
+/* Theirs is strtod's idea of a number, any spelling of inf and nan with it; then it must be in range, and short. */
 static bool is_loose_double(const point *p) {
     char text[BYTES + 1];
     size_t n;
     if (p->type != ',' || !p->whole) return false;
     memcpy(text, p->line.ptr, p->line.len);
     text[p->line.len] = '\0';
-    if (they_refused(p)) return text[0] == '+' || p->line.len > 325 || isinf(strtod(text, NULL));
+    errno = 0;
+    (void)strtod(text, NULL);
+    if (they_refused(p)) return text[0] == '+' || p->line.len > 325 || errno == ERANGE;
     for (n = 0; n < p->line.len; n++) {
         if ((isalpha((unsigned char)text[n]) && text[n] != 'e') || isspace((unsigned char)text[n])) return refused(p);
     }
@@ -404,7 +406,7 @@ static const struct {
     {is_padded, "+1, 01, -0: we take them, as redis's own string2ll does not"},
     {is_bulk_without_crlf, "hiredis does not look at the two bytes behind a bulk"},
     {is_loose_bool, "#T, #F and a NUL: hiredis takes them"},
-    {is_loose_double, "hiredis takes what strtod takes, as long as it is finite and short, but no sign + (since 1.5)"},
+    {is_loose_double, "hiredis takes what strtod takes, as long as it is in range and short, but no sign + (since 1.5)"},
     {is_loose_big, "a big number without digits: hiredis takes it; with a sign +: we take it"},
     {is_verbatim, "verbatim: we refuse one that is too short before it is there, and do not look for its colon"},
     {is_misplaced_push, "a push within a reply, or of nothing: hiredis takes it"},
