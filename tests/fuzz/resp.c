@@ -406,7 +406,7 @@ static const struct {
     {is_padded, "+1, 01, -0: we take them, as redis's own string2ll does not"},
     {is_bulk_without_crlf, "hiredis does not look at the two bytes behind a bulk"},
     {is_loose_bool, "#T, #F and a NUL: hiredis takes them"},
-    {is_loose_double, "hiredis takes what strtod takes, as long as it is in range and short, but no sign + (since 1.5)"},
+    {is_loose_double, "hiredis takes what strtod takes, if it is in range and short, but no sign + (since 1.5)"},
     {is_loose_big, "a big number without digits: hiredis takes it; with a sign +: we take it"},
     {is_verbatim, "verbatim: we refuse one that is too short before it is there, and do not look for its colon"},
     {is_misplaced_push, "a push within a reply, or of nothing: hiredis takes it"},
