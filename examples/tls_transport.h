@@ -57,6 +57,7 @@ typedef struct tls {
         bool open;     /* and so are we */
         bool flushing; /* a record is on its way down */
         bool broken;   /* nothing more can be received */
+        bool mute;     /* nothing more can be sent; what was received may say why */
         bool ready;    /* the members above are set up */
     } i;
 } tls;
@@ -160,7 +161,9 @@ static inline int tls_setup_config(tls *t) {
 /* What mbedTLS calls us for. */
 static inline int tls_push(void *user, const unsigned char *bytes, size_t len) {
     tls *t = (tls *)user;
-    int n = t->i.below.send(t->i.below.user, bytes, len);
+    int n = t->i.mute ? -1 : t->i.below.send(t->i.below.user, bytes, len);
+    t->i.mute = n < 0 && t->i.open;
+    if (t->i.mute) return (int)len; /* mbedTLS sends what is left before it reads */
     return n > 0 ? n : n == 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_NET_SEND_FAILED;
 }
 
@@ -249,6 +252,7 @@ static inline int tls_send(void *user, const void *bytes, size_t len) {
     tls *t = (tls *)user;
     int rc = t->i.open ? tls_flush(t) : -1, most;
     if (rc <= 0 || len == 0) return rc < 0 ? rc : 0;
+    if (t->i.mute) return -1;
     most = mbedtls_ssl_get_max_out_record_payload(&t->i.ssl);
     if (most < 0) return tls_failed(t, "send", most);
     if (len > (size_t)most) len = (size_t)most;
@@ -258,7 +262,7 @@ static inline int tls_send(void *user, const void *bytes, size_t len) {
         t->i.flushing = true;
         return (int)len;
     }
-    return rc < 0 ? tls_failed(t, "send", rc) : rc;
+    return rc < 0 ? tls_failed(t, "send", rc) : t->i.mute ? -1 : rc;
 }
 
 /* A record at a time; as many as have arrived and fit, as a socket would: the engine takes less for all there is. */
@@ -282,7 +286,7 @@ static inline void tls_close(void *user) {
     if (t->i.want != 0) snprintf(t->error, sizeof t->error, "handshake: no answer in time");
     if (t->i.linked) mbedtls_ssl_session_reset(&t->i.ssl);
     t->i.want = 0;
-    t->i.linked = t->i.open = t->i.flushing = t->i.broken = false;
+    t->i.linked = t->i.open = t->i.flushing = t->i.broken = t->i.mute = false;
     t->i.below.close(t->i.below.user);
 }
 

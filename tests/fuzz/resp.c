@@ -389,7 +389,8 @@ static bool is_misplaced_push(const point *p) {
 }
 
 static bool is_unknown_to_them(const point *p) {
-    return they_refused(p) && !among(HIREDIS_MAJOR >= 1 ? "+-:$*,_%|~#=>(" : "+-:$*", p->type);
+    const char *known = HIREDIS_MAJOR * 100 + HIREDIS_MINOR >= 103 ? "+-:$*,_%|~#=>(" : "+-:$*,_%~#=>(";
+    return they_refused(p) && !among(HIREDIS_MAJOR >= 1 ? known : "+-:$*", p->type);
 }
 
 static bool is_too_deep_for_them(const point *p) {
@@ -410,7 +411,7 @@ static const struct {
     {is_loose_big, "a big number without digits: hiredis takes it; with a sign +: we take it"},
     {is_verbatim, "verbatim: we refuse one that is too short before it is there, and do not look for its colon"},
     {is_misplaced_push, "a push within a reply, or of nothing: hiredis takes it"},
-    {is_unknown_to_them, "hiredis knows no bulk errors; before 1.0 nothing of RESP3; and says so at the type already"},
+    {is_unknown_to_them, "hiredis knows no bulk errors, before 1.3 no attributes, before 1.0 no RESP3"},
     {is_too_deep_for_them, "hiredis before 1.1 refuses even an empty aggregate within 8 others, at its type already"},
 };
 
