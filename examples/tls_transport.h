@@ -162,9 +162,9 @@ static inline int tls_setup_config(tls *t) {
 static inline int tls_push(void *user, const unsigned char *bytes, size_t len) {
     tls *t = (tls *)user;
     int n = t->i.mute ? -1 : t->i.below.send(t->i.below.user, bytes, len);
-    t->i.mute = n < 0 && t->i.open;
+    t->i.mute = n < 0;
     if (t->i.mute) return (int)len; /* mbedTLS sends what is left before it reads */
-    return n > 0 ? n : n == 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_NET_SEND_FAILED;
+    return n > 0 ? n : MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
 static inline int tls_pull(void *user, unsigned char *bytes, size_t len) {
@@ -208,15 +208,6 @@ static inline int tls_init(tls *t, const tls_options *o, mcpsess_redis_transport
 
 /* ---- the four callbacks */
 
-/* The server has gone; an alert in plain text, which mbedTLS did not come to read, says why. */
-static inline int tls_refused(tls *t) {
-    unsigned char alert[7];
-    int n = t->i.below.recv(t->i.below.user, alert, sizeof alert);
-    if (n != (int)sizeof alert || alert[0] != MBEDTLS_SSL_MSG_ALERT) return -1;
-    snprintf(t->error, sizeof t->error, "handshake: refused with alert %u", alert[6] + 0u);
-    return -1;
-}
-
 static inline int tls_open(void *user) {
     tls *t = (tls *)user;
     int rc;
@@ -231,7 +222,6 @@ static inline int tls_open(void *user) {
     t->i.want = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? MCPSESS_WANT_WRITE : MCPSESS_WANT_READ;
     if (rc != 0 && tls_failed(t, "handshake", rc) == 0) return 0;
     t->i.want = 0;
-    if (rc == MBEDTLS_ERR_NET_SEND_FAILED) return tls_refused(t);
     if (rc != 0) return -1;
     t->error[0] = '\0';
     t->i.open = true;

@@ -367,9 +367,9 @@ TEST(a_server_that_refuses_in_plain_text_is_heard) {
     down.len = 7;
     up.ended = down.ended = true;
     CHECK_EQ(tls_open(&r.client), -1);
-    CHECK(says(&r.client, "handshake: refused with alert 40"));
+    CHECK(says(&r.client, "handshake: SSL - A fatal alert message was received"));
     tls_close(&r.client);
-    CHECK(says(&r.client, "alert 40"));
+    CHECK(says(&r.client, "fatal alert message"));
     CHECK_EQ(r.client_side.closes, 1);
     end(&r);
     begin(&r, usual(), "server", false, 30);
@@ -378,7 +378,7 @@ TEST(a_server_that_refuses_in_plain_text_is_heard) {
     down.len = 9;
     up.ended = true;
     CHECK_EQ(tls_open(&r.client), -1);
-    CHECK_EQ(r.client.error[0], '\0');
+    CHECK(says(&r.client, "handshake: ")); /* it speaks no TLS */
     end(&r);
 }
 
