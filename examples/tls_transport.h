@@ -74,7 +74,7 @@ static inline int tls_failed(tls *t, const char *what, int rc) {
     if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) return 0; /* TLS 1.3; told by 3.6.0, or when asked to */
 #endif
     t->error[0] = '\0';
-    if (rc == MBEDTLS_ERR_NET_SEND_FAILED || rc == MBEDTLS_ERR_NET_RECV_FAILED) return -1;
+    if (rc == MBEDTLS_ERR_NET_RECV_FAILED) return -1; /* the transport below has its own word for it */
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags != 0 && flags != UINT32_MAX) {
         mbedtls_x509_crt_verify_info(why, sizeof why, "", flags);
         why[strcspn(why, "\n")] = '\0';
