@@ -17,6 +17,8 @@
        MCPSESS_HASH_BITS       64: SipHash-1-3 (default where pointers have 64 bits), 32: HalfSipHash-1-3
        MCPSESS_ID_MAX          longest session id in bytes, 1..255, default 64
        MCPSESS_PRINCIPAL_MAX   longest issuer + subject + 1 in bytes, default 128
+       MCPSESS_STREAM_MAX      longest stream id in bytes, 1..255, default 64
+       MCPSESS_NO_STREAM       without event streams: logs, their events and frames
        MCPSESS_ROM             attribute of constant tables (AVR: PROGMEM), and how a byte of them is read:
        MCPSESS_ROM_U8(p)       default *(p) (AVR: pgm_read_byte(p))
 
@@ -24,10 +26,14 @@
      codes, slices, writer, hash, base64, time              >>base
      fixed-capacity LRU table                               >>lru
      event ids of resumable streams                         >>eventid
+     events, as stores keep them                            >>event
+     server-sent events: frames and their reader            >>sse
+     a byte-bounded ring of events                          >>ring
      the session record                                     >>record
      operations: pending, deadline, poll                    >>op
      the store: one contract for RAM, servers and yours     >>store
      the store in RAM                                       >>memstore
+     resumable event streams: writers and readers           >>stream
      sessions: a local tier before any store                >>session
 
    EXAMPLE
@@ -103,6 +109,10 @@
 #define MCPSESS_PRINCIPAL_MAX 128
 #endif
 
+#ifndef MCPSESS_STREAM_MAX
+#define MCPSESS_STREAM_MAX 64
+#endif
+
 #ifndef MCPSESS_ROM
 #define MCPSESS_ROM
 #define MCPSESS_ROM_U8(p) (*(p))
@@ -140,7 +150,11 @@ int memcmp(const void *a, const void *b, size_t n);
     X(EXISTS, 4, "the id is taken; nothing was written")                                         \
     X(LOST, 5, "what is stored is not what was expected; nothing was written")                   \
     X(BUSY, 6, "held by another owner")                                                          \
-    X(END, 7, "no more entries")                                                                 \
+    X(END, 7, "no more entries; of a stream: it is complete")                                    \
+    X(GAP, 8, "events after that position are gone, or it is no position of this log")           \
+    X(DUP, 9, "this very event is stored already, under this sequence")                          \
+    X(FENCED, 10, "another writer has taken over; nothing was written")                          \
+    X(LOST_TAIL, 11, "the store lost events it had confirmed; the log begins anew, empty")       \
     X(E_ARG, -1, "a pointer is NULL or a number is out of its range")                            \
     X(E_NOMEM, -2, "the storage is smaller than this object needs")                              \
     X(E_ALIGN, -3, "the storage is not aligned for a uint64_t and a pointer")                    \
@@ -261,7 +275,13 @@ typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
     X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")               \
     X(STORE_FULL, 7, "store full, new record refused; number: records")                     \
     X(EVICTED, 8, "store full, least recently used record dropped; no key; number: so far") \
-    X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")
+    X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")                       \
+    X(EVENTS_DROPPED, 10, "log over its bound, oldest events dropped; number: of them")     \
+    X(WRITER_FENCED, 11, "another writer has this stream now; number: sequence")            \
+    X(TAIL_LOST, 12, "the store lost confirmed events of this stream; number: sequence")    \
+    X(REPLAY_GAP, 13, "replay refused, events are gone; number: sequence asked for")        \
+    X(REPLAY_CAPPED, 14, "replay refused, more events than allowed; number: of them")       \
+    X(LOGS_DELETED, 15, "streams of a session deleted; number: events")
 
 enum {
 #define MCPSESS_I_ITEM(name, number, text) MCPSESS_ITEM_##name = (number),
@@ -406,12 +426,135 @@ typedef struct mcpsess_eventid {
     uint64_t sequence; /* 0..2^63-1 */
 } mcpsess_eventid;
 
+#define MCPSESS_I_B64_MAX(n) (((n) + 2u) / 3u * 4u)
+/* Bytes of the longest id of a stream here. */
+#define MCPSESS_EVENTID_MAX (MCPSESS_I_B64_MAX(MCPSESS_ID_MAX) + MCPSESS_I_B64_MAX(MCPSESS_STREAM_MAX) + 41u)
+
 /* Appends the text.  -> OK, E_TOOBIG, E_ARG: also for a number over 2^63-1; on an error out is as it was */
 MCPSESS_API int mcpsess_eventid_encode(const mcpsess_eventid *id, mcpsess_buf *out);
 /* Strict: whatever encode would not write is refused. The decoded session and stream are appended to mem, and the
    slices of *id point there. Cost: one pass.
    -> OK, E_FORMAT, E_TOOBIG: mem is too small, E_ARG; on an error *id is zeroed and mem is as it was */
 MCPSESS_API int mcpsess_eventid_decode(mcpsess_str text, mcpsess_buf *mem, mcpsess_eventid *id);
+
+/* ---- event: one event of a stream, as stores keep it --------------------------------------------------- >>event
+
+   len u32 | flags u8 | type_len u8 | type | retry u32, if flag 2 | data, if flag 1
+   Little-endian; len counts what follows it. Flag 1: there is data, flag 2: there is a retry. Sequence and epoch are
+   not stored: in a log they follow from where the event is. */
+
+typedef struct mcpsess_event {
+    mcpsess_str type; /* of SSE, at most 255 bytes without CR, LF, NUL; empty: none given, which means "message" */
+    mcpsess_str data; /* ptr NULL: none, as in a priming event, which only carries an id */
+    mcpsess_str id;   /* as sent to the client, or received from a server; empty: none */
+    uint64_t epoch;   /* of a log; results of a reader */
+    uint64_t sequence;
+    uint32_t retry_ms; /* if `retry`: how long the client is to wait before it comes back */
+    bool retry;
+} mcpsess_event;
+
+#define MCPSESS_EVENT_PRIME "prime" /* the type that the MCP C# SDK gives a priming event */
+
+/* A byte-bounded queue, see below; here for who keeps one. */
+typedef struct mcpsess_ring {
+    struct {
+        char *bytes;
+        uint32_t cap, head, used; /* head: where the oldest entry begins */
+        uint32_t count;
+    } i;
+} mcpsess_ring;
+
+#ifndef MCPSESS_NO_STREAM
+
+/* Bytes that put appends. */
+MCPSESS_API uint64_t mcpsess_event_bytes(const mcpsess_event *e);
+/* Appends type, data and retry.  -> OK, E_TOOBIG: no room, a type over 255 bytes, or 2^32 bytes or more in all,
+   E_FORMAT: CR, LF or NUL in the type, E_ARG; on an error out is as it was */
+MCPSESS_API int mcpsess_event_put(const mcpsess_event *e, mcpsess_buf *out);
+/* Takes the first event off the front of *frames; its slices point there, its id, epoch and sequence are zero.
+   -> OK, END: frames is empty, E_FORMAT: not what put writes, E_ARG; on an error *e is zeroed, *frames as it was */
+MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e);
+
+/* ---- sse: server-sent events (WHATWG HTML, section 9.2) ----------------------------------------------------- >>sse
+
+   Pure: no callback, no I/O. A frame is event, data, id, retry, then an empty line: the order of the MCP C# SDK, byte
+   for byte. Data is split at CR, LF and CRLF, one "data: " line each, so a CR comes back as LF.
+
+   The reader takes what has arrived, in whatever pieces, and hands out one event at a time:
+
+   state      next answers   how it gets there                        how it leaves
+   reading    PENDING, OK    init; any call but one that failed       a line, or an event, over its bound
+   too big    E_TOOBIG       that                                     init
+
+   Other than a browser's it also hands out events without data, when they bring an id, a type or a retry of their own
+   (MCP's priming event), with data.ptr NULL where there was no data line; and an id counts from its event on, not from
+   the line on. Comments and unknown fields are passed over. */
+
+/* Appends the frame of an event.  -> OK, E_FORMAT: CR, LF or NUL in type or id, E_TOOBIG, E_ARG; on an error out is as
+   it was */
+MCPSESS_API int mcpsess_sse_put(const mcpsess_event *e, mcpsess_buf *out);
+/* Bytes that put appends; 0: more than a size_t holds. Cost: one pass over the data. */
+MCPSESS_API size_t mcpsess_sse_bytes(const mcpsess_event *e);
+/* Appends a comment, one ": " line and an empty one, which keeps a connection alive. text must hold no CR, LF or NUL.
+   -> as put */
+MCPSESS_API int mcpsess_sse_put_comment(mcpsess_str text, mcpsess_buf *out);
+
+typedef struct mcpsess_sse {
+    mcpsess_str last_id; /* the last event's id that was not empty; lives as mem does, until it changes */
+    uint32_t retry_ms;   /* the last retry */
+    bool retry;          /* there was one */
+    struct {
+        char *mem; /* the last id, at most id_max bytes, then the event so far: type, id, data */
+        size_t cap;
+        size_t id_max;
+        size_t type_len, id_len, data_len, line_len; /* line: what of an unfinished line was seen */
+        uint32_t retry_ms;
+        uint8_t field, state, bom;
+        bool has_type, has_id, has_data, has_retry, after_cr;
+        int error;
+    } i;
+} mcpsess_sse;
+
+#define MCPSESS_SSE_ID_MAX 256u /* bytes of an id that comes in; a longer one is an error */
+
+/* mem holds an id of MCPSESS_SSE_ID_MAX bytes at most, and one event at a time; it must live as long as the reader.
+   -> OK, E_ARG, E_NOMEM: less than MCPSESS_SSE_ID_MAX + 64 bytes */
+MCPSESS_API int mcpsess_sse_init(mcpsess_sse *s, void *mem, size_t mem_len);
+/* Takes bytes off the front of *in until an event is complete; its slices live until the next call.
+   -> OK, PENDING: all was taken, and more is needed, E_TOOBIG: an event that mem cannot hold, E_ARG; an error stays
+   until init */
+MCPSESS_API int mcpsess_sse_next(mcpsess_sse *s, mcpsess_str *in, mcpsess_event *e);
+
+/* ---- ring: a byte-bounded queue of byte strings; the oldest goes first ------------------------------------ >>ring
+
+   What is put is contiguous in no sense: an entry may wrap around the end of the memory. Each has a stamp, an instant
+   or whatever its owner wants. Cost: put and drop O(1) and the copy, for each entry that goes; get from the oldest on
+   O(entries before). Memory: MCPSESS_RING_HEAD bytes for each entry besides its own. */
+
+#define MCPSESS_RING_HEAD 12u
+
+/* A place in a ring, from the oldest entry to the newest; zero-initialise. Good until the next put, drop or clear. */
+typedef struct mcpsess_ring_cursor {
+    uint32_t at;     /* bytes after head */
+    uint32_t number; /* entries passed */
+} mcpsess_ring_cursor;
+
+/* -> OK, E_ARG: also for a len of 0, or over 2^31-1 */
+MCPSESS_API int mcpsess_ring_init(mcpsess_ring *r, void *mem, size_t len);
+/* Appends one entry, made of pieces; *dropped is the number of oldest entries that made room.
+   -> OK, E_TOOBIG: larger than the ring; nothing was dropped, E_ARG */
+MCPSESS_API int mcpsess_ring_put(mcpsess_ring *r, const mcpsess_str *pieces, size_t count, uint64_t stamp,
+                                 uint32_t *dropped);
+/* The entry at the cursor, which goes on to the next one. Its bytes are appended to out, unless out is NULL; *len and
+ *stamp, unless NULL, are set also with E_TOOBIG, and then the cursor stays.  -> OK, END, E_TOOBIG, E_ARG */
+MCPSESS_API int mcpsess_ring_next(const mcpsess_ring *r, mcpsess_ring_cursor *cursor, mcpsess_buf *out, uint32_t *len,
+                                  uint64_t *stamp);
+MCPSESS_API int mcpsess_ring_drop(mcpsess_ring *r); /* the oldest; -> OK, END: empty, E_ARG */
+MCPSESS_API void mcpsess_ring_clear(mcpsess_ring *r);
+MCPSESS_API uint32_t mcpsess_ring_count(const mcpsess_ring *r);
+MCPSESS_API int mcpsess_ring_check(const mcpsess_ring *r); /* invariants; -> OK, E_CORRUPT, E_ARG */
+
+#endif /* MCPSESS_NO_STREAM */
 
 /* ---- record: one session, as the bytes that a store keeps ----------------------------------------------- >>record
 
@@ -565,15 +708,42 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
                                                             (left_ms: of its holder)
    LEASE_EXTEND    key value ttl_ms                         OK (fence, left_ms), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
-   LOG_...         come with the streams                    E_UNSUPPORTED
+   LOG_...         see below
    all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED,
                                                             E_ARG: no such kind, no key, a lease without token or TTL
 
    owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET
    without out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than
    half of it is left, because on a shared store every refresh is a write that all replicas hear; 0 never refreshes. PUT
-   always sets it; 0 there is no TTL. Leases and records are separate key spaces. Keys are raw; a layout escapes them.
-   SWEEP is a no-op where keys expire by themselves. */
+   always sets it; 0 there is no TTL. Leases, logs and records are separate key spaces. Keys are raw; a layout escapes
+   them. SWEEP is a no-op where keys expire by themselves.
+
+   A log is a numbered list of events that belongs to a session (key), a principal (owner, guarded) and a stream's name.
+   Its epoch is its identity: it grows when a log of this name begins anew, and events of another epoch are another
+   log's. Its writer has a fence, which grows when another one takes over. LOG_... requests are the first member of an
+   mcpsess_log_request, whose members `log.` are:
+
+   LOG_OPEN     value (the writer's token) ttl_ms (of its lease) log.fresh log.limits
+                OK (log.writer, epoch, last, streaming, left_ms of the lease): the token may write, also if it could
+                before; BUSY (left_ms): another one may; END: the log is complete, and not to begin anew; MISS: the name
+                is another principal's
+   LOG_APPEND   log.writer epoch sequence confirmed event limits, ttl_ms (the lease's)
+                OK; DUP: these bytes are stored under this sequence; LOST: it is not the next one, or other bytes are
+                stored under it, see log.last; FENCED; LOST_TAIL: what this writer knows to be
+                confirmed is gone; the log is empty now, under a new log.epoch; MISS: there is no such log any more
+   LOG_SET      log.writer epoch sequence (the writer's last) streaming done limits, ttl_ms (the lease's)
+                OK, FENCED, LOST_TAIL, MISS
+   LOG_RANGE    log.epoch sequence (after which) limits, count (at most) out, ttl_ms
+                OK (count of events appended to out, each as mcpsess_event_put; log.last and all of LOG_STATE), GAP,
+                MISS, E_TOOBIG (need): out has no room for the first one
+   LOG_STATE    OK (log.epoch last first streaming done, left_ms of the writer's lease, 0: nobody writes), MISS
+   LOG_DEL      log.stream; or with its ptr NULL all of the session's
+                OK (count: events that went), also if there was none
+
+   A log is not bound by what a writer knows: append and set say what they expect, so all of them may be repeated. RANGE
+   with ttl_ms other than 0 keeps the log alive, under the rule of GET; 0 never writes. RANGE with epoch 0 takes
+   whatever epoch there is. A position is one of the log's if it is neither before the oldest event - 1 nor after the
+   last; any other is GAP, and so is an event that is too old. Appending and setting renew the writer's lease. */
 
 /* request.kind */
 enum {
@@ -586,6 +756,7 @@ enum {
     MCPSESS_LEASE_ACQUIRE,
     MCPSESS_LEASE_EXTEND,
     MCPSESS_LEASE_RELEASE,
+    MCPSESS_LOG_OPEN,
     MCPSESS_LOG_APPEND,
     MCPSESS_LOG_RANGE,
     MCPSESS_LOG_STATE,
@@ -619,10 +790,43 @@ typedef struct mcpsess_request {
     } i;
 } mcpsess_request;
 
-/* Who is told of records that changed. */
+/* How much of a log is kept, and for how long; 0 is the default. What is over a bound of events or bytes goes, oldest
+   first. Logs in which nothing happens live to the end of the sliding TTLs; a log outlives its events. */
+typedef struct mcpsess_log_limits {
+    uint32_t events;       /* default 10,000 */
+    uint32_t bytes;        /* of all events, as mcpsess_event_bytes counts them; default 4 MiB, at most 2^31-1 */
+    uint64_t event_ttl_ms; /* since the last append, or replay; default 30 min */
+    uint64_t event_max_ms; /* since it was appended, an event is not replayed when it is older; default 2 h */
+    uint64_t log_ttl_ms;   /* since it was written, or read by one that keeps it alive; default 1 h */
+    uint64_t log_max_ms;   /* since it was written; default 4 h */
+} mcpsess_log_limits;
+
+/* A LOG_... request: submit &r.request. event's slices, and limits, must live until it is done. */
+typedef struct mcpsess_log_request {
+    mcpsess_request request; /* key: the session */
+    struct {
+        mcpsess_str stream; /* its name, 0..MCPSESS_STREAM_MAX bytes */
+        mcpsess_event event;
+        const mcpsess_log_limits *limits; /* NULL: the defaults */
+        uint64_t writer;                  /* the fence of the log's writer: result of OPEN */
+        uint64_t epoch;                   /* 1..2^63-1, 0 where a layout has none; result too */
+        uint64_t sequence;                /* 0..2^63-1 */
+        uint64_t confirmed;               /* APPEND: the last sequence that was answered with OK or DUP */
+        uint64_t first;                   /* result: the oldest event that can be replayed; last + 1: none */
+        uint64_t last;                    /* result: the newest event; 0: there was none */
+        bool fresh;                       /* OPEN: begins anew, whatever there was */
+        bool streaming;                   /* else polling: readers do not wait for what comes; result too */
+        bool done;                        /* complete: nothing more will come; result too */
+    } log;
+} mcpsess_log_request;
+
+/* What of a store's a listener hears of. */
+enum { MCPSESS_OF_RECORDS = 0, MCPSESS_OF_LOGS = 1 };
+
+/* Who is told of what changed. */
 typedef struct mcpsess_listener {
-    /* This record was written or removed, perhaps by ourselves; an empty key: any of them may have been, unheard.
-       Called inside poll, hear and close of the store. */
+    /* This record, or a log of this session, was written or removed, perhaps by ourselves; an empty key: any may have
+       been, unheard. Called inside submit, poll, hear and close of the store; it may call nothing of the store. */
     void (*changed)(void *user, mcpsess_str key);
     void *user;
 } mcpsess_listener;
@@ -638,12 +842,12 @@ typedef struct mcpsess_store_class {
     unsigned (*want)(void *self);
     /* Fails what is pending with E_CLOSED, and all that follows. */
     void (*close)(void *self);
-    /* Both NULL where nobody else writes. Who is told from now on, and lives as long as the store is used, or NULL.
-       -> OK, E_STATE: somebody else is told already */
-    int (*listen)(void *self, const mcpsess_listener *listener);
-    /* Takes in, and passes on, what has been told so far: at most one receive. -> OK: nothing older is unheard, and
-       what comes will be told; PENDING: some of it is still to be taken in, nothing is lost; STALE: changes are not, or
-       not reliably, told at the moment */
+    /* Who is told of MCPSESS_OF_... from now on, and lives as long as the store is used, or NULL. NULL where nothing is
+       told.  -> OK, E_STATE: somebody else is told already */
+    int (*listen)(void *self, int of, const mcpsess_listener *listener);
+    /* NULL where nobody else writes. Takes in, and passes on, what has been told so far: at most one receive. -> OK:
+       nothing older is unheard, and what comes will be told; PENDING: some of it is still to be taken in, nothing is
+       lost; STALE: changes are not, or not reliably, told at the moment */
     int (*hear)(void *self, uint64_t now_ms);
 } mcpsess_store_class;
 
@@ -655,20 +859,28 @@ typedef struct mcpsess_store {
 #define MCPSESS_TOKEN_MAX 32u /* bytes of a lease token */
 
 /* What every store asks of a request before it looks at anything else.
-   -> OK, E_ARG, E_TOOBIG: a key over MCPSESS_ID_MAX, a token over MCPSESS_TOKEN_MAX */
+   -> OK, E_ARG, E_TOOBIG: a key over MCPSESS_ID_MAX, a stream over MCPSESS_STREAM_MAX, a token over MCPSESS_TOKEN_MAX,
+   E_FORMAT: a type that is none of SSE */
 MCPSESS_API int mcpsess_request_check(const mcpsess_request *r);
+/* The limits with defaults in place of zeros; NULL: all of them. */
+MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l);
 
 /* ---- memstore: the store in RAM, the embedded default --------------------------------------------------- >>memstore
 
-   Records and leases with TTLs, in two lru tables. A put of a new record into a full store drops every expired record;
-   if there was none it refuses with E_FULL, or, by option, drops the least recently used. Expired means absent from
-   that very millisecond on, swept or not. Leases are never evicted: a full lease table answers E_FULL. Fences only
-   grow, from fence_base; give a boot counter or the wall clock where a fence must outlive a restart. */
+   Records and leases with TTLs, in two lru tables, and logs, each a ring of its own: no log can drop another's events.
+   A put of a new record into a full store drops every expired record; if there was none it refuses with E_FULL, or, by
+   option, drops the least recently used. Expired means absent from that very millisecond on, swept or not. Leases are
+   never evicted: a full lease table answers E_FULL. Fences only grow, from fence_base; give a boot counter or the wall
+   clock where a fence must outlive a restart. Epochs are fences: so the same goes for event ids. A new log in a full
+   table takes the place of one that has expired, or, if there is none, of the complete one that was used least
+   recently; else E_FULL. */
 
 typedef struct mcpsess_memstore_desc {
     uint16_t records;     /* 1..65534 */
     uint16_t leases;      /* 0..65534; 0: lease requests answer E_UNSUPPORTED */
     uint16_t value_max;   /* bytes of a record, 1..65535 */
+    uint16_t logs;        /* 0..65534; 0: log requests answer E_UNSUPPORTED */
+    uint32_t log_bytes;   /* of each log's ring, 64..2^31-1; an event takes mcpsess_event_bytes + MCPSESS_RING_HEAD */
     bool evict;           /* when full: false refuse, true drop the least recently used; then no local tier before it,
                              which would hide use from it and outlive what it drops */
     uint8_t seed[16];     /* secret and random where strangers choose keys */
@@ -680,17 +892,24 @@ typedef struct mcpsess_memstore_desc {
 
 typedef struct mcpsess_memstore_stats {
     uint32_t requests;
-    uint32_t refused;    /* E_FULL */
-    uint32_t evicted;    /* by the option */
-    uint32_t expired;    /* records and leases */
-    uint32_t foreign;    /* asked for by another principal */
-    uint16_t high_water; /* most records at any time */
+    uint32_t refused;      /* E_FULL */
+    uint32_t evicted;      /* by the option */
+    uint32_t expired;      /* records and leases */
+    uint32_t foreign;      /* asked for by another principal */
+    uint16_t high_water;   /* most records at any time */
+    uint32_t events;       /* appended */
+    uint32_t dropped;      /* events that went because their log was over a bound */
+    uint32_t logs_evicted; /* complete ones that made room */
 } mcpsess_memstore_stats;
 
 typedef struct mcpsess_memstore {
     mcpsess_memstore_stats stats;
     struct {
-        mcpsess_lru records, leases;
+        mcpsess_lru records, leases, names; /* names: of the logs */
+        struct mcpsess_i_memlog *logs;      /* by their name's place */
+        char *rings;
+        uint32_t ring_bytes;
+        const mcpsess_listener *listener; /* of logs */
         uint64_t fence;
         uint64_t quiet_until_ms; /* no record expires before this instant */
         mcpsess_lock lock;
@@ -700,10 +919,32 @@ typedef struct mcpsess_memstore {
 } mcpsess_memstore;
 
 #define MCPSESS_I_LEASE_BYTES (8u + MCPSESS_TOKEN_MAX) /* fence, token */
+
+/* A log; expired when its name is. */
+struct mcpsess_i_memlog {
+    uint64_t epoch, writer, last;
+    uint64_t leased_until_ms;
+    uint64_t events_until_ms; /* all of them, by the sliding TTL */
+    uint64_t log_until_ms;    /* by its absolute one */
+    mcpsess_ring ring;
+    uint32_t event_bytes;
+    uint8_t token_len;
+    bool streaming, done;
+    uint16_t owner_len;
+    char token[MCPSESS_TOKEN_MAX];
+    char owner[MCPSESS_RECORD_OWNER_MAX];
+};
 #define MCPSESS_I_ROUND8(n) (((uint64_t)(n) + 7u) / 8u * 8u)
 #define MCPSESS_MEMSTORE_BYTES(records, leases, value_max)                     \
     (MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(records, MCPSESS_ID_MAX, value_max)) + \
      MCPSESS_LRU_BYTES(leases, MCPSESS_ID_MAX, MCPSESS_I_LEASE_BYTES))
+/* And for logs, which come on top; their storage goes behind the rest. */
+#define MCPSESS_MEMSTORE_LOG_BYTES(logs, log_bytes)                                                \
+    (8u + MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(logs, 1u + MCPSESS_ID_MAX + MCPSESS_STREAM_MAX, 0)) + \
+     (uint64_t)(logs) * (sizeof(struct mcpsess_i_memlog) + (uint64_t)(log_bytes)))
+#define MCPSESS_MEMSTORE_LOG_STORAGE(name, records, leases, value_max, logs, log_bytes) \
+    MCPSESS_I_STORAGE(name, MCPSESS_MEMSTORE_BYTES(records, leases, value_max) +        \
+                                MCPSESS_MEMSTORE_LOG_BYTES(logs, log_bytes))
 #define MCPSESS_MEMSTORE_STORAGE(name, records, leases, value_max) \
     MCPSESS_I_STORAGE(name, MCPSESS_MEMSTORE_BYTES(records, leases, value_max))
 
@@ -715,6 +956,197 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
 MCPSESS_API mcpsess_store mcpsess_memstore_store(mcpsess_memstore *m);
 MCPSESS_API uint16_t mcpsess_memstore_len(mcpsess_memstore *m); /* records held, expired ones included */
 MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -> OK, E_CORRUPT, E_ARG */
+
+#ifndef MCPSESS_NO_STREAM
+
+/* ---- stream: resumable event streams ------------------------------------------------------------------------
+   >>stream
+
+   On any store that has logs. A stream is a session's log of events with one writer at a time; readers, anywhere,
+   replay what was missed and then follow. MCP 2025-11-25, Resumability and Redelivery; SEP-1699 (priming, retry,
+   polling).
+
+   writer     how it gets there                        append answers
+   closed     init; open failed                        E_STATE
+   open       open: OK                                 OK (id), DUP, LOST, LOST_TAIL, MISS, an error of the store
+   fenced     FENCED: another writer took over         FENCED; open it again, or leave it
+   complete   complete: OK                             END
+
+   Appends of one writer may overlap; they are stored in the order in which they began, or not at all: when one ends
+   with anything but OK or DUP, those begun after it end with LOST, unless they were done before. The next append then
+   takes up the sequence where the log ends. If the same bytes are appended first, that is a repetition: where the
+   store has them already, it answers DUP, and nothing is twice. After LOST_TAIL the log is a new one, so ids
+   that were given before are GAP to readers; append again what must not be lost.
+   A writer keeps its stream by a lease, which every append renews. One that is silent for long calls keep by the time
+   that due tells; after lease_ms without either another writer may take over, and this one is fenced.
+
+   reader     next answers                             leaves to
+   behind     OK, at once or after a round trip        caught up
+   caught up  PENDING: waits; woken by the store, or asks again after poll_ms, where the store tells of changes after
+              10 times that                            behind; ended
+   ended      END: complete, or polling and caught up; GAP: what follows is gone; MISS: the stream is
+              A GAP is told by open if it is one then, before anything is sent; a reader that the writer laps, or events
+              that grow too old before they are read, meet it later. Reading never writes but in open, which keeps the
+   log alive under the rule of GET.
+
+   What holds                        store in RAM     on a server, as its layout's manual says
+   an event that was answered OK     until power-off  as durable as the server
+   loss of it                        new epochs if fence_base grows: GAP; detected by the writer's next append:
+                                     LOST_TAIL, by a reader that is ahead: GAP */
+
+typedef struct mcpsess_stream_desc {
+    mcpsess_store store;
+    mcpsess_log_limits limits; /* zeros: defaults */
+    uint32_t lease_ms;         /* of a writer; default 30 s */
+    uint32_t poll_ms;          /* default 1 s */
+    uint32_t replay_max;       /* events a reader may be behind when it opens, else GAP; default 10,000 */
+    uint32_t timeout_ms;       /* of a request; default 5 s */
+    mcpsess_random_fn random;  /* for the writers' tokens */
+    void *random_user;
+    mcpsess_log log;
+} mcpsess_stream_desc;
+
+typedef struct mcpsess_stream_stats {
+    uint32_t opened;     /* writers */
+    uint32_t appended;   /* OK */
+    uint32_t duplicates; /* DUP */
+    uint32_t passed;     /* events that brought an id of their own */
+    uint32_t fenced, lost, lost_tails;
+    uint32_t resumed;       /* readers */
+    uint32_t replayed;      /* events handed to them */
+    uint32_t gaps;          /* GAP, capped ones included */
+    uint32_t capped;        /* more than replay_max behind */
+    uint32_t woken, polled; /* waiting readers, by the store or by the clock */
+    uint32_t deleted;       /* events, by mcpsess_stream_del */
+    uint32_t failures;      /* requests that ended with an error */
+} mcpsess_stream_stats;
+
+typedef struct mcpsess_stream_reader mcpsess_stream_reader;
+
+/* All its writers and readers have one owner: it takes no lock hooks. */
+typedef struct mcpsess_streams {
+    mcpsess_stream_stats stats;
+    struct {
+        mcpsess_stream_desc desc;
+        mcpsess_listener listener;
+        mcpsess_stream_reader *waiting; /* readers that are caught up */
+        bool told;                      /* the store tells of changes */
+        uint32_t ready;
+    } i;
+} mcpsess_streams;
+
+typedef struct mcpsess_stream_writer {
+    uint64_t epoch;    /* of the log, as of the last answer; 0: the layout has none */
+    uint64_t sequence; /* of the last event that is known to be stored */
+    struct {
+        mcpsess_streams *streams;
+        mcpsess_str session, stream;
+        mcpsess_principal who;
+        uint64_t fence, next, due_ms;
+        uint32_t pending; /* appends under way */
+        uint8_t state;    /* of the table above */
+        bool streaming;
+        char token[16];
+    } i;
+} mcpsess_stream_writer;
+
+/* An operation of a writer, or a delete. */
+typedef struct mcpsess_stream_op {
+    mcpsess_op op;     /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
+    uint64_t epoch;    /* result of an append: of the event, for its id */
+    uint64_t sequence; /* 0: it passed through */
+    struct {
+        mcpsess_log_request request;
+        mcpsess_stream_writer *writer;
+        mcpsess_streams *streams;
+        uint8_t kind;
+    } i;
+} mcpsess_stream_op;
+
+struct mcpsess_stream_reader {
+    mcpsess_str session, stream; /* as its id says */
+    uint64_t epoch, sequence;    /* of the event that was handed out last */
+    bool streaming, done;        /* as of the last answer */
+    uint64_t writer_left_ms;     /* then: of the writer's lease; 0: nobody writes, and who waits may wait in vain */
+    struct {
+        mcpsess_streams *streams;
+        mcpsess_stream_reader *next; /* waiting */
+        mcpsess_principal who;
+        mcpsess_log_request request;
+        mcpsess_buf page;     /* frames */
+        mcpsess_str rest;     /* of them, not handed out yet */
+        mcpsess_event *event; /* of the next under way */
+        uint64_t due_ms;      /* when a waiting one asks again */
+        uint64_t last;        /* of the log, as of the last answer */
+        uint64_t deadline_ms;
+        uint8_t state;
+        bool woken;
+        char id[MCPSESS_EVENTID_MAX];
+    } i;
+};
+
+MCPSESS_API mcpsess_stream_desc mcpsess_stream_desc_default(void);
+/* -> OK, E_ARG, E_STATE: the store tells somebody else of its logs already */
+MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_desc *d);
+
+/* All that take an op begin it.  -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_ID,
+   E_PRINCIPAL, E_TOOBIG: a stream's name over MCPSESS_STREAM_MAX. A result can also be E_TIMEOUT, E_CANCELED or an
+   error of the store. Slices live as long as the writer, or for an event as long as its op is pending. */
+
+/* Becomes the stream's writer. fresh: begins it anew, even if there is one of this name: for a stream named after
+   something that recurs. Else what there is goes on.
+   -> OK, BUSY (op.left_ms): it has a writer, END: it is complete, and not fresh, MISS: the name is another principal's,
+   E_RANDOM */
+MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
+                                    mcpsess_str session, const mcpsess_principal *who, mcpsess_str stream, bool fresh,
+                                    uint64_t now_ms);
+/* Stores an event, and names its id in op->epoch and op->sequence. One that brings an id of its own is not stored.
+   -> OK, and as the table says; E_TOOBIG: larger than a log of this store may be, E_FORMAT: a type with CR, LF or NUL
+ */
+MCPSESS_API int mcpsess_stream_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, const mcpsess_event *e,
+                                      uint64_t now_ms);
+/* Appends a priming event, which gives the client an id to come back with; never to one below 2025-11-25. retry_ms 0:
+   without one.  -> as append */
+MCPSESS_API int mcpsess_stream_prime(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint32_t retry_ms,
+                                     uint64_t now_ms);
+/* Streaming (as after open), or polling: readers end when they are caught up.  -> OK, FENCED, LOST_TAIL, MISS, END */
+MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming,
+                                        uint64_t now_ms);
+/* Nothing more will come; ends the lease. A second time it does nothing.  -> OK, FENCED, LOST_TAIL, MISS */
+MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
+/* Renews the lease.  -> OK, FENCED: another one has it, MISS: the stream is gone, END */
+MCPSESS_API int mcpsess_stream_keep(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
+/* The instant by which to call keep; MCPSESS_NEVER: it is not open. */
+MCPSESS_API uint64_t mcpsess_stream_due(const mcpsess_stream_writer *w);
+/* Appends the id of the event that op has appended.  -> OK, E_STATE: it has not, E_TOOBIG, E_ARG */
+MCPSESS_API int mcpsess_stream_id(const mcpsess_stream_op *op, mcpsess_buf *out);
+
+/* Opens at a Last-Event-ID, whose session must be this one. mem holds the names in it and a page of events: the larger,
+   the fewer round trips; it and session must live until close.
+   -> OK, GAP, MISS: no such stream, or another principal's, E_FORMAT: not an id, E_ID: of another session, E_NOMEM: mem
+   below MCPSESS_STREAM_READER_MIN */
+MCPSESS_API int mcpsess_stream_resume(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op,
+                                      mcpsess_str last_event_id, mcpsess_str session, const mcpsess_principal *who,
+                                      void *mem, size_t mem_len, uint64_t now_ms);
+/* Opens after a sequence of an epoch; 0 and 0: at the oldest event there is, or will be.  -> as resume */
+MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_str session,
+                                    const mcpsess_principal *who, mcpsess_str stream, uint64_t epoch, uint64_t sequence,
+                                    void *mem, size_t mem_len, uint64_t now_ms);
+#define MCPSESS_STREAM_READER_MIN (MCPSESS_ID_MAX + MCPSESS_STREAM_MAX + 64u)
+/* The next event, with its id; its slices live until the next call of the reader. e must live until op is done. Waits
+   for op->timeout_ms, 0: for ever.
+   -> OK, END, GAP, MISS, E_TOOBIG (op.need): mem cannot hold it, E_TIMEOUT; after an error, E_TIMEOUT among them, the
+   reader is where it was: call again */
+MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms);
+/* No operation of it is pending any more. */
+MCPSESS_API void mcpsess_stream_close(mcpsess_stream_reader *r);
+
+/* Deletes all streams of a session, or with a name (its ptr not NULL) that one. A writer that is left meets MISS.
+   -> OK (op.count: events), also if there is none */
+MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mcpsess_str session,
+                                   const mcpsess_principal *who, mcpsess_str stream, uint64_t now_ms);
+
+#endif /* MCPSESS_NO_STREAM */
 
 /* ---- session: a local tier before any store --------------------------------------------------------------- >>session
 
@@ -2822,7 +3254,7 @@ MCPSESS_API mcpsess_session_desc mcpsess_session_desc_default(void) {
 static bool mcpsess_i_session_desc_bad(const mcpsess_session_desc *d) {
     const mcpsess_store_class *c = d->store.cls;
     if (c == NULL || !c->submit || !c->poll || !c->cancel || !c->next_due || !c->want || !c->close) return true;
-    if ((c->listen == NULL) != (c->hear == NULL)) return true;
+    if (c->listen == NULL && c->hear != NULL) return true;
     if (d->capacity > MCPSESS_LRU_MAX || d->lanes == 0 || d->lanes > MCPSESS_LRU_MAX || d->record_max == 0) return true;
     if (d->capacity != 0 && (d->slot_max == 0 || d->slot_max > UINT16_MAX - MCPSESS_I_SLOT_HEAD)) return true;
     return (d->lock.lock == NULL) != (d->lock.unlock == NULL);
@@ -2877,7 +3309,7 @@ MCPSESS_API int mcpsess_session_init(mcpsess_sessions *s, const mcpsess_session_
     memset(s->i.lanes, 0, sizeof *s->i.lanes * d->lanes);
     s->i.listener.changed = mcpsess_i_session_changed;
     s->i.listener.user = s;
-    if (d->store.cls->listen != NULL) rc = d->store.cls->listen(d->store.self, &s->i.listener);
+    if (d->store.cls->hear != NULL) rc = d->store.cls->listen(d->store.self, MCPSESS_OF_RECORDS, &s->i.listener);
     if (rc == MCPSESS_OK) s->i.ready = MCPSESS_I_READY;
     return rc;
 }

@@ -187,25 +187,25 @@ MCPSESS_API void mcpsess_resp_put_bytes(mcpsess_buf *out, uint8_t type, mcpsess_
 
 /* Errors of the server, by the first word of its message: nothing was done. Its text: mcpsess_redis_error. The last two
    are not the server's. */
-#define MCPSESS_REDIS_CODES(X)                                                                           \
-    X(E_SERVER, -65, "the server answered with an error that has no code here")                          \
-    X(E_LOADING, -66, "the server is loading its data")                                                  \
-    X(E_BUSY, -67, "the server is busy with somebody's script")                                          \
-    X(E_READONLY, -68, "the server is a replica: nothing can be written here")                           \
-    X(E_MASTERDOWN, -69, "the server is a replica that has lost its master")                             \
-    X(E_NOREPLICAS, -70, "the server lacks the replicas it was told to write to")                        \
-    X(E_MISCONF, -71, "the server cannot save to disk, and refuses writes")                              \
-    X(E_OOM, -72, "the server is at its maxmemory")                                                      \
-    X(E_NOAUTH, -73, "the server wants a password first")                                                \
-    X(E_WRONGPASS, -74, "user or password is wrong")                                                     \
-    X(E_NOPERM, -75, "the user may not do this: compare its ACL with the manual's")                      \
-    X(E_NOSCRIPT, -76, "a script is gone, and was not taken again")                                      \
-    X(E_WRONGTYPE, -77, "the key holds another kind of value")                                           \
-    X(E_MOVED, -78, "the key is on another node of the cluster")                                         \
-    X(E_CROSSSLOT, -79, "keys of one command are in different slots of the cluster")                     \
-    X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")                           \
-    X(E_SYNTAX, -81, "the server does not know the command or its arguments")                            \
-    X(E_PROTOCOL, -83, "what the server sent is not RESP, or is no answer to what the request asked")    \
+#define MCPSESS_REDIS_CODES(X)                                                                        \
+    X(E_SERVER, -65, "the server answered with an error that has no code here")                       \
+    X(E_LOADING, -66, "the server is loading its data")                                               \
+    X(E_BUSY, -67, "the server is busy with somebody's script")                                       \
+    X(E_READONLY, -68, "the server is a replica: nothing can be written here")                        \
+    X(E_MASTERDOWN, -69, "the server is a replica that has lost its master")                          \
+    X(E_NOREPLICAS, -70, "the server lacks the replicas it was told to write to")                     \
+    X(E_MISCONF, -71, "the server cannot save to disk, and refuses writes")                           \
+    X(E_OOM, -72, "the server is at its maxmemory")                                                   \
+    X(E_NOAUTH, -73, "the server wants a password first")                                             \
+    X(E_WRONGPASS, -74, "user or password is wrong")                                                  \
+    X(E_NOPERM, -75, "the user may not do this: compare its ACL with the manual's")                   \
+    X(E_NOSCRIPT, -76, "a script is gone, and was not taken again")                                   \
+    X(E_WRONGTYPE, -77, "the key holds another kind of value")                                        \
+    X(E_MOVED, -78, "the key is on another node of the cluster")                                      \
+    X(E_CROSSSLOT, -79, "keys of one command are in different slots of the cluster")                  \
+    X(E_CLUSTERDOWN, -80, "the cluster does not serve, or is moving this key")                        \
+    X(E_SYNTAX, -81, "the server does not know the command or its arguments")                         \
+    X(E_PROTOCOL, -83, "what the server sent is not RESP, or is no answer to what the request asked") \
     X(E_MAPPING, -84, "that format has no place for something in the record")
 
 enum {
@@ -502,7 +502,7 @@ typedef struct mcpsess_redis_store {
     struct {
         mcpsess_redis *redis;
         mcpsess_redis_module module;
-        const mcpsess_listener *listener;
+        const mcpsess_listener *listener, *log_listener;
         mcpsess_request *pending; /* newest first */
         mcpsess_log log;
         int64_t numbers[3]; /* of the reply that is being read: code, left, extra */
@@ -1530,8 +1530,7 @@ static bool mcpsess_i_greet_encode(mcpsess_redis *r, uint8_t step) {
         break;
     case MCPSESS_I_GREET_TIME: mcpsess_i_redis_put_words(out, 1, MCPSESS_STR("TIME"), mcpsess_str_of(NULL, 0)); break;
     case MCPSESS_I_GREET_TRACKING: mcpsess_i_redis_put_tracking(r, out); break;
-    default:
-        return mcpsess_i_redis_put_script(r, mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)));
+    default: return mcpsess_i_redis_put_script(r, mcpsess_i_redis_script(r, (uint8_t)(step - MCPSESS_I_GREET_SCRIPTS)));
     }
     if (!out->overflow) return true;
     out->overflow = false;
@@ -2855,10 +2854,11 @@ static void mcpsess_i_rstore_close(void *self) {
     }
 }
 
-static int mcpsess_i_rstore_listen(void *self, const mcpsess_listener *listener) {
+static int mcpsess_i_rstore_listen(void *self, int of, const mcpsess_listener *listener) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)self;
-    if (listener != NULL && s->i.listener != NULL && s->i.listener != listener) return MCPSESS_E_STATE;
-    s->i.listener = listener;
+    const mcpsess_listener **told = of == MCPSESS_OF_LOGS ? &s->i.log_listener : &s->i.listener;
+    if (listener != NULL && *told != NULL && *told != listener) return MCPSESS_E_STATE;
+    *told = listener;
     return MCPSESS_OK;
 }
 

@@ -445,7 +445,7 @@ static void told_of(const char *id) {
 
 static void begin_listening(void) {
     reset(&t.rig);
-    t.rig.store.cls->listen(t.rig.store.self, &listener);
+    t.rig.store.cls->listen(t.rig.store.self, MCPSESS_OF_RECORDS, &listener);
     sync();
 }
 

@@ -302,7 +302,7 @@ TEST(write_that_timed_out_at_the_store_is_confirmed) {
     CHECK(rig_loads_with("a", "two", 1));
 }
 
-TEST(listen_without_hear_is_refused) {
+TEST(hear_without_listen_is_refused) {
     mcpsess_store_class half;
     mcpsess_session_desc d = rig_desc();
     rig_start(&d);
@@ -338,5 +338,5 @@ void test_coherence(void) {
     RUN(answer_that_somebody_else_took_in_wants_a_poll_at_once);
     RUN(request_has_the_deadline_of_its_op);
     RUN(write_that_timed_out_at_the_store_is_confirmed);
-    RUN(listen_without_hear_is_refused);
+    RUN(hear_without_listen_is_refused);
 }

@@ -762,7 +762,7 @@ TEST(rstore_changed_keys_are_ids_again) {
     char key[ID_MAX_ESCAPED + 32u];
     unsigned n;
     start();
-    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_OK);
     for (n = 0; n < COUNT_OF(escaped); n++) {
         push(key_of(key, escaped[n][1]));
         CHECK_EQ(told.calls, 1);
@@ -773,7 +773,7 @@ TEST(rstore_changed_keys_are_ids_again) {
     CHECK_EQ(store.cls->hear(store.self, now), MCPSESS_OK);
     CHECK_EQ(told.calls, 1);
     CHECK_EQ(told.len, 0); /* any may have been */
-    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, NULL), MCPSESS_OK);
     push(MCPSESS_STR("mcpsess:r:{k}"));
     CHECK_EQ(told.calls, 0);
 }
@@ -785,9 +785,9 @@ TEST(rstore_tells_one_listener) {
     mcpsess_session_desc d = mcpsess_session_desc_default();
     void *mem;
     start();
-    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
-    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
-    CHECK_EQ(store.cls->listen(store.self, &other), MCPSESS_E_STATE);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &other), MCPSESS_E_STATE);
     d.store = store;
     d.lanes = 1;
     d.record_max = 64;
@@ -796,9 +796,9 @@ TEST(rstore_tells_one_listener) {
     CHECK_EQ(mcpsess_session_sweep(&sessions, NULL, now), MCPSESS_E_ARG); /* it is none */
     push(MCPSESS_STR("mcpsess:r:{k}"));
     CHECK_EQ(told.calls, 1);
-    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
-    CHECK_EQ(store.cls->listen(store.self, &other), MCPSESS_OK);
-    CHECK_EQ(store.cls->listen(store.self, NULL), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, NULL), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &other), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, NULL), MCPSESS_OK);
     CHECK_EQ(mcpsess_session_init(&sessions, &d, mem, mcpsess_session_bytes(&d)), MCPSESS_OK);
 }
 
@@ -834,7 +834,7 @@ TEST(rstore_keys_of_others_are_not_told) {
     char key[ID_MAX_ESCAPED + 32u], inner[MCPSESS_ID_MAX + 1u];
     unsigned n;
     start();
-    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_OK);
     for (n = 0; n < COUNT_OF(keys); n++) {
         push(keys[n]);
         if (!CHECK_EQ(told.calls, 0)) tap_note("key", (int64_t)n);
@@ -848,7 +848,7 @@ TEST(rstore_keys_of_others_are_not_told) {
 
 TEST(rstore_connection_that_ends_may_have_missed_any) {
     start();
-    CHECK_EQ(store.cls->listen(store.self, &listener), MCPSESS_OK);
+    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_OK);
     memset(&told, 0, sizeof told);
     break_off();
     CHECK(told.calls >= 1 && told.len == 0);

@@ -129,7 +129,8 @@ static void close_store(void *self) {
 
 static const mcpsess_store_class test_store_class = {submit, poll, cancel, next_due, want, close_store, NULL, NULL};
 
-static int listen(void *self, const mcpsess_listener *listener) {
+static int listen(void *self, int of, const mcpsess_listener *listener) {
+    (void)of;
     ((test_store *)self)->listener = listener;
     return MCPSESS_OK;
 }
