@@ -1029,8 +1029,7 @@ typedef struct mcpsess_streams {
     struct {
         mcpsess_stream_desc desc;
         mcpsess_listener listener;
-        mcpsess_stream_reader *waiting; /* readers that are caught up */
-        bool told;                      /* the store tells of changes */
+        mcpsess_stream_reader *readers; /* that are open */
         uint32_t ready;
     } i;
 } mcpsess_streams;
@@ -1045,7 +1044,9 @@ typedef struct mcpsess_stream_writer {
         uint64_t fence, next, due_ms;
         uint32_t pending; /* appends under way */
         uint8_t state;    /* of the table above */
+        bool broken;      /* one of them failed: none begins before all have ended */
         bool streaming;
+        bool named; /* it has a token, for as long as it lives: an open that may have been done finds itself */
         char token[16];
     } i;
 } mcpsess_stream_writer;
@@ -1057,9 +1058,10 @@ typedef struct mcpsess_stream_op {
     uint64_t sequence; /* 0: it passed through */
     struct {
         mcpsess_log_request request;
-        mcpsess_stream_writer *writer;
         mcpsess_streams *streams;
-        uint8_t kind;
+        mcpsess_stream_writer *writer; /* NULL: a delete */
+        uint64_t begun_ms;
+        uint8_t retries;
     } i;
 } mcpsess_stream_op;
 
@@ -1070,17 +1072,18 @@ struct mcpsess_stream_reader {
     uint64_t writer_left_ms;     /* then: of the writer's lease; 0: nobody writes, and who waits may wait in vain */
     struct {
         mcpsess_streams *streams;
-        mcpsess_stream_reader *next; /* waiting */
+        mcpsess_stream_reader *next;
         mcpsess_principal who;
         mcpsess_log_request request;
         mcpsess_buf page;     /* frames */
         mcpsess_str rest;     /* of them, not handed out yet */
         mcpsess_event *event; /* of the next under way */
-        uint64_t due_ms;      /* when a waiting one asks again */
+        uint64_t due_ms;      /* when one that waits asks again */
         uint64_t last;        /* of the log, as of the last answer */
-        uint64_t deadline_ms;
         uint8_t state;
-        bool woken;
+        bool failed; /* the last answer was an error */
+        bool asking; /* the request is under way */
+        bool woken;  /* the log was written since it was asked */
         char id[MCPSESS_EVENTID_MAX];
     } i;
 };
@@ -1093,8 +1096,8 @@ MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_des
    E_PRINCIPAL, E_TOOBIG: a stream's name over MCPSESS_STREAM_MAX. A result can also be E_TIMEOUT, E_CANCELED or an
    error of the store. Slices live as long as the writer, or for an event as long as its op is pending. */
 
-/* Becomes the stream's writer. fresh: begins it anew, even if there is one of this name: for a stream named after
-   something that recurs. Else what there is goes on.
+/* Becomes the stream's writer; zero-initialise it before the first time. fresh: begins it anew, even if there is one of
+   this name: for a stream named after something that recurs. Else what there is goes on.
    -> OK, BUSY (op.left_ms): it has a writer, END: it is complete, and not fresh, MISS: the name is another principal's,
    E_RANDOM */
 MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
@@ -1138,7 +1141,7 @@ MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r
    -> OK, END, GAP, MISS, E_TOOBIG (op.need): mem cannot hold it, E_TIMEOUT; after an error, E_TIMEOUT among them, the
    reader is where it was: call again */
 MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms);
-/* No operation of it is pending any more. */
+/* When no operation of it is pending. One whose open failed is closed already; a second time it does nothing. */
 MCPSESS_API void mcpsess_stream_close(mcpsess_stream_reader *r);
 
 /* Deletes all streams of a session, or with a name (its ptr not NULL) that one. A writer that is left meets MISS.
@@ -2892,6 +2895,700 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
     else mcpsess_i_id_put_base64url(out, mcpsess_str_of(bytes, sizeof bytes));
     return mcpsess_i_buf_settle(out, mark);
 }
+
+#ifndef MCPSESS_NO_STREAM
+
+/* ==== stream ==== */
+/* uses: base eventid record op store */
+
+#define MCPSESS_I_STREAM_READY 0x5354524Du
+
+MCPSESS_API mcpsess_stream_desc mcpsess_stream_desc_default(void) {
+    mcpsess_stream_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+/* A log of this session was written: whoever is caught up with one looks again. */
+static void mcpsess_i_stream_changed(void *user, mcpsess_str session) {
+    mcpsess_stream_reader *r = ((mcpsess_streams *)user)->i.readers;
+    for (; r != NULL; r = r->i.next) {
+        if (session.len == 0 || mcpsess_str_eq(r->session, session)) r->i.woken = true;
+    }
+}
+
+static uint32_t mcpsess_i_stream_or(uint32_t value, uint32_t fallback) {
+    return value != 0 ? value : fallback;
+}
+
+MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_desc *d) {
+    int rc = MCPSESS_OK;
+    if (s == NULL || d == NULL || d->store.cls == NULL || d->random == NULL) return MCPSESS_E_ARG;
+    memset(s, 0, sizeof *s);
+    s->i.desc = *d;
+    s->i.desc.limits = mcpsess_log_limits_of(&d->limits);
+    s->i.desc.lease_ms = mcpsess_i_stream_or(d->lease_ms, 30000);
+    s->i.desc.poll_ms = mcpsess_i_stream_or(d->poll_ms, 1000);
+    s->i.desc.replay_max = mcpsess_i_stream_or(d->replay_max, 10000);
+    s->i.desc.timeout_ms = mcpsess_i_stream_or(d->timeout_ms, 5000);
+    s->i.listener.changed = mcpsess_i_stream_changed;
+    s->i.listener.user = s;
+    if (d->store.cls->listen != NULL) rc = d->store.cls->listen(d->store.self, MCPSESS_OF_LOGS, &s->i.listener);
+    if (rc == MCPSESS_OK) s->i.ready = MCPSESS_I_STREAM_READY;
+    return rc;
+}
+
+static bool mcpsess_i_stream_ready(const mcpsess_streams *s) {
+    return s != NULL && s->i.ready == MCPSESS_I_STREAM_READY;
+}
+
+/* What every operation asks of the names it is given. */
+static int mcpsess_i_stream_names(mcpsess_str session, const mcpsess_principal *who, mcpsess_str stream) {
+    if (who == NULL || mcpsess_i_str_bad(stream) || mcpsess_i_str_bad(session)) return MCPSESS_E_ARG;
+    if (!mcpsess_i_id_valid(session, MCPSESS_ID_MAX)) return MCPSESS_E_ID;
+    if (stream.len > MCPSESS_STREAM_MAX) return MCPSESS_E_TOOBIG;
+    return mcpsess_principal_check(who);
+}
+
+static void mcpsess_i_stream_fill(const mcpsess_streams *s, mcpsess_log_request *q, uint8_t kind, mcpsess_str session,
+                                  const mcpsess_principal *who, mcpsess_str stream) {
+    memset(q, 0, sizeof *q);
+    q->request.kind = kind;
+    q->request.guarded = true;
+    q->request.owner = *who;
+    q->request.key = session;
+    q->log.stream = stream;
+    q->log.limits = &s->i.desc.limits;
+}
+
+static int mcpsess_i_stream_submit(mcpsess_streams *s, mcpsess_log_request *q, uint64_t deadline_ms, uint64_t now_ms) {
+    q->request.deadline_ms = deadline_ms;
+    return s->i.desc.store.cls->submit(s->i.desc.store.self, &q->request, now_ms);
+}
+
+static uint64_t mcpsess_i_stream_timeout(const mcpsess_streams *s, const mcpsess_op *op, uint64_t now_ms) {
+    return mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
+}
+
+static void mcpsess_i_stream_log(const mcpsess_streams *s, int level, int item, mcpsess_str session, uint64_t number) {
+    if (s->i.desc.log.log != NULL) s->i.desc.log.log(s->i.desc.log.user, level, item, session, number);
+}
+
+static void mcpsess_i_stream_failed(mcpsess_streams *s, mcpsess_str session, int rc) {
+    s->stats.failures++;
+    mcpsess_i_stream_log(s, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, session, (uint64_t)-rc);
+}
+
+/* ==== writer ==== */
+/* uses: base eventid op store stream */
+
+enum { MCPSESS_I_WRITER_CLOSED, MCPSESS_I_WRITER_OPEN, MCPSESS_I_WRITER_FENCED, MCPSESS_I_WRITER_COMPLETE };
+
+/* What came between its operations: the lease lasts from when the store was asked. */
+static void mcpsess_i_writer_renewed(mcpsess_stream_writer *w, const mcpsess_stream_op *op) {
+    uint64_t due_ms = mcpsess_time_add(op->i.begun_ms, w->i.streams->i.desc.lease_ms / 2);
+    if (due_ms > w->i.due_ms) w->i.due_ms = due_ms;
+}
+
+static void mcpsess_i_writer_land_open(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc) {
+    const mcpsess_log_request *q = &op->i.request;
+    if (rc != MCPSESS_OK) return;
+    w->i.state = MCPSESS_I_WRITER_OPEN;
+    w->i.fence = q->log.writer;
+    w->i.streaming = q->log.streaming;
+    w->epoch = q->log.epoch;
+    w->sequence = q->log.last;
+    w->i.next = w->sequence + 1;
+    w->i.streams->stats.opened++;
+    mcpsess_i_writer_renewed(w, op);
+}
+
+/* The answers that change what a writer may do, whatever it asked. */
+static void mcpsess_i_writer_heed(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc) {
+    mcpsess_streams *s = w->i.streams;
+    if (rc == MCPSESS_MISS) w->i.state = MCPSESS_I_WRITER_CLOSED;
+    if (rc == MCPSESS_FENCED && w->i.state == MCPSESS_I_WRITER_OPEN) {
+        w->i.state = MCPSESS_I_WRITER_FENCED;
+        s->stats.fenced++;
+        mcpsess_i_stream_log(s, MCPSESS_LOG_WARN, MCPSESS_ITEM_WRITER_FENCED, w->i.session, w->sequence);
+    }
+    if (rc == MCPSESS_LOST_TAIL) {
+        s->stats.lost_tails++;
+        mcpsess_i_stream_log(s, MCPSESS_LOG_ERROR, MCPSESS_ITEM_TAIL_LOST, w->i.session, w->sequence);
+        w->epoch = op->i.request.log.epoch;
+        w->sequence = op->i.request.log.last;
+    }
+}
+
+/* An append ended. Where one failed nothing says whether it was stored, so the next one finds out. */
+static void mcpsess_i_writer_land_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, int rc) {
+    const mcpsess_log_request *q = &op->i.request;
+    bool stored = rc == MCPSESS_OK || rc == MCPSESS_DUP;
+    w->i.pending--;
+    if (stored) {
+        op->epoch = q->log.epoch;
+        op->sequence = q->log.sequence;
+        if (q->log.sequence > w->sequence) w->sequence = q->log.sequence;
+        if (rc == MCPSESS_OK) w->i.streams->stats.appended++;
+        else w->i.streams->stats.duplicates++;
+        mcpsess_i_writer_renewed(w, op);
+    } else {
+        w->i.broken = true;
+        if (rc == MCPSESS_LOST) w->i.streams->stats.lost++;
+    }
+    if (w->i.broken && w->i.pending == 0) {
+        w->i.next = w->sequence + 1;
+        w->i.broken = false;
+    }
+}
+
+static void mcpsess_i_writer_land_set(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc) {
+    if (rc != MCPSESS_OK) return;
+    w->i.streaming = op->i.request.log.streaming;
+    if (op->i.request.log.done) w->i.state = MCPSESS_I_WRITER_COMPLETE;
+    mcpsess_i_writer_renewed(w, op);
+}
+
+static void mcpsess_i_writer_land(mcpsess_stream_op *op, int rc) {
+    mcpsess_stream_writer *w = op->i.writer;
+    mcpsess_streams *s = op->i.streams;
+    const mcpsess_request *r = &op->i.request.request;
+    op->op.left_ms = r->left_ms;
+    op->op.count = r->count;
+    if (rc < 0) mcpsess_i_stream_failed(s, r->key, rc);
+    if (w == NULL) {
+        s->stats.deleted += r->count;
+        if (rc == MCPSESS_OK) mcpsess_i_stream_log(s, MCPSESS_LOG_INFO, MCPSESS_ITEM_LOGS_DELETED, r->key, r->count);
+        return;
+    }
+    switch (r->kind) {
+    case MCPSESS_LOG_OPEN: mcpsess_i_writer_land_open(w, op, rc); return;
+    case MCPSESS_LOG_APPEND:
+        mcpsess_i_writer_heed(w, op, rc);
+        mcpsess_i_writer_land_append(w, op, rc);
+        return;
+    default:
+        mcpsess_i_writer_heed(w, op, rc);
+        mcpsess_i_writer_land_set(w, op, rc);
+        return;
+    }
+}
+
+/* The sequence was taken, by an append of ours that failed and was stored all the same: this event comes after it. */
+static bool mcpsess_i_writer_again(mcpsess_stream_op *op, uint64_t now_ms) {
+    mcpsess_stream_writer *w = op->i.writer;
+    mcpsess_log_request *q = &op->i.request;
+    if (q->request.kind != MCPSESS_LOG_APPEND || q->request.rc != MCPSESS_LOST || w->i.pending != 1) return false;
+    if (q->log.last < q->log.sequence || q->log.last >= (uint64_t)MCPSESS_SEQUENCE_MAX || op->i.retries > 2)
+        return false;
+    op->i.retries++;
+    w->sequence = q->log.confirmed = q->log.last;
+    q->log.sequence = q->log.last + 1;
+    w->i.next = q->log.sequence + 1;
+    (void)mcpsess_i_stream_submit(op->i.streams, q, op->op.i.deadline_ms, now_ms);
+    return true;
+}
+
+static int mcpsess_i_writer_settle(mcpsess_stream_op *op, uint64_t now_ms) {
+    int rc = op->i.request.request.rc;
+    while (rc != MCPSESS_PENDING && mcpsess_i_writer_again(op, now_ms)) rc = op->i.request.request.rc;
+    if (rc == MCPSESS_PENDING) return rc;
+    mcpsess_i_writer_land(op, rc);
+    return mcpsess_op_end(&op->op, rc);
+}
+
+static int mcpsess_i_writer_give_up(mcpsess_stream_op *op, int rc) {
+    mcpsess_streams *s = op->i.streams;
+    s->i.desc.store.cls->cancel(s->i.desc.store.self, &op->i.request.request);
+    op->i.request.request.count = 0;
+    mcpsess_i_writer_land(op, rc);
+    return mcpsess_op_end(&op->op, rc);
+}
+
+static int mcpsess_i_writer_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_stream_op *self = (mcpsess_stream_op *)mcpsess_op_object(op);
+    mcpsess_store store;
+    int rc;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
+    store = self->i.streams->i.desc.store;
+    if (self->i.request.request.rc == MCPSESS_PENDING) store.cls->poll(store.self, now_ms);
+    rc = mcpsess_i_writer_settle(self, now_ms);
+    if (rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) rc = mcpsess_i_writer_give_up(self, MCPSESS_E_TIMEOUT);
+    return rc;
+}
+
+static void mcpsess_i_writer_cancel(mcpsess_op *op) {
+    mcpsess_stream_op *self = (mcpsess_stream_op *)mcpsess_op_object(op);
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING) (void)mcpsess_i_writer_give_up(self, MCPSESS_E_CANCELED);
+}
+
+static uint64_t mcpsess_i_writer_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_stream_op *self = (mcpsess_stream_op *)mcpsess_op_object(op);
+    mcpsess_store store;
+    uint64_t due_ms;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (self->i.request.request.rc != MCPSESS_PENDING) return now_ms;
+    store = self->i.streams->i.desc.store;
+    due_ms = store.cls->next_due(store.self, now_ms);
+    return due_ms < op->i.deadline_ms ? due_ms : op->i.deadline_ms;
+}
+
+static unsigned mcpsess_i_writer_want(mcpsess_op *op) {
+    mcpsess_stream_op *self = (mcpsess_stream_op *)mcpsess_op_object(op);
+    mcpsess_store store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    if (self->i.request.request.rc != MCPSESS_PENDING) return MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
+    store = self->i.streams->i.desc.store;
+    return store.cls->want(store.self) | MCPSESS_WANT_TIME;
+}
+
+static void mcpsess_i_writer_pend(mcpsess_stream_op *op) {
+    static const mcpsess_op_class cls = {mcpsess_i_writer_poll, mcpsess_i_writer_cancel, mcpsess_i_writer_next_due,
+                                         mcpsess_i_writer_want};
+    (void)mcpsess_op_begin(&op->op, &cls, op);
+    op->epoch = op->sequence = 0;
+}
+
+/* Sends the request that is in op. */
+static int mcpsess_i_writer_begin(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
+                                  uint64_t now_ms) {
+    mcpsess_i_writer_pend(op);
+    op->i.streams = s;
+    op->i.writer = w;
+    op->i.retries = 0;
+    op->i.begun_ms = now_ms;
+    op->i.request.request.ttl_ms = s->i.desc.lease_ms;
+    op->op.i.deadline_ms = mcpsess_i_stream_timeout(s, &op->op, now_ms);
+    (void)mcpsess_i_stream_submit(s, &op->i.request, op->op.i.deadline_ms, now_ms);
+    return mcpsess_i_writer_poll(&op->op, now_ms);
+}
+
+/* An operation that needs no request. */
+static int mcpsess_i_writer_done(mcpsess_stream_op *op, int rc) {
+    mcpsess_i_writer_pend(op);
+    return mcpsess_op_end(&op->op, rc);
+}
+
+MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
+                                    mcpsess_str session, const mcpsess_principal *who, mcpsess_str stream, bool fresh,
+                                    uint64_t now_ms) {
+    mcpsess_log_request *q;
+    int rc;
+    if (!mcpsess_i_stream_ready(s) || w == NULL || op == NULL) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    rc = mcpsess_i_stream_names(session, who, stream);
+    if (rc != MCPSESS_OK) return rc;
+    if (w->i.pending != 0) return MCPSESS_E_STATE;
+    if (!w->i.named && s->i.desc.random(s->i.desc.random_user, w->i.token, sizeof w->i.token) != 0) {
+        return mcpsess_i_writer_done(op, MCPSESS_E_RANDOM);
+    }
+    w->epoch = w->sequence = 0;
+    w->i.named = true;
+    w->i.streams = s;
+    w->i.session = session;
+    w->i.stream = stream;
+    w->i.who = *who;
+    w->i.state = MCPSESS_I_WRITER_CLOSED;
+    q = &op->i.request;
+    mcpsess_i_stream_fill(s, q, MCPSESS_LOG_OPEN, session, who, stream);
+    q->request.value = mcpsess_str_of(w->i.token, sizeof w->i.token);
+    q->log.fresh = fresh;
+    return mcpsess_i_writer_begin(s, w, op, now_ms);
+}
+
+/* May the writer do this? -> OK, or what its operation ends with */
+static int mcpsess_i_writer_may(const mcpsess_stream_writer *w) {
+    switch (w->i.state) {
+    case MCPSESS_I_WRITER_OPEN: return MCPSESS_OK;
+    case MCPSESS_I_WRITER_FENCED: return MCPSESS_FENCED;
+    case MCPSESS_I_WRITER_COMPLETE: return MCPSESS_END;
+    default: return MCPSESS_E_STATE;
+    }
+}
+
+/* Sets up a request of an open writer. -> OK, or what the call answers */
+static int mcpsess_i_writer_ask(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint8_t kind) {
+    mcpsess_log_request *q;
+    if (w == NULL || op == NULL) return MCPSESS_E_ARG;
+    if (w->i.streams == NULL || mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    q = &op->i.request;
+    mcpsess_i_stream_fill(w->i.streams, q, kind, w->i.session, &w->i.who, w->i.stream);
+    q->log.writer = w->i.fence;
+    q->log.epoch = w->epoch;
+    q->log.sequence = q->log.confirmed = w->sequence;
+    q->log.streaming = w->i.streaming;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_stream_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, const mcpsess_event *e,
+                                      uint64_t now_ms) {
+    int rc = e == NULL ? MCPSESS_E_ARG : mcpsess_i_writer_ask(w, op, MCPSESS_LOG_APPEND);
+    if (rc != MCPSESS_OK) return rc;
+    if (e->id.len != 0) {
+        w->i.streams->stats.passed++;
+        return mcpsess_i_writer_done(op, MCPSESS_OK);
+    }
+    rc = mcpsess_i_writer_may(w);
+    if (rc == MCPSESS_OK && w->i.broken) rc = MCPSESS_LOST; /* what failed before it is not made good yet */
+    if (rc == MCPSESS_OK && w->i.next > (uint64_t)MCPSESS_SEQUENCE_MAX) rc = MCPSESS_E_TOOBIG;
+    if (rc != MCPSESS_OK) return mcpsess_i_writer_done(op, rc);
+    op->i.request.log.event = *e;
+    op->i.request.log.sequence = w->i.next++;
+    w->i.pending++;
+    return mcpsess_i_writer_begin(w->i.streams, w, op, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_prime(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint32_t retry_ms,
+                                     uint64_t now_ms) {
+    mcpsess_event e;
+    memset(&e, 0, sizeof e);
+    e.type = MCPSESS_STR(MCPSESS_EVENT_PRIME);
+    e.retry = retry_ms != 0;
+    e.retry_ms = retry_ms;
+    return mcpsess_stream_append(w, op, &e, now_ms);
+}
+
+static int mcpsess_i_writer_set(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming, bool done,
+                                uint64_t now_ms) {
+    int rc = mcpsess_i_writer_ask(w, op, MCPSESS_LOG_SET);
+    if (rc != MCPSESS_OK) return rc;
+    rc = mcpsess_i_writer_may(w);
+    if (rc == MCPSESS_END && done) rc = MCPSESS_OK;
+    else if (rc == MCPSESS_OK) {
+        op->i.request.log.streaming = streaming;
+        op->i.request.log.done = done;
+        return mcpsess_i_writer_begin(w->i.streams, w, op, now_ms);
+    }
+    return mcpsess_i_writer_done(op, rc);
+}
+
+MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming,
+                                        uint64_t now_ms) {
+    return mcpsess_i_writer_set(w, op, streaming, false, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms) {
+    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, true, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_keep(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms) {
+    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, false, now_ms);
+}
+
+MCPSESS_API uint64_t mcpsess_stream_due(const mcpsess_stream_writer *w) {
+    return w != NULL && w->i.state == MCPSESS_I_WRITER_OPEN ? w->i.due_ms : MCPSESS_NEVER;
+}
+
+MCPSESS_API int mcpsess_stream_id(const mcpsess_stream_op *op, mcpsess_buf *out) {
+    mcpsess_eventid id;
+    if (op == NULL || out == NULL) return MCPSESS_E_ARG;
+    if (op->sequence == 0) return MCPSESS_E_STATE;
+    id.session = op->i.request.request.key;
+    id.stream = op->i.request.log.stream;
+    id.epoch = op->epoch;
+    id.sequence = op->sequence;
+    return mcpsess_eventid_encode(&id, out);
+}
+
+MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mcpsess_str session,
+                                   const mcpsess_principal *who, mcpsess_str stream, uint64_t now_ms) {
+    int rc;
+    if (!mcpsess_i_stream_ready(s) || op == NULL) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    rc = mcpsess_i_stream_names(session, who, stream);
+    if (rc != MCPSESS_OK) return rc;
+    mcpsess_i_stream_fill(s, &op->i.request, MCPSESS_LOG_DEL, session, who, stream);
+    return mcpsess_i_writer_begin(s, NULL, op, now_ms);
+}
+
+/* ==== reader ==== */
+/* uses: base eventid event op store stream */
+
+enum {
+    MCPSESS_I_READER_LOOKING, /* for the oldest event */
+    MCPSESS_I_READER_OPENING,
+    MCPSESS_I_READER_OPEN,
+    MCPSESS_I_READER_GAP,
+    MCPSESS_I_READER_MISS
+};
+
+static void mcpsess_i_reader_ask(mcpsess_stream_reader *r, uint8_t kind, uint64_t deadline_ms, uint64_t now_ms) {
+    mcpsess_streams *s = r->i.streams;
+    mcpsess_log_request *q = &r->i.request;
+    mcpsess_i_stream_fill(s, q, kind, r->session, &r->i.who, r->stream);
+    r->i.page.len = 0;
+    q->request.out = &r->i.page;
+    q->request.count = s->i.desc.replay_max;
+    q->request.ttl_ms = r->i.state == MCPSESS_I_READER_OPENING ? s->i.desc.limits.log_ttl_ms : 0;
+    q->log.epoch = r->epoch;
+    q->log.sequence = r->sequence;
+    r->i.woken = false;
+    r->i.asking = true;
+    (void)mcpsess_i_stream_submit(s, q, deadline_ms, now_ms);
+}
+
+/* The position is not one of the log's, any more. */
+static int mcpsess_i_reader_gap(mcpsess_stream_reader *r, int item, uint64_t number) {
+    r->i.state = MCPSESS_I_READER_GAP;
+    r->i.streams->stats.gaps++;
+    mcpsess_i_stream_log(r->i.streams, MCPSESS_LOG_WARN, item, r->session, number);
+    return MCPSESS_GAP;
+}
+
+static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r) {
+    const mcpsess_log_request *q = &r->i.request;
+    r->epoch = q->log.epoch;
+    r->i.last = q->log.last;
+    r->streaming = q->log.streaming;
+    r->done = q->log.done;
+    r->writer_left_ms = q->request.left_ms;
+    if (r->i.state == MCPSESS_I_READER_LOOKING) {
+        r->sequence = q->log.first - 1;
+        return MCPSESS_OK;
+    }
+    r->i.rest = mcpsess_buf_str(&r->i.page);
+    if (r->i.state == MCPSESS_I_READER_OPENING && r->i.last - r->sequence > r->i.streams->i.desc.replay_max) {
+        r->i.rest.len = 0;
+        r->i.streams->stats.capped++;
+        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_CAPPED, r->i.last - r->sequence);
+    }
+    return MCPSESS_OK;
+}
+
+/* What the store answered. */
+static int mcpsess_i_reader_land(mcpsess_stream_reader *r, mcpsess_op *op) {
+    int rc = r->i.request.request.rc;
+    r->i.asking = false;
+    r->i.failed = rc < 0;
+    op->need = r->i.request.request.need;
+    if (rc == MCPSESS_OK) return mcpsess_i_reader_take_page(r);
+    if (rc == MCPSESS_GAP) return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_GAP, r->sequence);
+    if (rc == MCPSESS_MISS) r->i.state = MCPSESS_I_READER_MISS;
+    else mcpsess_i_stream_failed(r->i.streams, r->session, rc);
+    return rc;
+}
+
+/* The next event of the page. */
+static int mcpsess_i_reader_hand(mcpsess_stream_reader *r) {
+    mcpsess_eventid id;
+    mcpsess_buf text;
+    int rc = mcpsess_event_take(&r->i.rest, r->i.event);
+    if (rc != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    r->sequence++;
+    r->i.streams->stats.replayed++;
+    id.session = r->session;
+    id.stream = r->stream;
+    id.epoch = r->i.event->epoch = r->epoch;
+    id.sequence = r->i.event->sequence = r->sequence;
+    mcpsess_buf_init(&text, r->i.id, sizeof r->i.id);
+    rc = mcpsess_eventid_encode(&id, &text);
+    r->i.event->id = mcpsess_buf_str(&text);
+    return rc;
+}
+
+/* Where the store tells of changes, the clock is only there for what nobody tells: that a log has expired. After an
+   error it is asked again as if it told of nothing. */
+static void mcpsess_i_reader_wait(mcpsess_stream_reader *r, uint64_t now_ms) {
+    mcpsess_store store = r->i.streams->i.desc.store;
+    bool told = store.cls->listen != NULL && !r->i.failed;
+    if (told && store.cls->hear != NULL) told = store.cls->hear(store.self, now_ms) == MCPSESS_OK;
+    r->i.due_ms = mcpsess_time_add(now_ms, (uint64_t)r->i.streams->i.desc.poll_ms * (told ? 10u : 1u));
+}
+
+/* What next can answer without asking. -> PENDING: ask; r->i.due_ms says when */
+static int mcpsess_i_reader_has(mcpsess_stream_reader *r, uint64_t now_ms) {
+    if (r->i.state == MCPSESS_I_READER_GAP) return MCPSESS_GAP;
+    if (r->i.state == MCPSESS_I_READER_MISS) return MCPSESS_MISS;
+    if (r->i.rest.len != 0) return mcpsess_i_reader_hand(r);
+    r->i.due_ms = now_ms;
+    if (r->sequence >= r->i.last && (r->done || !r->streaming)) return MCPSESS_END;
+    if (r->sequence >= r->i.last || r->i.failed) mcpsess_i_reader_wait(r, now_ms);
+    return MCPSESS_PENDING;
+}
+
+/* An answer came while a reader opened. -> PENDING: and another one is needed */
+static int mcpsess_i_reader_opened(mcpsess_stream_reader *r, mcpsess_op *op, int rc, uint64_t now_ms) {
+    if (rc != MCPSESS_OK) return rc;
+    if (r->i.state == MCPSESS_I_READER_LOOKING) {
+        r->i.state = MCPSESS_I_READER_OPENING;
+        mcpsess_i_reader_ask(r, MCPSESS_LOG_RANGE, op->i.deadline_ms, now_ms);
+        return MCPSESS_PENDING;
+    }
+    r->i.state = MCPSESS_I_READER_OPEN;
+    r->i.streams->stats.resumed++;
+    return MCPSESS_OK;
+}
+
+/* -> the end of op, or PENDING */
+static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t now_ms) {
+    int rc = MCPSESS_PENDING;
+    while (rc == MCPSESS_PENDING) {
+        if (!r->i.asking) {
+            if (!r->i.woken && now_ms < r->i.due_ms) return MCPSESS_PENDING;
+            if (r->sequence >= r->i.last && r->i.woken) r->i.streams->stats.woken++;
+            else if (r->sequence >= r->i.last) r->i.streams->stats.polled++;
+            mcpsess_i_reader_ask(r, MCPSESS_LOG_RANGE, mcpsess_time_add(now_ms, r->i.streams->i.desc.timeout_ms),
+                                 now_ms);
+        }
+        if (r->i.request.request.rc == MCPSESS_PENDING) return MCPSESS_PENDING;
+        rc = mcpsess_i_reader_land(r, op);
+        if (r->i.event == NULL) rc = mcpsess_i_reader_opened(r, op, rc, now_ms);
+        else if (rc == MCPSESS_OK) rc = mcpsess_i_reader_has(r, now_ms);
+    }
+    return rc;
+}
+
+/* The end of an operation; a reader that does not open is none. */
+static void mcpsess_i_reader_end(mcpsess_stream_reader *r, mcpsess_op *op, int rc) {
+    (void)mcpsess_op_end(op, rc);
+    if (rc != MCPSESS_OK && r->i.event == NULL) mcpsess_stream_close(r);
+}
+
+static int mcpsess_i_reader_stop(mcpsess_stream_reader *r, int rc) {
+    mcpsess_store store = r->i.streams->i.desc.store;
+    if (r->i.asking) {
+        store.cls->cancel(store.self, &r->i.request.request);
+        r->i.asking = false;
+        r->i.woken = true; /* what that answer would have said is to be asked again */
+    }
+    return rc;
+}
+
+static int mcpsess_i_reader_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
+    int rc = mcpsess_op_rc(op); /* once it is done the reader may be closed */
+    if (rc != MCPSESS_PENDING) return rc;
+    r->i.streams->i.desc.store.cls->poll(r->i.streams->i.desc.store.self, now_ms);
+    rc = mcpsess_i_reader_step(r, op, now_ms);
+    if (rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) rc = mcpsess_i_reader_stop(r, MCPSESS_E_TIMEOUT);
+    if (rc != MCPSESS_PENDING) mcpsess_i_reader_end(r, op, rc);
+    return rc;
+}
+
+static void mcpsess_i_reader_cancel(mcpsess_op *op) {
+    mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING) mcpsess_i_reader_end(r, op, mcpsess_i_reader_stop(r, MCPSESS_E_CANCELED));
+}
+
+/* Could a step go on right now? */
+static bool mcpsess_i_reader_runnable(const mcpsess_stream_reader *r) {
+    return r->i.asking ? r->i.request.request.rc != MCPSESS_PENDING : r->i.woken;
+}
+
+static uint64_t mcpsess_i_reader_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
+    mcpsess_store store;
+    uint64_t due_ms;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (mcpsess_i_reader_runnable(r)) return now_ms;
+    store = r->i.streams->i.desc.store;
+    due_ms = store.cls->next_due(store.self, now_ms);
+    if (!r->i.asking && r->i.due_ms < due_ms) due_ms = r->i.due_ms;
+    return due_ms < op->i.deadline_ms ? due_ms : op->i.deadline_ms;
+}
+
+static unsigned mcpsess_i_reader_want(mcpsess_op *op) {
+    mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
+    mcpsess_store store;
+    unsigned want;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    store = r->i.streams->i.desc.store;
+    want = store.cls->want(store.self) | MCPSESS_WANT_TIME;
+    return mcpsess_i_reader_runnable(r) ? want | MCPSESS_WANT_NOW : want;
+}
+
+static int mcpsess_i_reader_begin(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t deadline_ms) {
+    static const mcpsess_op_class cls = {mcpsess_i_reader_poll, mcpsess_i_reader_cancel, mcpsess_i_reader_next_due,
+                                         mcpsess_i_reader_want};
+    int rc = mcpsess_op_begin(op, &cls, r);
+    op->i.deadline_ms = deadline_ms;
+    return rc;
+}
+
+/* What resume and read have in common; r's names and position are set. */
+static int mcpsess_i_reader_open(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op,
+                                 const mcpsess_principal *who, mcpsess_buf *mem, uint64_t now_ms) {
+    bool looks = r->epoch == 0 && r->sequence == 0;
+    mcpsess_buf_init(&r->i.page, mem->ptr + mem->len, mem->cap - mem->len);
+    r->i.streams = s;
+    r->i.who = *who;
+    r->i.next = s->i.readers;
+    s->i.readers = r;
+    r->i.state = (uint8_t)(looks ? MCPSESS_I_READER_LOOKING : MCPSESS_I_READER_OPENING);
+    (void)mcpsess_i_reader_begin(r, op, mcpsess_i_stream_timeout(s, op, now_ms));
+    mcpsess_i_reader_ask(r, looks ? MCPSESS_LOG_STATE : MCPSESS_LOG_RANGE, op->i.deadline_ms, now_ms);
+    return mcpsess_i_reader_poll(op, now_ms);
+}
+
+/* Before anything is begun. */
+static int mcpsess_i_reader_check(const mcpsess_streams *s, const mcpsess_stream_reader *r, const mcpsess_op *op,
+                                  const void *mem, size_t mem_len) {
+    if (!mcpsess_i_stream_ready(s) || r == NULL || op == NULL || mem == NULL) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    return mem_len < MCPSESS_STREAM_READER_MIN ? MCPSESS_E_NOMEM : MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_stream_resume(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op,
+                                      mcpsess_str last_event_id, mcpsess_str session, const mcpsess_principal *who,
+                                      void *mem, size_t mem_len, uint64_t now_ms) {
+    mcpsess_eventid id;
+    mcpsess_buf names;
+    int rc = mcpsess_i_reader_check(s, r, op, mem, mem_len);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_stream_names(session, who, mcpsess_str_of(NULL, 0));
+    if (rc != MCPSESS_OK) return rc;
+    if (last_event_id.len > MCPSESS_EVENTID_MAX) return MCPSESS_E_FORMAT;
+    mcpsess_buf_init(&names, mem, MCPSESS_ID_MAX + MCPSESS_STREAM_MAX);
+    if (mcpsess_eventid_decode(last_event_id, &names, &id) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (!mcpsess_str_eq(id.session, session)) return MCPSESS_E_ID;
+    if (id.stream.len > MCPSESS_STREAM_MAX || id.sequence == 0) return MCPSESS_E_FORMAT;
+    memset(r, 0, sizeof *r);
+    r->session = id.session;
+    r->stream = id.stream;
+    r->epoch = id.epoch;
+    r->sequence = id.sequence;
+    names.cap = mem_len;
+    return mcpsess_i_reader_open(s, r, op, who, &names, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_str session,
+                                    const mcpsess_principal *who, mcpsess_str stream, uint64_t epoch, uint64_t sequence,
+                                    void *mem, size_t mem_len, uint64_t now_ms) {
+    mcpsess_buf page;
+    int rc = mcpsess_i_reader_check(s, r, op, mem, mem_len);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_stream_names(session, who, stream);
+    if (rc != MCPSESS_OK) return rc;
+    if ((epoch | sequence) > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
+    memset(r, 0, sizeof *r);
+    r->session = session;
+    r->stream = stream;
+    r->epoch = epoch;
+    r->sequence = sequence;
+    mcpsess_buf_init(&page, mem, mem_len);
+    return mcpsess_i_reader_open(s, r, op, who, &page, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms) {
+    int rc;
+    if (r == NULL || op == NULL || e == NULL || r->i.streams == NULL) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING || r->i.state < MCPSESS_I_READER_OPEN || r->i.asking)
+        return MCPSESS_E_STATE;
+    memset(e, 0, sizeof *e);
+    r->i.event = e;
+    (void)mcpsess_i_reader_begin(r, op, op->timeout_ms == 0 ? MCPSESS_NEVER : mcpsess_time_add(now_ms, op->timeout_ms));
+    rc = mcpsess_i_reader_has(r, now_ms);
+    return rc == MCPSESS_PENDING ? mcpsess_i_reader_poll(op, now_ms) : mcpsess_op_end(op, rc);
+}
+
+MCPSESS_API void mcpsess_stream_close(mcpsess_stream_reader *r) {
+    mcpsess_stream_reader **link;
+    if (r == NULL || r->i.streams == NULL) return;
+    link = &r->i.streams->i.readers;
+    while (*link != NULL && *link != r) link = &(*link)->i.next;
+    if (*link != NULL) *link = r->i.next;
+    r->i.streams = NULL;
+}
+
+#endif /* MCPSESS_NO_STREAM */
 
 /* ==== tier ==== */
 /* uses: base lru record */
