@@ -455,15 +455,6 @@ typedef struct mcpsess_event {
 
 #define MCPSESS_EVENT_PRIME "prime" /* the type that the MCP C# SDK gives a priming event */
 
-/* A byte-bounded queue, see below; here for who keeps one. */
-typedef struct mcpsess_ring {
-    struct {
-        char *bytes;
-        uint32_t cap, head, used; /* head: where the oldest entry begins */
-        uint32_t count;
-    } i;
-} mcpsess_ring;
-
 #ifndef MCPSESS_NO_STREAM
 
 /* Bytes that put appends. */
@@ -525,6 +516,8 @@ MCPSESS_API int mcpsess_sse_init(mcpsess_sse *s, void *mem, size_t mem_len);
    until init */
 MCPSESS_API int mcpsess_sse_next(mcpsess_sse *s, mcpsess_str *in, mcpsess_event *e);
 
+#endif /* MCPSESS_NO_STREAM */
+
 /* ---- ring: a byte-bounded queue of byte strings; the oldest goes first ------------------------------------ >>ring
 
    What is put is contiguous in no sense: an entry may wrap around the end of the memory. Each has a stamp, an instant
@@ -532,6 +525,16 @@ MCPSESS_API int mcpsess_sse_next(mcpsess_sse *s, mcpsess_str *in, mcpsess_event 
    O(entries before). Memory: MCPSESS_RING_HEAD bytes for each entry besides its own. */
 
 #define MCPSESS_RING_HEAD 12u
+
+typedef struct mcpsess_ring {
+    struct {
+        char *bytes;
+        uint32_t cap, head, used; /* head: where the oldest entry begins */
+        uint32_t count;
+    } i;
+} mcpsess_ring;
+
+#ifndef MCPSESS_NO_STREAM
 
 /* A place in a ring, from the oldest entry to the newest; zero-initialise. Good until the next put, drop or clear. */
 typedef struct mcpsess_ring_cursor {
@@ -733,7 +736,7 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
                 confirmed is gone; the log is empty now, under a new log.epoch; MISS: there is no such log any more
    LOG_SET      log.writer epoch sequence (the writer's last) streaming done limits, ttl_ms (the lease's)
                 OK, FENCED, LOST_TAIL, MISS
-   LOG_RANGE    log.epoch sequence (after which) limits, count (at most) out, ttl_ms
+   LOG_RANGE    log.epoch sequence (after which) limits, count (at most; 0: what out has room for) out, ttl_ms
                 OK (count of events appended to out, each as mcpsess_event_put; log.last and all of LOG_STATE), GAP,
                 MISS, E_TOOBIG (need): out has no room for the first one
    LOG_STATE    OK (log.epoch last first streaming done, left_ms of the writer's lease, 0: nobody writes), MISS
@@ -862,8 +865,10 @@ typedef struct mcpsess_store {
    -> OK, E_ARG, E_TOOBIG: a key over MCPSESS_ID_MAX, a stream over MCPSESS_STREAM_MAX, a token over MCPSESS_TOKEN_MAX,
    E_FORMAT: a type that is none of SSE */
 MCPSESS_API int mcpsess_request_check(const mcpsess_request *r);
-/* The limits with defaults in place of zeros; NULL: all of them. */
+#ifndef MCPSESS_NO_STREAM
+/* The limits with defaults in place of zeros; NULL: all of them. A log's TTLs are at least its events'. */
 MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l);
+#endif
 
 /* ---- memstore: the store in RAM, the embedded default --------------------------------------------------- >>memstore
 
@@ -885,7 +890,7 @@ typedef struct mcpsess_memstore_desc {
                              which would hide use from it and outlive what it drops */
     uint8_t seed[16];     /* secret and random where strangers choose keys */
     mcpsess_hash_fn hash; /* default mcpsess_hash */
-    uint64_t fence_base;  /* default 0 */
+    uint64_t fence_base;  /* default 0; with logs below 2^62 */
     mcpsess_lock lock;
     mcpsess_log log;
 } mcpsess_memstore_desc;
@@ -894,7 +899,7 @@ typedef struct mcpsess_memstore_stats {
     uint32_t requests;
     uint32_t refused;      /* E_FULL */
     uint32_t evicted;      /* by the option */
-    uint32_t expired;      /* records and leases */
+    uint32_t expired;      /* records, leases and logs */
     uint32_t foreign;      /* asked for by another principal */
     uint16_t high_water;   /* most records at any time */
     uint32_t events;       /* appended */
@@ -927,7 +932,6 @@ struct mcpsess_i_memlog {
     uint64_t events_until_ms; /* all of them, by the sliding TTL */
     uint64_t log_until_ms;    /* by its absolute one */
     mcpsess_ring ring;
-    uint32_t event_bytes;
     uint8_t token_len;
     bool streaming, done;
     uint16_t owner_len;
@@ -959,8 +963,7 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
 
 #ifndef MCPSESS_NO_STREAM
 
-/* ---- stream: resumable event streams ------------------------------------------------------------------------
-   >>stream
+/* ---- stream: resumable event streams --------------------------------------------------------------------- >>stream
 
    On any store that has logs. A stream is a session's log of events with one writer at a time; readers, anywhere,
    replay what was missed and then follow. MCP 2025-11-25, Resumability and Redelivery; SEP-1699 (priming, retry,
