@@ -1925,16 +1925,38 @@ static void mcpsess_i_lru_show(const mcpsess_lru *l, uint16_t at, mcpsess_lru_en
     entry->stale = mcpsess_i_lru_state(l, at) == MCPSESS_STALE;
 }
 
+/* The entry of a key, if it has not expired; if it has, it goes, and *expired counts it. */
+static uint16_t mcpsess_i_lru_live(mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, uint32_t *expired) {
+    uint16_t at = mcpsess_i_lru_lookup(l, key);
+    if (at == MCPSESS_I_NIL || !mcpsess_i_lru_expired(l, at, now_ms)) return at;
+    mcpsess_i_lru_remove(l, at);
+    ++*expired;
+    return MCPSESS_I_NIL;
+}
+
+/* Drops what has expired. *earliest is when the next entry will.  -> how many went */
+static uint16_t mcpsess_i_lru_purge(mcpsess_lru *l, uint64_t now_ms, uint64_t *earliest) {
+    uint16_t at = mcpsess_i_lru_ready(l) ? l->i.oldest : (uint16_t)MCPSESS_I_NIL, dropped = 0;
+    *earliest = MCPSESS_NEVER;
+    while (at != MCPSESS_I_NIL) {
+        const mcpsess_i_lru_node *node = &l->i.nodes[at];
+        uint16_t newer = node->newer;
+        if (mcpsess_i_lru_expired(l, at, now_ms)) {
+            mcpsess_i_lru_remove(l, at);
+            dropped++;
+        } else if (node->expires_ms < *earliest) {
+            *earliest = node->expires_ms;
+        }
+        at = newer;
+    }
+    return dropped;
+}
+
 MCPSESS_API int mcpsess_lru_get(mcpsess_lru *l, mcpsess_str key, uint64_t now_ms, mcpsess_str *value) {
     uint16_t at;
     int state;
     if (!mcpsess_i_lru_ready(l) || value == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
-    at = mcpsess_i_lru_lookup(l, key);
-    if (at != MCPSESS_I_NIL && mcpsess_i_lru_expired(l, at, now_ms)) {
-        mcpsess_i_lru_remove(l, at);
-        l->stats.expirations++;
-        at = MCPSESS_I_NIL;
-    }
+    at = mcpsess_i_lru_live(l, key, now_ms, &l->stats.expirations);
     if (at == MCPSESS_I_NIL) {
         *value = mcpsess_str_of(NULL, 0);
         l->stats.misses++;
@@ -2184,6 +2206,255 @@ MCPSESS_API int mcpsess_eventid_decode(mcpsess_str text, mcpsess_buf *mem, mcpse
     }
     return rc;
 }
+
+/* ==== event ==== */
+/* uses: base */
+
+#ifndef MCPSESS_NO_STREAM
+
+#define MCPSESS_I_EVENT_DATA 1u
+#define MCPSESS_I_EVENT_RETRY 2u
+#define MCPSESS_I_EVENT_HEAD 6u /* len, flags, type_len */
+#define MCPSESS_I_EVENT_PIECES 4u
+
+/* What a line of SSE can carry: no CR, LF or NUL. */
+static bool mcpsess_i_one_line(mcpsess_str s) {
+    size_t n;
+    for (n = 0; n < s.len; n++) {
+        if (s.ptr[n] == '\r' || s.ptr[n] == '\n' || s.ptr[n] == '\0') return false;
+    }
+    return true;
+}
+
+MCPSESS_API uint64_t mcpsess_event_bytes(const mcpsess_event *e) {
+    if (e == NULL) return 0;
+    return MCPSESS_I_EVENT_HEAD + (uint64_t)e->type.len + (e->retry ? 4u : 0u) + e->data.len;
+}
+
+static int mcpsess_i_event_check(const mcpsess_event *e) {
+    uint64_t data_len = e->data.len;
+    if (mcpsess_i_str_bad(e->type) || mcpsess_i_str_bad(e->data)) return MCPSESS_E_ARG;
+    if (e->type.len > UINT8_MAX || data_len > UINT32_MAX) return MCPSESS_E_TOOBIG; /* before anything is added up */
+    if (mcpsess_event_bytes(e) > UINT32_MAX) return MCPSESS_E_TOOBIG;
+    return mcpsess_i_one_line(e->type) ? MCPSESS_OK : MCPSESS_E_FORMAT;
+}
+
+/* What an event is stored as, in pieces; head is memory for those that are nobody's slice. */
+static void mcpsess_i_event_pieces(const mcpsess_event *e, char head[MCPSESS_I_EVENT_HEAD + 4u],
+                                   mcpsess_str pieces[MCPSESS_I_EVENT_PIECES]) {
+    unsigned flags = (e->data.ptr != NULL ? MCPSESS_I_EVENT_DATA : 0u) | (e->retry ? MCPSESS_I_EVENT_RETRY : 0u);
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, head, MCPSESS_I_EVENT_HEAD + 4u);
+    mcpsess_i_put_le(&b, mcpsess_event_bytes(e) - 4u, 4);
+    mcpsess_i_put_le(&b, flags, 1);
+    mcpsess_i_put_le(&b, e->type.len, 1);
+    mcpsess_i_put_le(&b, e->retry_ms, 4);
+    pieces[0] = mcpsess_str_of(head, MCPSESS_I_EVENT_HEAD);
+    pieces[1] = e->type;
+    pieces[2] = mcpsess_str_of(head + MCPSESS_I_EVENT_HEAD, e->retry ? 4u : 0u);
+    pieces[3] = e->data;
+}
+
+MCPSESS_API int mcpsess_event_put(const mcpsess_event *e, mcpsess_buf *out) {
+    char head[MCPSESS_I_EVENT_HEAD + 4u];
+    mcpsess_str pieces[MCPSESS_I_EVENT_PIECES];
+    unsigned n;
+    int rc;
+    if (e == NULL || out == NULL) return MCPSESS_E_ARG;
+    rc = mcpsess_i_event_check(e);
+    if (rc != MCPSESS_OK) return rc;
+    if (out->overflow || mcpsess_event_bytes(e) > out->cap - out->len) return MCPSESS_E_TOOBIG;
+    mcpsess_i_event_pieces(e, head, pieces);
+    for (n = 0; n < MCPSESS_I_EVENT_PIECES; n++) mcpsess_buf_put(out, pieces[n]);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e) {
+    const char *at;
+    uint32_t len, known; /* of what follows the length: all, and all but the data */
+    unsigned flags;
+    mcpsess_str type;
+    if (e == NULL) return MCPSESS_E_ARG;
+    memset(e, 0, sizeof *e);
+    if (frames == NULL || mcpsess_i_str_bad(*frames)) return MCPSESS_E_ARG;
+    if (frames->len == 0) return MCPSESS_END;
+    if (frames->len < MCPSESS_I_EVENT_HEAD) return MCPSESS_E_FORMAT;
+    len = mcpsess_i_le32(frames->ptr);
+    flags = (unsigned char)frames->ptr[4];
+    type = mcpsess_str_of(frames->ptr + MCPSESS_I_EVENT_HEAD, (unsigned char)frames->ptr[5]);
+    known = 2u + (uint32_t)type.len + ((flags & MCPSESS_I_EVENT_RETRY) != 0 ? 4u : 0u);
+    if (len > frames->len - 4u || known > len || flags > 3u) return MCPSESS_E_FORMAT;
+    if ((flags & MCPSESS_I_EVENT_DATA) == 0 && known != len) return MCPSESS_E_FORMAT;
+    if (!mcpsess_i_one_line(type)) return MCPSESS_E_FORMAT;
+    at = frames->ptr + 4 + (size_t)known;
+    e->type = type;
+    e->retry = (flags & MCPSESS_I_EVENT_RETRY) != 0;
+    if (e->retry) e->retry_ms = mcpsess_i_le32(at - 4);
+    if ((flags & MCPSESS_I_EVENT_DATA) != 0) e->data = mcpsess_str_of(at, (size_t)(len - known));
+    *frames = mcpsess_str_of(frames->ptr + 4 + (size_t)len, frames->len - 4u - (size_t)len);
+    return MCPSESS_OK;
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
+/* ==== ring ==== */
+/* uses: base */
+
+#ifndef MCPSESS_NO_STREAM
+
+MCPSESS_API int mcpsess_ring_init(mcpsess_ring *r, void *mem, size_t len) {
+    uint64_t bytes = len;
+    if (r == NULL) return MCPSESS_E_ARG;
+    memset(r, 0, sizeof *r);
+    if (mem == NULL || bytes == 0 || bytes > INT32_MAX) return MCPSESS_E_ARG;
+    r->i.bytes = (char *)mem;
+    r->i.cap = (uint32_t)bytes;
+    return MCPSESS_OK;
+}
+
+static bool mcpsess_i_ring_ready(const mcpsess_ring *r) {
+    return r != NULL && r->i.bytes != NULL;
+}
+
+/* Where the byte is that comes `at` bytes after head. Both are at most cap, so their sum does not wrap. */
+static uint32_t mcpsess_i_ring_place(const mcpsess_ring *r, uint32_t at) {
+    uint32_t place = r->i.head + at;
+    return place < r->i.cap ? place : place - r->i.cap;
+}
+
+/* Of n bytes from a place on: those before the end of the memory. */
+static size_t mcpsess_i_ring_straight(const mcpsess_ring *r, uint32_t place, size_t n) {
+    size_t straight = (size_t)(r->i.cap - place);
+    return straight < n ? straight : n;
+}
+
+static void mcpsess_i_ring_write(mcpsess_ring *r, uint32_t at, mcpsess_str s) {
+    uint32_t place = mcpsess_i_ring_place(r, at);
+    size_t n = mcpsess_i_ring_straight(r, place, s.len);
+    if (s.len == 0) return;
+    memcpy(r->i.bytes + place, s.ptr, n);
+    mcpsess_i_copy(r->i.bytes, s.ptr + n, s.len - n);
+}
+
+static void mcpsess_i_ring_read(const mcpsess_ring *r, uint32_t at, char *to, size_t len) {
+    uint32_t place = mcpsess_i_ring_place(r, at);
+    size_t n = mcpsess_i_ring_straight(r, place, len);
+    if (len == 0) return;
+    memcpy(to, r->i.bytes + place, n);
+    mcpsess_i_copy(to + n, r->i.bytes, len - n);
+}
+
+static bool mcpsess_i_ring_same(const mcpsess_ring *r, uint32_t at, mcpsess_str s) {
+    uint32_t place = mcpsess_i_ring_place(r, at);
+    size_t n = mcpsess_i_ring_straight(r, place, s.len);
+    if (s.len == 0) return true;
+    return memcmp(r->i.bytes + place, s.ptr, n) == 0 && (n == s.len || memcmp(r->i.bytes, s.ptr + n, s.len - n) == 0);
+}
+
+/* The length of the entry at `at`.  -> false: there is none */
+static bool mcpsess_i_ring_len(const mcpsess_ring *r, uint32_t at, uint32_t *len) {
+    char head[4];
+    if (at > r->i.used || r->i.used - at < MCPSESS_RING_HEAD) return false;
+    mcpsess_i_ring_read(r, at, head, sizeof head);
+    *len = mcpsess_i_le32(head);
+    return *len <= r->i.used - at - MCPSESS_RING_HEAD;
+}
+
+static uint64_t mcpsess_i_ring_stamp(const mcpsess_ring *r, uint32_t at) {
+    char stamp[8];
+    mcpsess_i_ring_read(r, at + 4u, stamp, sizeof stamp);
+    return (uint64_t)mcpsess_i_le32(stamp) | (uint64_t)mcpsess_i_le32(stamp + 4) << 32;
+}
+
+/* Is this, in pieces, the entry at the cursor? */
+static bool mcpsess_i_ring_holds(const mcpsess_ring *r, const mcpsess_ring_cursor *cursor, const mcpsess_str *pieces,
+                                 size_t count) {
+    uint32_t at = cursor->at + MCPSESS_RING_HEAD, left;
+    size_t n;
+    if (!mcpsess_i_ring_len(r, cursor->at, &left)) return false;
+    for (n = 0; n < count; n++) {
+        uint32_t len = (uint32_t)pieces[n].len;
+        if (pieces[n].len > left || !mcpsess_i_ring_same(r, at, pieces[n])) return false;
+        at += len;
+        left -= len;
+    }
+    return left == 0;
+}
+
+MCPSESS_API int mcpsess_ring_put(mcpsess_ring *r, const mcpsess_str *pieces, size_t count, uint64_t stamp,
+                                 uint32_t *dropped) {
+    char bytes[MCPSESS_RING_HEAD];
+    uint32_t left, at;
+    mcpsess_buf head;
+    size_t n;
+    if (!mcpsess_i_ring_ready(r) || dropped == NULL || (pieces == NULL && count != 0)) return MCPSESS_E_ARG;
+    *dropped = 0;
+    if (r->i.cap < MCPSESS_RING_HEAD) return MCPSESS_E_TOOBIG;
+    for (n = 0, left = r->i.cap - MCPSESS_RING_HEAD; n < count; left -= (uint32_t)pieces[n++].len) {
+        if (mcpsess_i_str_bad(pieces[n])) return MCPSESS_E_ARG;
+        if (pieces[n].len > left) return MCPSESS_E_TOOBIG;
+    }
+    for (; r->i.used > left; ++*dropped) (void)mcpsess_ring_drop(r);
+    mcpsess_buf_init(&head, bytes, sizeof bytes);
+    mcpsess_i_put_le(&head, r->i.cap - left - MCPSESS_RING_HEAD, 4);
+    mcpsess_i_put_le(&head, stamp, 8);
+    at = r->i.used;
+    mcpsess_i_ring_write(r, at, mcpsess_buf_str(&head));
+    at += MCPSESS_RING_HEAD;
+    for (n = 0; n < count; at += (uint32_t)pieces[n++].len) mcpsess_i_ring_write(r, at, pieces[n]);
+    r->i.used = at;
+    r->i.count++;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_ring_next(const mcpsess_ring *r, mcpsess_ring_cursor *cursor, mcpsess_buf *out, uint32_t *len,
+                                  uint64_t *stamp) {
+    uint32_t bytes;
+    if (!mcpsess_i_ring_ready(r) || cursor == NULL) return MCPSESS_E_ARG;
+    if (cursor->number >= r->i.count) return MCPSESS_END;
+    if (!mcpsess_i_ring_len(r, cursor->at, &bytes)) return MCPSESS_E_ARG; /* no cursor of this ring, or too old */
+    if (len != NULL) *len = bytes;
+    if (stamp != NULL) *stamp = mcpsess_i_ring_stamp(r, cursor->at);
+    if (out != NULL) {
+        if (!mcpsess_i_buf_fits(out, (size_t)bytes)) return MCPSESS_E_TOOBIG;
+        if (bytes != 0) mcpsess_i_ring_read(r, cursor->at + MCPSESS_RING_HEAD, out->ptr + out->len, (size_t)bytes);
+        out->len += (size_t)bytes;
+    }
+    cursor->at += MCPSESS_RING_HEAD + bytes;
+    cursor->number++;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_ring_drop(mcpsess_ring *r) {
+    uint32_t len;
+    if (!mcpsess_i_ring_ready(r)) return MCPSESS_E_ARG;
+    if (r->i.count == 0 || !mcpsess_i_ring_len(r, 0, &len)) return MCPSESS_END;
+    r->i.head = mcpsess_i_ring_place(r, MCPSESS_RING_HEAD + len);
+    r->i.used -= MCPSESS_RING_HEAD + len;
+    r->i.count--;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API void mcpsess_ring_clear(mcpsess_ring *r) {
+    if (r != NULL) r->i.head = r->i.used = r->i.count = 0;
+}
+
+MCPSESS_API uint32_t mcpsess_ring_count(const mcpsess_ring *r) {
+    return r != NULL ? r->i.count : 0;
+}
+
+MCPSESS_API int mcpsess_ring_check(const mcpsess_ring *r) {
+    uint32_t at = 0, n, len;
+    if (!mcpsess_i_ring_ready(r)) return MCPSESS_E_ARG;
+    if (r->i.cap > INT32_MAX || r->i.head >= r->i.cap || r->i.used > r->i.cap) return MCPSESS_E_CORRUPT;
+    for (n = 0; n < r->i.count; n++) {
+        if (!mcpsess_i_ring_len(r, at, &len)) return MCPSESS_E_CORRUPT;
+        at += MCPSESS_RING_HEAD + len;
+    }
+    return at == r->i.used ? MCPSESS_OK : MCPSESS_E_CORRUPT;
+}
+
+#endif /* MCPSESS_NO_STREAM */
 
 /* ==== record ==== */
 /* uses: base */
@@ -2517,7 +2788,7 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
 }
 
 /* ==== store ==== */
-/* uses: base */
+/* uses: base event */
 
 static bool mcpsess_i_request_bad(const mcpsess_request *r) {
     if (mcpsess_i_str_bad(r->key) || mcpsess_i_str_bad(r->value) || mcpsess_i_str_bad(r->expect)) return true;
@@ -2526,17 +2797,444 @@ static bool mcpsess_i_request_bad(const mcpsess_request *r) {
     return r->key.len == 0 && r->kind != MCPSESS_SWEEP;
 }
 
+/* A token, and a time for which it is to hold. */
+static int mcpsess_i_token_check(const mcpsess_request *r) {
+    if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
+    return r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE) ? MCPSESS_E_ARG : MCPSESS_OK;
+}
+
+#ifndef MCPSESS_NO_STREAM
+
+MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l) {
+    static const uint32_t minute_ms = 60000;
+    mcpsess_log_limits all;
+    memset(&all, 0, sizeof all);
+    if (l != NULL) all = *l;
+    if (all.events == 0) all.events = 10000;
+    if (all.bytes == 0) all.bytes = UINT32_C(4) << 20;
+    if (all.bytes > INT32_MAX) all.bytes = INT32_MAX;
+    if (all.event_ttl_ms == 0) all.event_ttl_ms = 30 * (uint64_t)minute_ms;
+    if (all.event_max_ms == 0) all.event_max_ms = 120 * (uint64_t)minute_ms;
+    if (all.log_ttl_ms == 0) all.log_ttl_ms = 60 * (uint64_t)minute_ms;
+    if (all.log_max_ms == 0) all.log_max_ms = 240 * (uint64_t)minute_ms;
+    if (all.log_ttl_ms < all.event_ttl_ms) all.log_ttl_ms = all.event_ttl_ms;
+    if (all.log_max_ms < all.event_max_ms) all.log_max_ms = all.event_max_ms;
+    return all;
+}
+
+static int mcpsess_i_log_check(const mcpsess_log_request *l) {
+    const uint64_t most = (uint64_t)MCPSESS_SEQUENCE_MAX;
+    const mcpsess_request *r = &l->request;
+    if (mcpsess_i_str_bad(l->log.stream)) return MCPSESS_E_ARG;
+    if (l->log.stream.len > MCPSESS_STREAM_MAX) return MCPSESS_E_TOOBIG;
+    if (l->log.epoch > most || l->log.sequence > most || l->log.confirmed > most) return MCPSESS_E_ARG;
+    switch (r->kind) {
+    case MCPSESS_LOG_OPEN: return mcpsess_i_token_check(r);
+    case MCPSESS_LOG_APPEND:
+        if (r->ttl_ms == 0 || l->log.sequence == 0) return MCPSESS_E_ARG;
+        return mcpsess_i_event_check(&l->log.event);
+    case MCPSESS_LOG_SET: return r->ttl_ms == 0 ? MCPSESS_E_ARG : MCPSESS_OK;
+    case MCPSESS_LOG_RANGE: return r->out == NULL ? MCPSESS_E_ARG : MCPSESS_OK;
+    default: return MCPSESS_OK;
+    }
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
 MCPSESS_API int mcpsess_request_check(const mcpsess_request *r) {
     if (mcpsess_i_request_bad(r)) return MCPSESS_E_ARG;
     if (r->key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
+#ifndef MCPSESS_NO_STREAM
+    if (r->kind >= MCPSESS_LOG_OPEN) return mcpsess_i_log_check((const mcpsess_log_request *)(const void *)r);
+#endif
     if (r->kind < MCPSESS_LEASE_ACQUIRE || r->kind > MCPSESS_LEASE_RELEASE) return MCPSESS_OK;
-    if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
-    if (r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE)) return MCPSESS_E_ARG;
+    return mcpsess_i_token_check(r);
+}
+
+/* ==== memlog ==== */
+/* uses: base lru event ring record store */
+
+#ifndef MCPSESS_NO_STREAM
+
+#define MCPSESS_I_NAME_MAX (1u + MCPSESS_ID_MAX + MCPSESS_STREAM_MAX)
+
+/* One log request being served. */
+typedef struct mcpsess_i_log_turn {
+    mcpsess_log_request *l;
+    mcpsess_log_limits limits;
+    uint64_t now_ms;
+    struct mcpsess_i_memlog *g; /* its log, once found */
+    uint16_t at;                /* of its name */
+    bool changed;               /* somebody may wait for this */
+    mcpsess_i_note *note;
+} mcpsess_i_log_turn;
+
+/* Session and stream as one key, whatever bytes they are made of. */
+static mcpsess_str mcpsess_i_memlog_name(const mcpsess_log_request *l, char mem[MCPSESS_I_NAME_MAX]) {
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, mem, MCPSESS_I_NAME_MAX);
+    mcpsess_i_put_str(&b, l->request.key, 1);
+    mcpsess_buf_put(&b, l->log.stream);
+    return mcpsess_buf_str(&b);
+}
+
+/* May this request see that log? */
+static bool mcpsess_i_memlog_owns(mcpsess_memstore *m, const mcpsess_i_log_turn *t, const struct mcpsess_i_memlog *g) {
+    if (!t->l->request.guarded) return true;
+    if (mcpsess_record_owned(mcpsess_str_of(g->owner, g->owner_len), &t->l->request.owner)) return true;
+    m->stats.foreign++;
+    mcpsess_i_note_set(t->note, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, m->stats.foreign);
+    return false;
+}
+
+/* The log of the request, if it has not expired; its events go where they have. */
+static void mcpsess_i_memlog_find(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char mem[MCPSESS_I_NAME_MAX];
+    t->at = mcpsess_i_lru_live(&m->i.names, mcpsess_i_memlog_name(t->l, mem), t->now_ms, &m->stats.expired);
+    t->g = t->at == MCPSESS_I_NIL ? NULL : &m->i.logs[t->at];
+    if (t->g != NULL && t->now_ms >= t->g->events_until_ms) mcpsess_ring_clear(&t->g->ring);
+}
+
+/* -- what a log keeps: events last + 1 - count ... last, and their bytes -- */
+
+static uint32_t mcpsess_i_memlog_bytes(const struct mcpsess_i_memlog *g) {
+    return g->ring.i.used - g->ring.i.count * MCPSESS_RING_HEAD;
+}
+
+/* Is its oldest event, or the one at the cursor, too old to be replayed?  -> false also if there is none */
+static bool mcpsess_i_memlog_aged(const mcpsess_i_log_turn *t, mcpsess_ring_cursor *cursor) {
+    uint64_t stamp;
+    mcpsess_ring_cursor next = *cursor;
+    if (mcpsess_ring_next(&t->g->ring, &next, NULL, NULL, &stamp) != MCPSESS_OK) return false;
+    if (mcpsess_time_add(stamp, t->limits.event_max_ms) > t->now_ms) return false;
+    *cursor = next;
+    return true;
+}
+
+/* The oldest event that can be replayed, and the cursor there. */
+static uint64_t mcpsess_i_memlog_first(const mcpsess_i_log_turn *t, mcpsess_ring_cursor *cursor) {
+    memset(cursor, 0, sizeof *cursor);
+    while (mcpsess_i_memlog_aged(t, cursor)) {
+    }
+    return t->g->last + 1 - t->g->ring.i.count + cursor->number;
+}
+
+/* Puts the cursor on an event that there is. */
+static void mcpsess_i_memlog_seek(const struct mcpsess_i_memlog *g, uint64_t sequence, mcpsess_ring_cursor *cursor) {
+    uint64_t oldest = g->last + 1 - g->ring.i.count;
+    while (oldest + cursor->number < sequence && mcpsess_ring_next(&g->ring, cursor, NULL, NULL, NULL) == MCPSESS_OK) {
+    }
+}
+
+/* -- life -- */
+
+/* Every write gives the log its whole time again. */
+static void mcpsess_i_memlog_written(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    uint64_t expires_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
+    t->g->log_until_ms = mcpsess_time_add(t->now_ms, t->limits.log_max_ms);
+    m->i.names.i.nodes[t->at].expires_ms = expires_ms < t->g->log_until_ms ? expires_ms : t->g->log_until_ms;
+    mcpsess_i_lru_refresh(&m->i.names, t->at);
+    if (!t->g->done) t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
+}
+
+/* A replay does so only if less than half of it is left, as with records; events and log together, so that the log
+   outlives them. */
+static void mcpsess_i_memlog_kept(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    mcpsess_i_lru_node *node = &m->i.names.i.nodes[t->at];
+    uint64_t expires_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
+    mcpsess_i_lru_refresh(&m->i.names, t->at);
+    if (mcpsess_time_left(t->now_ms, node->expires_ms) >= t->limits.log_ttl_ms / 2 &&
+        mcpsess_time_left(t->now_ms, t->g->events_until_ms) >= t->limits.event_ttl_ms / 2) {
+        return;
+    }
+    t->g->events_until_ms = mcpsess_time_add(t->now_ms, t->limits.event_ttl_ms);
+    node->expires_ms = expires_ms < t->g->log_until_ms ? expires_ms : t->g->log_until_ms;
+}
+
+/* The log begins anew: under another epoch, so that no position of before is one of it. */
+static void mcpsess_i_memlog_anew(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    t->g->epoch = ++m->i.fence;
+    t->g->last = 0;
+    t->g->done = false;
+    mcpsess_ring_clear(&t->g->ring);
+    t->changed = true;
+}
+
+/* Room for one more log: of one that has expired, else of the complete one that was used least recently. */
+static int mcpsess_i_memlog_room(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    mcpsess_lru *names = &m->i.names;
+    uint64_t earliest;
+    uint16_t at;
+    if (names->i.len < names->i.capacity) return MCPSESS_OK;
+    at = mcpsess_i_lru_purge(names, t->now_ms, &earliest);
+    m->stats.expired += at;
+    if (at != 0) return MCPSESS_OK;
+    for (at = names->i.oldest; at != MCPSESS_I_NIL; at = names->i.nodes[at].newer) {
+        if (!m->i.logs[at].done) continue;
+        mcpsess_i_lru_remove(names, at);
+        m->stats.logs_evicted++;
+        mcpsess_i_note_set(t->note, MCPSESS_LOG_INFO, MCPSESS_ITEM_EVICTED, m->stats.logs_evicted);
+        return MCPSESS_OK;
+    }
+    m->stats.refused++;
+    mcpsess_i_note_set(t->note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FULL, names->i.len);
+    return MCPSESS_E_FULL;
+}
+
+static char *mcpsess_i_memlog_ring(const mcpsess_memstore *m, uint16_t at) {
+    return m->i.rings + (size_t)at * (size_t)m->i.ring_bytes;
+}
+
+static int mcpsess_i_memlog_create(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char mem[MCPSESS_I_NAME_MAX], owner_mem[MCPSESS_RECORD_OWNER_MAX];
+    mcpsess_str name = mcpsess_i_memlog_name(t->l, mem);
+    mcpsess_buf owner;
+    int rc;
+    mcpsess_buf_init(&owner, owner_mem, sizeof owner_mem);
+    rc = mcpsess_record_owner(&t->l->request.owner, &owner);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_memlog_room(m, t);
+    if (rc == MCPSESS_OK) rc = mcpsess_lru_put(&m->i.names, name, mcpsess_str_of(NULL, 0), MCPSESS_NEVER);
+    if (rc != MCPSESS_OK) return rc;
+    t->at = mcpsess_i_lru_lookup(&m->i.names, name);
+    t->g = &m->i.logs[t->at];
+    memset(t->g, 0, sizeof *t->g);
+    (void)mcpsess_ring_init(&t->g->ring, mcpsess_i_memlog_ring(m, t->at), (size_t)m->i.ring_bytes);
+    memcpy(t->g->owner, owner.ptr, owner.len);
+    t->g->owner_len = (uint16_t)owner.len;
+    t->g->streaming = true;
+    mcpsess_i_memlog_anew(m, t);
     return MCPSESS_OK;
 }
 
+/* -- the requests -- */
+
+static int mcpsess_i_memlog_open(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    mcpsess_str token = t->l->request.value;
+    bool created = t->g == NULL, held, ours;
+    int rc = created ? mcpsess_i_memlog_create(m, t) : MCPSESS_OK;
+    if (rc != MCPSESS_OK) return rc;
+    held = t->g->leased_until_ms > t->now_ms;
+    ours = held && mcpsess_str_eq_ct(mcpsess_str_of(t->g->token, t->g->token_len), token);
+    if (held && !ours) return MCPSESS_BUSY;
+    if (t->g->done && !t->l->log.fresh) return MCPSESS_END;
+    if (t->l->log.fresh && !created) {
+        t->g->streaming = true;
+        mcpsess_i_memlog_anew(m, t);
+    }
+    if (!ours) {
+        t->g->writer = ++m->i.fence;
+        t->g->token_len = (uint8_t)token.len;
+        memcpy(t->g->token, token.ptr, token.len);
+    }
+    t->l->log.writer = t->g->writer;
+    mcpsess_i_memlog_written(m, t);
+    return MCPSESS_OK;
+}
+
+/* May this writer write, and is all there that it knows to be? If not, what there is is another log. */
+static int mcpsess_i_memlog_writes(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint64_t known) {
+    if (t->l->log.writer != t->g->writer) return MCPSESS_FENCED;
+    if (t->l->log.epoch != t->g->epoch) return MCPSESS_LOST_TAIL;
+    if (known <= t->g->last) return MCPSESS_OK;
+    mcpsess_i_memlog_anew(m, t);
+    mcpsess_i_memlog_written(m, t);
+    return MCPSESS_LOST_TAIL;
+}
+
+/* Is this event stored under this sequence? If it is gone by now, it was. */
+static bool mcpsess_i_memlog_has(const mcpsess_i_log_turn *t, const mcpsess_str *pieces) {
+    mcpsess_ring_cursor cursor = {0, 0};
+    if (t->l->log.sequence + t->g->ring.i.count <= t->g->last) return true;
+    mcpsess_i_memlog_seek(t->g, t->l->log.sequence, &cursor);
+    return mcpsess_i_ring_holds(&t->g->ring, &cursor, pieces, MCPSESS_I_EVENT_PIECES);
+}
+
+/* Makes room for an event: what is too old goes, and what is over the bounds.  -> how many went for the latter */
+static uint32_t mcpsess_i_memlog_trim(mcpsess_i_log_turn *t, uint32_t bytes) {
+    mcpsess_ring *ring = &t->g->ring;
+    uint32_t dropped = 0;
+    mcpsess_ring_cursor cursor = {0, 0};
+    for (; mcpsess_i_memlog_aged(t, &cursor); memset(&cursor, 0, sizeof cursor)) (void)mcpsess_ring_drop(ring);
+    while (ring->i.count >= t->limits.events || mcpsess_i_memlog_bytes(t->g) > t->limits.bytes - bytes ||
+           ring->i.used > ring->i.cap - MCPSESS_RING_HEAD - bytes) {
+        (void)mcpsess_ring_drop(ring);
+        dropped++;
+    }
+    return dropped;
+}
+
+static int mcpsess_i_memlog_append(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char head[MCPSESS_I_EVENT_HEAD + 4u];
+    mcpsess_str pieces[MCPSESS_I_EVENT_PIECES];
+    uint64_t bytes = mcpsess_event_bytes(&t->l->log.event);
+    uint32_t dropped;
+    int rc = mcpsess_i_memlog_writes(m, t, t->l->log.confirmed);
+    if (rc != MCPSESS_OK) return rc;
+    mcpsess_i_event_pieces(&t->l->log.event, head, pieces);
+    if (t->l->log.sequence <= t->g->last) return mcpsess_i_memlog_has(t, pieces) ? MCPSESS_DUP : MCPSESS_LOST;
+    if (t->l->log.sequence != t->g->last + 1 || t->g->done) return MCPSESS_LOST;
+    if (bytes > t->limits.bytes || bytes + MCPSESS_RING_HEAD > t->g->ring.i.cap) {
+        t->l->request.need = (size_t)bytes;
+        return MCPSESS_E_TOOBIG;
+    }
+    dropped = mcpsess_i_memlog_trim(t, (uint32_t)bytes);
+    m->stats.events++;
+    m->stats.dropped += dropped;
+    if (dropped != 0) mcpsess_i_note_set(t->note, MCPSESS_LOG_INFO, MCPSESS_ITEM_EVENTS_DROPPED, dropped);
+    rc = mcpsess_ring_put(&t->g->ring, pieces, MCPSESS_I_EVENT_PIECES, t->now_ms, &dropped);
+    t->g->last++;
+    t->g->events_until_ms = mcpsess_time_add(t->now_ms, t->limits.event_ttl_ms);
+    mcpsess_i_memlog_written(m, t);
+    t->changed = true;
+    return rc;
+}
+
+/* A complete log stays so: what is asked of it now was sent before, and is a repetition. */
+static int mcpsess_i_memlog_set(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    struct mcpsess_i_memlog *g = t->g;
+    int rc = mcpsess_i_memlog_writes(m, t, t->l->log.sequence);
+    if (rc != MCPSESS_OK || g->done) return rc;
+    t->changed = g->streaming != t->l->log.streaming || t->l->log.done;
+    g->streaming = t->l->log.streaming;
+    mcpsess_i_memlog_written(m, t);
+    g->done = t->l->log.done;
+    if (g->done) g->leased_until_ms = 0;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_memlog_range(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint32_t most) {
+    mcpsess_log_request *l = t->l;
+    mcpsess_ring_cursor cursor;
+    uint32_t len = 0;
+    int rc = MCPSESS_OK;
+    if (l->log.epoch != 0 && l->log.epoch != t->g->epoch) return MCPSESS_GAP;
+    if (l->log.sequence > t->g->last || l->log.sequence + 1 < mcpsess_i_memlog_first(t, &cursor)) return MCPSESS_GAP;
+    mcpsess_i_memlog_seek(t->g, l->log.sequence + 1, &cursor);
+    while (rc == MCPSESS_OK && (most == 0 || l->request.count < most)) {
+        rc = mcpsess_ring_next(&t->g->ring, &cursor, l->request.out, &len, NULL);
+        if (rc == MCPSESS_OK) l->request.count++;
+    }
+    if (rc == MCPSESS_E_TOOBIG && l->request.count == 0) {
+        l->request.need = (size_t)len;
+        return rc;
+    }
+    if (l->request.ttl_ms != 0) mcpsess_i_memlog_kept(m, t);
+    return MCPSESS_OK;
+}
+
+static void mcpsess_i_memlog_drop(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint16_t at) {
+    struct mcpsess_i_memlog *g = &m->i.logs[at];
+    if (!mcpsess_i_memlog_owns(m, t, g)) return;
+    if (t->now_ms < g->events_until_ms) t->l->request.count += g->ring.i.count;
+    mcpsess_i_lru_remove(&m->i.names, at);
+    t->changed = true;
+}
+
+static int mcpsess_i_memlog_del(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char mem[MCPSESS_I_NAME_MAX];
+    mcpsess_str session = mcpsess_i_memlog_name(t->l, mem);
+    uint16_t at = m->i.names.i.oldest, newer;
+    if (t->l->log.stream.ptr != NULL) {
+        if (t->at != MCPSESS_I_NIL) mcpsess_i_memlog_drop(m, t, t->at);
+        return MCPSESS_OK;
+    }
+    for (; at != MCPSESS_I_NIL; at = newer) { /* all whose names begin with the session's */
+        mcpsess_str name = mcpsess_i_lru_key(&m->i.names, at);
+        newer = m->i.names.i.nodes[at].newer;
+        if (name.len < session.len || memcmp(name.ptr, session.ptr, session.len) != 0) continue;
+        if (!mcpsess_i_lru_expired(&m->i.names, at, t->now_ms)) mcpsess_i_memlog_drop(m, t, at);
+    }
+    return MCPSESS_OK;
+}
+
+/* What there is to know of a log, for everybody who may see it. */
+static void mcpsess_i_memlog_state(const mcpsess_i_log_turn *t) {
+    mcpsess_ring_cursor cursor;
+    mcpsess_log_request *l = t->l;
+    l->log.epoch = t->g->epoch;
+    l->log.first = mcpsess_i_memlog_first(t, &cursor);
+    l->log.last = t->g->last;
+    l->log.streaming = t->g->streaming;
+    l->log.done = t->g->done;
+    l->request.left_ms = mcpsess_time_left(t->now_ms, t->g->leased_until_ms);
+}
+
+static int mcpsess_i_memlog_do(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint32_t count) {
+    uint8_t kind = t->l->request.kind;
+    if (kind == MCPSESS_LOG_DEL) return mcpsess_i_memlog_del(m, t);
+    if (t->g == NULL && kind != MCPSESS_LOG_OPEN) return MCPSESS_MISS;
+    if (t->g != NULL && !mcpsess_i_memlog_owns(m, t, t->g)) return MCPSESS_MISS;
+    switch (kind) {
+    case MCPSESS_LOG_OPEN: return mcpsess_i_memlog_open(m, t);
+    case MCPSESS_LOG_APPEND: return mcpsess_i_memlog_append(m, t);
+    case MCPSESS_LOG_SET: return mcpsess_i_memlog_set(m, t);
+    case MCPSESS_LOG_RANGE: return mcpsess_i_memlog_range(m, t, count);
+    default: return MCPSESS_OK;
+    }
+}
+
+/* -> the result; *tell: who is to be told that the session's logs have changed, if anybody */
+static int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note,
+                                  const mcpsess_listener **tell) {
+    mcpsess_i_log_turn t;
+    uint32_t count = r->count;
+    int rc;
+    memset(&t, 0, sizeof t);
+    t.l = (mcpsess_log_request *)(void *)r;
+    r->count = 0;
+    t.l->log.first = t.l->log.last = 0;
+    if (!mcpsess_i_lru_ready(&m->i.names)) return MCPSESS_E_UNSUPPORTED;
+    t.limits = mcpsess_log_limits_of(t.l->log.limits);
+    t.now_ms = now_ms;
+    t.note = note;
+    mcpsess_i_memlog_find(m, &t);
+    rc = mcpsess_i_memlog_do(m, &t, count);
+    if (t.g != NULL && rc != MCPSESS_MISS && rc != MCPSESS_FENCED && r->kind != MCPSESS_LOG_DEL)
+        mcpsess_i_memlog_state(&t);
+    if (t.changed) *tell = m->i.listener;
+    return rc;
+}
+
+/* Everything that holds of a log between two requests. */
+static bool mcpsess_i_memlog_holds(const mcpsess_memstore *m, uint16_t at) {
+    const struct mcpsess_i_memlog *g = &m->i.logs[at];
+    mcpsess_str name = mcpsess_i_lru_key(&m->i.names, at);
+    if (name.len < 2 || (unsigned char)name.ptr[0] >= name.len || name.ptr[0] == 0) return false;
+    if (mcpsess_ring_check(&g->ring) != MCPSESS_OK || g->ring.i.cap != m->i.ring_bytes) return false;
+    if (g->ring.i.bytes != mcpsess_i_memlog_ring(m, at) || g->ring.i.count > g->last) return false;
+    if (g->epoch == 0 || g->epoch > m->i.fence || g->writer == 0 || g->writer > m->i.fence) return false;
+    if (g->token_len == 0 || g->token_len > MCPSESS_TOKEN_MAX || g->owner_len > sizeof g->owner) return false;
+    return (!g->done || g->leased_until_ms == 0) && m->i.names.i.nodes[at].expires_ms <= g->log_until_ms;
+}
+
+static bool mcpsess_i_memlogs_hold(const mcpsess_memstore *m) {
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(&m->i.names)) return true;
+    if (mcpsess_lru_check(&m->i.names) != MCPSESS_OK) return false;
+    for (at = m->i.names.i.oldest; at != MCPSESS_I_NIL; at = m->i.names.i.nodes[at].newer) {
+        if (!mcpsess_i_memlog_holds(m, at)) return false;
+    }
+    return true;
+}
+
+/* Places the logs in what is left of the storage. */
+static int mcpsess_i_memlog_init(mcpsess_memstore *m, const mcpsess_memstore_desc *d, char *mem) {
+    mcpsess_lru_desc names = mcpsess_i_lru_by_id(d->logs, 0, d->seed, d->hash);
+    size_t bytes;
+    int rc;
+    names.key_max = MCPSESS_I_NAME_MAX;
+    bytes = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&names));
+    rc = mcpsess_lru_init(&m->i.names, &names, mem, bytes);
+    m->i.logs = (struct mcpsess_i_memlog *)(void *)(mem + bytes);
+    m->i.rings = (char *)(m->i.logs + d->logs);
+    m->i.ring_bytes = d->log_bytes;
+    return rc;
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
 /* ==== memstore ==== */
-/* uses: base lru record store */
+/* uses: base lru record store memlog */
 
 MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
     mcpsess_memstore_desc d;
@@ -2544,17 +3242,29 @@ MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
     return d;
 }
 
+/* Logs have bounds of their own: epochs must stay sequences, however many there will be. */
+static bool mcpsess_i_memstore_logs_bad(const mcpsess_memstore_desc *d) {
+#ifdef MCPSESS_NO_STREAM
+    return d->logs != 0;
+#else
+    if (d->logs == 0) return false;
+    if (d->logs > MCPSESS_LRU_MAX || d->fence_base > (uint64_t)MCPSESS_SEQUENCE_MAX / 2) return true;
+    return d->log_bytes < 64 || d->log_bytes > INT32_MAX;
+#endif
+}
+
 MCPSESS_API size_t mcpsess_memstore_bytes(const mcpsess_memstore_desc *d) {
     uint64_t bytes;
     if (d == NULL || d->records == 0 || d->records > MCPSESS_LRU_MAX || d->leases > MCPSESS_LRU_MAX) return 0;
-    if (d->value_max == 0) return 0;
+    if (d->value_max == 0 || mcpsess_i_memstore_logs_bad(d)) return 0;
     bytes = MCPSESS_MEMSTORE_BYTES(d->records, d->leases, d->value_max);
+    if (d->logs != 0) bytes += MCPSESS_MEMSTORE_LOG_BYTES(d->logs, d->log_bytes);
     return bytes > SIZE_MAX ? 0 : (size_t)bytes;
 }
 
 MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstore_desc *d, void *mem, size_t mem_len) {
     mcpsess_lru_desc table;
-    size_t records;
+    size_t records, leases;
     int rc;
     if (m == NULL || d == NULL || (d->lock.lock == NULL) != (d->lock.unlock == NULL)) return MCPSESS_E_ARG;
     memset(m, 0, sizeof *m);
@@ -2563,10 +3273,16 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
     table = mcpsess_i_lru_by_id(d->records, d->value_max, d->seed, d->hash);
     records = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
     rc = mcpsess_lru_init(&m->i.records, &table, mem, mem_len);
+    table = mcpsess_i_lru_by_id(d->leases, MCPSESS_I_LEASE_BYTES, d->seed, d->hash);
+    leases = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
     if (rc == MCPSESS_OK && d->leases != 0) {
-        table = mcpsess_i_lru_by_id(d->leases, MCPSESS_I_LEASE_BYTES, d->seed, d->hash);
         rc = mcpsess_lru_init(&m->i.leases, &table, (char *)mem + records, mem_len - records);
     }
+#ifndef MCPSESS_NO_STREAM
+    if (rc == MCPSESS_OK && d->logs != 0) rc = mcpsess_i_memlog_init(m, d, (char *)mem + records + leases);
+#else
+    (void)leases;
+#endif
     m->i.fence = d->fence_base;
     m->i.quiet_until_ms = MCPSESS_NEVER;
     m->i.lock = d->lock;
@@ -2577,19 +3293,7 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
 
 /* Drops what has expired. *earliest is when the next entry will. */
 static uint16_t mcpsess_i_memstore_purge(mcpsess_memstore *m, mcpsess_lru *table, uint64_t now_ms, uint64_t *earliest) {
-    uint16_t at = mcpsess_i_lru_ready(table) ? table->i.oldest : (uint16_t)MCPSESS_I_NIL, dropped = 0;
-    *earliest = MCPSESS_NEVER;
-    while (at != MCPSESS_I_NIL) {
-        const mcpsess_i_lru_node *node = &table->i.nodes[at];
-        uint16_t newer = node->newer;
-        if (mcpsess_i_lru_expired(table, at, now_ms)) {
-            mcpsess_i_lru_remove(table, at);
-            dropped++;
-        } else if (node->expires_ms < *earliest) {
-            *earliest = node->expires_ms;
-        }
-        at = newer;
-    }
+    uint16_t dropped = mcpsess_i_lru_purge(table, now_ms, earliest);
     m->stats.expired += dropped;
     return dropped;
 }
@@ -2608,15 +3312,6 @@ static int mcpsess_i_memstore_room(mcpsess_memstore *m, uint64_t now_ms, mcpsess
     m->stats.refused++;
     mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FULL, m->i.records.i.len);
     return MCPSESS_E_FULL;
-}
-
-/* The entry of a key, if it has not expired. */
-static uint16_t mcpsess_i_memstore_live(mcpsess_memstore *m, mcpsess_lru *table, mcpsess_str key, uint64_t now_ms) {
-    uint16_t at = mcpsess_i_lru_lookup(table, key);
-    if (at == MCPSESS_I_NIL || !mcpsess_i_lru_expired(table, at, now_ms)) return at;
-    mcpsess_i_lru_remove(table, at);
-    m->stats.expired++;
-    return MCPSESS_I_NIL;
 }
 
 /* May this request see that record? */
@@ -2680,7 +3375,7 @@ static int mcpsess_i_memstore_put(mcpsess_memstore *m, mcpsess_request *r, uint1
 }
 
 static int mcpsess_i_memstore_record(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
-    uint16_t at = mcpsess_i_memstore_live(m, &m->i.records, r->key, now_ms);
+    uint16_t at = mcpsess_i_lru_live(&m->i.records, r->key, now_ms, &m->stats.expired);
     if (r->kind == MCPSESS_PUT) return mcpsess_i_memstore_put(m, r, at, now_ms, note);
     if (at == MCPSESS_I_NIL || !mcpsess_i_memstore_owns(m, r, at, note)) return MCPSESS_MISS;
     if (r->kind == MCPSESS_GET || r->kind == MCPSESS_TOUCH) return mcpsess_i_memstore_read(m, r, at, now_ms);
@@ -2695,6 +3390,7 @@ static int mcpsess_i_memstore_sweep(mcpsess_memstore *m, mcpsess_request *r, uin
     uint64_t earliest;
     r->count = mcpsess_i_memstore_purge(m, &m->i.records, now_ms, &m->i.quiet_until_ms);
     r->count += mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest);
+    r->count += mcpsess_i_memstore_purge(m, &m->i.names, now_ms, &earliest);
     return MCPSESS_OK;
 }
 
@@ -2723,7 +3419,7 @@ static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uin
     uint64_t fence;
     uint16_t at;
     if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
-    at = mcpsess_i_memstore_live(m, &m->i.leases, r->key, now_ms);
+    at = mcpsess_i_lru_live(&m->i.leases, r->key, now_ms, &m->stats.expired);
     if (at == MCPSESS_I_NIL) {
         return r->kind == MCPSESS_LEASE_ACQUIRE ? mcpsess_i_memstore_acquire(m, r, expires_ms, now_ms) : MCPSESS_LOST;
     }
@@ -2743,12 +3439,19 @@ static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uin
     return MCPSESS_OK;
 }
 
-static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
+static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note,
+                                    const mcpsess_listener **tell) {
     int rc;
     if (m->i.closed) return MCPSESS_E_CLOSED;
     rc = mcpsess_request_check(r);
     if (rc != MCPSESS_OK) return rc;
     m->stats.requests++;
+#ifndef MCPSESS_NO_STREAM
+    if (r->kind >= MCPSESS_LOG_OPEN) return mcpsess_i_memlog_serve(m, r, now_ms, note, tell);
+#else
+    (void)tell;
+#endif
+    r->count = 0;
     switch (r->kind) {
     case MCPSESS_GET:
     case MCPSESS_PUT:
@@ -2765,14 +3468,16 @@ static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uin
 
 static int mcpsess_i_memstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
     mcpsess_memstore *m = (mcpsess_memstore *)self;
+    const mcpsess_listener *tell = NULL;
     mcpsess_i_note note = {0, 0, 0};
     r->left_ms = r->fence = 0;
     r->need = 0;
-    r->count = 0;
     mcpsess_i_lock(&m->i.lock);
-    r->rc = mcpsess_i_memstore_serve(m, r, now_ms, &note);
+    r->rc = mcpsess_i_memstore_serve(m, r, now_ms, &note, &tell);
     mcpsess_i_unlock(&m->i.lock);
+    if (r->rc != MCPSESS_OK) r->count = 0;
     mcpsess_i_note_log(&note, &m->i.log, note.item == MCPSESS_ITEM_EVICTED ? mcpsess_str_of(NULL, 0) : r->key);
+    if (tell != NULL) tell->changed(tell->user, r->key);
     return r->rc;
 }
 
@@ -2799,22 +3504,33 @@ static unsigned mcpsess_i_memstore_want(void *self) {
 
 static void mcpsess_i_memstore_close(void *self) {
     mcpsess_memstore *m = (mcpsess_memstore *)self;
+    const mcpsess_listener *tell;
     mcpsess_i_lock(&m->i.lock);
     m->i.closed = true;
     mcpsess_lru_clear(&m->i.records);
     mcpsess_lru_clear(&m->i.leases);
+    mcpsess_lru_clear(&m->i.names);
+    tell = m->i.listener;
     mcpsess_i_unlock(&m->i.lock);
+    if (tell != NULL) tell->changed(tell->user, mcpsess_str_of(NULL, 0));
+}
+
+/* Of records nothing is told: nobody writes them but who asks. */
+static int mcpsess_i_memstore_listen(void *self, int of, const mcpsess_listener *listener) {
+    mcpsess_memstore *m = (mcpsess_memstore *)self;
+    bool taken;
+    if (of != MCPSESS_OF_LOGS) return MCPSESS_E_UNSUPPORTED;
+    mcpsess_i_lock(&m->i.lock);
+    taken = listener != NULL && m->i.listener != NULL && m->i.listener != listener;
+    if (!taken) m->i.listener = listener;
+    mcpsess_i_unlock(&m->i.lock);
+    return taken ? MCPSESS_E_STATE : MCPSESS_OK;
 }
 
 MCPSESS_API mcpsess_store mcpsess_memstore_store(mcpsess_memstore *m) {
-    static const mcpsess_store_class cls = {mcpsess_i_memstore_submit,
-                                            mcpsess_i_memstore_poll,
-                                            mcpsess_i_memstore_cancel,
-                                            mcpsess_i_memstore_next_due,
-                                            mcpsess_i_memstore_want,
-                                            mcpsess_i_memstore_close,
-                                            NULL,
-                                            NULL};
+    static const mcpsess_store_class cls = {
+        mcpsess_i_memstore_submit, mcpsess_i_memstore_poll,  mcpsess_i_memstore_cancel, mcpsess_i_memstore_next_due,
+        mcpsess_i_memstore_want,   mcpsess_i_memstore_close, mcpsess_i_memstore_listen, NULL};
     mcpsess_store store;
     store.cls = &cls;
     store.self = m;
@@ -2838,6 +3554,9 @@ static bool mcpsess_i_memstore_holds(const mcpsess_memstore *m) {
         if (entry.expires_ms < m->i.quiet_until_ms) return false;
     }
     if (mcpsess_lru_check(&m->i.records) != MCPSESS_OK) return false;
+#ifndef MCPSESS_NO_STREAM
+    if (!mcpsess_i_memlogs_hold(m)) return false;
+#endif
     return !mcpsess_i_lru_ready(&m->i.leases) || mcpsess_lru_check(&m->i.leases) == MCPSESS_OK;
 }
 
