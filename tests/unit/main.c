@@ -8,6 +8,7 @@ int main(void) {
     test_eventid();
     test_record();
     test_memstore();
+    test_memlog();
     test_session();
     test_coherence();
     test_resp();

@@ -589,8 +589,6 @@ TEST(rstore_refuses_before_it_asks) {
     CHECK_EQ(submit(), MCPSESS_E_ARG);
     request(MCPSESS_LEASE_ACQUIRE, 0, MCPSESS_STR("k"));
     CHECK_EQ(submit(), MCPSESS_E_ARG);
-    request(MCPSESS_LOG_APPEND, 0, MCPSESS_STR("k"));
-    CHECK_EQ(submit(), MCPSESS_E_UNSUPPORTED);
     request(MCPSESS_GET, 0, MCPSESS_STR("k"));
     q.guarded = true; /* by an owner that is none: must not be asked as if unguarded */
     q.owner.issuer = MCPSESS_STR("iss");
