@@ -1,6 +1,6 @@
 /* memstore's logs: what only this store promises */
 
-#include "test_util.h"
+#include "log_contract.h"
 
 static mcpsess_memstore ram;
 static mcpsess_store store;
@@ -91,6 +91,23 @@ TEST(memlog_gives_back_what_was_appended) {
     sound();
 }
 
+/* ---- the contract ---- */
+
+static void rig_reset(log_rig *rig) {
+    make(LOG_CONTRACT_LOGS, LOG_CONTRACT_BYTES);
+    rig->store = store;
+    rig->now_ms = 0;
+}
+
+static void rig_pass(log_rig *rig, uint64_t ms) {
+    sound();
+    rig->now_ms += ms;
+}
+
+static log_rig contract_rig = {{NULL, NULL}, 0,    10,   true,      true,     true, true,
+                               true,         true, true, rig_reset, rig_pass, NULL};
+
 void test_memlog(void) {
     RUN(memlog_gives_back_what_was_appended);
+    log_contract(&contract_rig);
 }
