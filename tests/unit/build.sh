@@ -2,7 +2,8 @@
 
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align
     -Wcast-qual -Wvla -Werror)
-unit_suites=(base lru eventid record memstore memlog session coherence resp redis redis_life redis_outcomes redis_model
+unit_suites=(base lru eventid record memstore memlog stream stream_read session coherence
+    resp redis redis_life redis_outcomes redis_model
     redisstore redis_session toolhive)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.

@@ -9,6 +9,8 @@ int main(void) {
     test_record();
     test_memstore();
     test_memlog();
+    test_stream();
+    test_stream_read();
     test_session();
     test_coherence();
     test_resp();

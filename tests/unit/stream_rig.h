@@ -1,0 +1,63 @@
+/* Streams over a memory store, with a store in between that is slow, failing or silent as told, and that can lose what
+   was written since an earlier instant, as a server does that comes back from an old snapshot. */
+
+#ifndef STREAM_RIG_H
+#define STREAM_RIG_H
+
+#include "test_util.h"
+
+#define STREAM_RIG_LOGS 3u
+#define STREAM_RIG_RING 320u
+#define STREAM_RIG_SLOTS 4u
+
+typedef struct stream_rig {
+    mcpsess_streams streams;
+    mcpsess_stream_desc desc; /* for stream_rig_start */
+    mcpsess_memstore memory;
+    uint64_t now_ms;
+    mcpsess_principal who;
+
+    /* what happens to requests that come from now on */
+    unsigned delay;  /* polls until the answer; 0: within submit */
+    int fail;        /* this answer instead of the real one, unless OK; nothing takes effect */
+    bool fail_after; /* with fail: it takes effect all the same */
+    bool silent;     /* tells nothing of changes */
+    int hear;        /* what hear answers; OK at first */
+
+    unsigned submits, cancels, polls;
+    unsigned refreshes; /* of them ranges that keep the log alive */
+    uint8_t last_kind;
+
+    const mcpsess_listener *listener;
+    struct {
+        mcpsess_log_request *request; /* NULL: free */
+        mcpsess_log_request answer;
+        size_t out_len;
+        unsigned age;
+    } slots[STREAM_RIG_SLOTS];
+    struct {
+        char *bytes;
+        size_t len;
+    } storage;
+} stream_rig;
+
+extern stream_rig rig;
+
+void stream_rig_start(void);   /* defaults, an empty store */
+void stream_rig_restart(void); /* the streams anew, over the same store: another process */
+void stream_rig_save(void);    /* what the server has on disk */
+void stream_rig_lose(void);    /* and comes back with */
+
+/* One operation to its end; time does not pass. */
+int rig_open(mcpsess_stream_writer *w, const char *stream, bool fresh);
+int rig_append(mcpsess_stream_writer *w, const char *data); /* its id is in rig_id afterwards */
+int rig_complete(mcpsess_stream_writer *w);
+int rig_resume(mcpsess_stream_reader *r, mcpsess_str last_event_id);
+int rig_next(mcpsess_stream_reader *r); /* its event is in rig_event; PENDING: it waits, and was cancelled */
+bool rig_reads(mcpsess_stream_reader *r, const char *data); /* next is this event */
+mcpsess_str rig_id(void); /* of the event that was appended last; lives until the next append */
+extern mcpsess_event rig_event;
+extern mcpsess_stream_op rig_op;
+extern char rig_page[MCPSESS_STREAM_READER_MIN + 40];
+
+#endif
