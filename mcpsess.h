@@ -732,8 +732,8 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
                 is another principal's
    LOG_APPEND   log.writer epoch sequence confirmed event limits, ttl_ms (the lease's)
                 OK; DUP: these bytes are stored under this sequence; LOST: it is not the next one, or other bytes are
-                stored under it, see log.last; FENCED; LOST_TAIL: what this writer knows to be
-                confirmed is gone; the log is empty now, under a new log.epoch; MISS: there is no such log any more
+                stored under it, see log.last; FENCED; LOST_TAIL: what this writer knows to be confirmed is gone; the
+                log is empty now, under a new log.epoch; MISS: there is no such log any more
    LOG_SET      log.writer epoch sequence (the writer's last) streaming done limits, ttl_ms (the lease's)
                 OK, FENCED, LOST_TAIL, MISS
    LOG_RANGE    log.epoch sequence (after which) limits, count (at most; 0: what out has room for) out, ttl_ms
@@ -743,10 +743,10 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    LOG_DEL      log.stream; or with its ptr NULL all of the session's
                 OK (count: events that went), also if there was none
 
-   A log is not bound by what a writer knows: append and set say what they expect, so all of them may be repeated. RANGE
-   with ttl_ms other than 0 keeps the log alive, under the rule of GET; 0 never writes. RANGE with epoch 0 takes
-   whatever epoch there is. A position is one of the log's if it is neither before the oldest event - 1 nor after the
-   last; any other is GAP, and so is an event that is too old. Appending and setting renew the writer's lease. */
+   Append and set say what they expect, so all of these may be repeated. RANGE with ttl_ms other than 0 keeps the log
+   alive, under the rule of GET; 0 never writes. RANGE with epoch 0 takes whatever epoch there is. A position is one of
+   the log's if it is neither before the oldest event - 1 nor after the last; any other is GAP, and so is an event that
+   is too old. Appending and setting renew the writer's lease. */
 
 /* request.kind */
 enum {
@@ -3621,7 +3621,7 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
 #ifndef MCPSESS_NO_STREAM
 
 /* ==== stream ==== */
-/* uses: base eventid record op store */
+/* uses: base record op store */
 
 #define MCPSESS_I_STREAM_READY 0x5354524Du
 
@@ -3702,7 +3702,7 @@ static void mcpsess_i_stream_failed(mcpsess_streams *s, mcpsess_str session, int
 }
 
 /* ==== writer ==== */
-/* uses: base eventid op store stream */
+/* uses: base eventid event record op store stream */
 
 enum { MCPSESS_I_WRITER_CLOSED, MCPSESS_I_WRITER_OPEN, MCPSESS_I_WRITER_FENCED, MCPSESS_I_WRITER_COMPLETE };
 
@@ -3720,7 +3720,6 @@ static void mcpsess_i_writer_land_open(mcpsess_stream_writer *w, const mcpsess_s
     w->i.streaming = q->log.streaming;
     w->epoch = q->log.epoch;
     w->sequence = q->log.last;
-    w->i.next = w->sequence + 1;
     w->i.streams->stats.opened++;
     mcpsess_i_writer_renewed(w, op);
 }
@@ -3757,10 +3756,6 @@ static void mcpsess_i_writer_land_append(mcpsess_stream_writer *w, mcpsess_strea
     } else {
         w->i.broken = true;
         if (rc == MCPSESS_LOST) w->i.streams->stats.lost++;
-    }
-    if (w->i.broken && w->i.pending == 0) {
-        w->i.next = w->sequence + 1;
-        w->i.broken = false;
     }
 }
 
@@ -3951,6 +3946,10 @@ MCPSESS_API int mcpsess_stream_append(mcpsess_stream_writer *w, mcpsess_stream_o
         return mcpsess_i_writer_done(op, MCPSESS_OK);
     }
     rc = mcpsess_i_writer_may(w);
+    if (w->i.pending == 0) {
+        w->i.next = w->sequence + 1;
+        w->i.broken = false;
+    }
     if (rc == MCPSESS_OK && w->i.broken) rc = MCPSESS_LOST; /* what failed before it is not made good yet */
     if (rc == MCPSESS_OK && w->i.next > (uint64_t)MCPSESS_SEQUENCE_MAX) rc = MCPSESS_E_TOOBIG;
     if (rc != MCPSESS_OK) return mcpsess_i_writer_done(op, rc);
@@ -4024,7 +4023,7 @@ MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mc
 }
 
 /* ==== reader ==== */
-/* uses: base eventid event op store stream */
+/* uses: base eventid event record op store stream */
 
 enum {
     MCPSESS_I_READER_LOOKING, /* for the oldest event */

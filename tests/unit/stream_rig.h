@@ -41,7 +41,7 @@ typedef struct stream_rig {
     } storage;
 } stream_rig;
 
-extern stream_rig rig;
+extern stream_rig sr;
 
 void stream_rig_start(void);   /* defaults, an empty store */
 void stream_rig_restart(void); /* the streams anew, over the same store: another process */
@@ -49,15 +49,15 @@ void stream_rig_save(void);    /* what the server has on disk */
 void stream_rig_lose(void);    /* and comes back with */
 
 /* One operation to its end; time does not pass. */
-int rig_open(mcpsess_stream_writer *w, const char *stream, bool fresh);
-int rig_append(mcpsess_stream_writer *w, const char *data); /* its id is in rig_id afterwards */
-int rig_complete(mcpsess_stream_writer *w);
-int rig_resume(mcpsess_stream_reader *r, mcpsess_str last_event_id);
-int rig_next(mcpsess_stream_reader *r); /* its event is in rig_event; PENDING: it waits, and was cancelled */
-bool rig_reads(mcpsess_stream_reader *r, const char *data); /* next is this event */
-mcpsess_str rig_id(void); /* of the event that was appended last; lives until the next append */
-extern mcpsess_event rig_event;
-extern mcpsess_stream_op rig_op;
-extern char rig_page[MCPSESS_STREAM_READER_MIN + 40];
+int stream_open(mcpsess_stream_writer *w, const char *stream, bool fresh);
+int stream_append(mcpsess_stream_writer *w, const char *data); /* its id is in stream_id afterwards */
+int stream_complete(mcpsess_stream_writer *w);
+int stream_resume(mcpsess_stream_reader *r, mcpsess_str last_event_id);
+int stream_next(mcpsess_stream_reader *r); /* its event is in stream_event; PENDING: it waits, and was cancelled */
+bool stream_reads(mcpsess_stream_reader *r, const char *data); /* next is this event */
+mcpsess_str stream_id(void); /* of the event that was appended last; lives until the next append */
+extern mcpsess_event stream_event;
+extern mcpsess_stream_op stream_op;
+extern char stream_page[MCPSESS_STREAM_READER_MIN + 40];
 
 #endif

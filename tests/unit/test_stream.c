@@ -13,7 +13,7 @@ static void start(void) {
 
 /* The id of the event that was appended last, kept. */
 static mcpsess_str keep_id(void) {
-    mcpsess_str id = rig_id();
+    mcpsess_str id = stream_id();
     memcpy(first_id, id.ptr, id.len);
     return mcpsess_str_of(first_id, id.len);
 }
@@ -21,11 +21,11 @@ static mcpsess_str keep_id(void) {
 /* A stream with three events; -> the id of the first */
 static mcpsess_str three_events(void) {
     mcpsess_str id;
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
     id = keep_id();
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "c"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
     return id;
 }
 
@@ -33,17 +33,17 @@ static mcpsess_str three_events(void) {
 
 TEST(stream_events_are_numbered_from_one) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
     CHECK_EQ(w.sequence, 0);
     CHECK(w.epoch > 100);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
-    CHECK_EQ(rig_op.epoch, w.epoch);
-    CHECK_STR(str_head(rig_id(), 11), "czE=:MQ==:1");
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 2);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
+    CHECK_EQ(stream_op.epoch, w.epoch);
+    CHECK_STR(str_head(stream_id(), 11), "czE=:MQ==:1");
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 2);
     CHECK_EQ(w.sequence, 2);
-    CHECK_EQ(rig.streams.stats.appended, 2);
+    CHECK_EQ(sr.streams.stats.appended, 2);
 }
 
 TEST(stream_restarted_writer_continues_the_sequence) {
@@ -52,57 +52,57 @@ TEST(stream_restarted_writer_continues_the_sequence) {
     (void)three_events();
     epoch = w.epoch;
     stream_rig_restart();
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_BUSY); /* the lease of the one that crashed */
-    CHECK_EQ(rig_op.op.left_ms, 30000);
-    rig.now_ms += 30000;
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY); /* the lease of the one that crashed */
+    CHECK_EQ(stream_op.op.left_ms, 30000);
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
     CHECK_EQ(other.sequence, 3);
     CHECK_EQ(other.epoch, epoch);
-    CHECK_EQ(rig_append(&other, "d"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 4);
+    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 4);
 }
 
 TEST(stream_replaced_writer_is_fenced) {
     start();
     (void)three_events();
-    rig.now_ms += 30000;
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "late"), MCPSESS_FENCED);
-    CHECK_EQ(rig_append(&w, "later"), MCPSESS_FENCED);
-    CHECK_EQ(rig_complete(&w), MCPSESS_FENCED);
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "late"), MCPSESS_FENCED);
+    CHECK_EQ(stream_append(&w, "later"), MCPSESS_FENCED);
+    CHECK_EQ(stream_complete(&w), MCPSESS_FENCED);
     CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
-    CHECK_EQ(rig.streams.stats.fenced, 1);
+    CHECK_EQ(sr.streams.stats.fenced, 1);
     CHECK_EQ(other.sequence, 3);
-    CHECK_EQ(rig_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
 }
 
 TEST(stream_lease_is_kept_by_appends_and_by_keep) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), rig.now_ms + 15000);
-    rig.now_ms += 20000;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), rig.now_ms + 15000);
-    rig.now_ms += 20000;
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_BUSY);
-    CHECK_EQ(mcpsess_stream_keep(&w, &rig_op, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), rig.now_ms + 15000);
-    rig.now_ms += 29999;
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_BUSY);
-    CHECK_EQ(rig_op.op.left_ms, 1);
-    rig.now_ms += 1;
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK); /* nobody else has taken over */
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    sr.now_ms += 20000;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    sr.now_ms += 20000;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(mcpsess_stream_keep(&w, &stream_op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    sr.now_ms += 29999;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(stream_op.op.left_ms, 1);
+    sr.now_ms += 1;
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK); /* nobody else has taken over */
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
 }
 
 TEST(stream_open_that_may_have_been_done_finds_itself) {
     start();
-    rig.fail = MCPSESS_E_UNKNOWN;
-    rig.fail_after = true;
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_E_UNKNOWN);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_E_STATE);
-    rig.fail = MCPSESS_OK;
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_STATE);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
 }
 
 TEST(stream_of_a_request_id_that_recurs_begins_anew) {
@@ -111,48 +111,48 @@ TEST(stream_of_a_request_id_that_recurs_begins_anew) {
     start();
     id = three_events();
     epoch = w.epoch;
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_END);
-    CHECK_EQ(rig_open(&other, "1", true), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_END);
+    CHECK_EQ(stream_open(&other, "1", true), MCPSESS_OK);
     CHECK(other.epoch > epoch);
     CHECK_EQ(other.sequence, 0);
-    CHECK_EQ(rig_append(&other, "new"), MCPSESS_OK);
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_GAP);
+    CHECK_EQ(stream_append(&other, "new"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
 }
 
 TEST(stream_event_with_an_id_passes_through_unstored) {
     mcpsess_event e;
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
     memset(&e, 0, sizeof e);
     e.id = MCPSESS_STR("theirs");
     e.data = MCPSESS_STR("x");
-    CHECK_EQ(mcpsess_stream_append(&w, &rig_op, &e, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(mcpsess_poll(&rig_op.op, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 0);
-    CHECK_EQ(rig.submits, 1);
-    CHECK_EQ(rig.streams.stats.passed, 1);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
+    CHECK_EQ(mcpsess_stream_append(&w, &stream_op, &e, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&stream_op.op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 0);
+    CHECK_EQ(sr.submits, 1);
+    CHECK_EQ(sr.streams.stats.passed, 1);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
 }
 
 TEST(stream_primes_with_an_id_and_no_data) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_prime(&w, &rig_op, 2500, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
-    CHECK_EQ(mcpsess_stream_prime(&w, &rig_op, 0, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_read(&rig.streams, &r, &rig_op.op, MCPSESS_STR("s1"), &rig.who, MCPSESS_STR("1"), 0, 0,
-                                 rig_page, sizeof rig_page, rig.now_ms),
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_prime(&w, &stream_op, 2500, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
+    CHECK_EQ(mcpsess_stream_prime(&w, &stream_op, 0, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 0,
+                                 stream_page, sizeof stream_page, sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(rig_next(&r), MCPSESS_OK);
-    CHECK_STR(rig_event.type, "prime");
-    CHECK(rig_event.data.ptr == NULL && rig_event.retry);
-    CHECK_EQ(rig_event.retry_ms, 2500);
-    CHECK_EQ(rig_next(&r), MCPSESS_OK);
-    CHECK(!rig_event.retry);
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_next(&r), MCPSESS_OK);
+    CHECK_STR(stream_event.type, "prime");
+    CHECK(stream_event.data.ptr == NULL && stream_event.retry);
+    CHECK_EQ(stream_event.retry_ms, 2500);
+    CHECK_EQ(stream_next(&r), MCPSESS_OK);
+    CHECK(!stream_event.retry);
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
     mcpsess_stream_close(&r);
 }
 
@@ -160,19 +160,19 @@ TEST(stream_is_completed_once) {
     unsigned submits;
     start();
     (void)three_events();
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    submits = rig.submits;
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_END);
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &rig_op, false, rig.now_ms), MCPSESS_END);
-    CHECK_EQ(mcpsess_stream_keep(&w, &rig_op, rig.now_ms), MCPSESS_END);
-    CHECK_EQ(rig.submits, submits);
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    submits = sr.submits;
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_END);
+    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_END);
+    CHECK_EQ(mcpsess_stream_keep(&w, &stream_op, sr.now_ms), MCPSESS_END);
+    CHECK_EQ(sr.submits, submits);
 }
 
 TEST(stream_writer_that_never_opened_answers_e_state) {
     start();
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_E_STATE);
-    CHECK_EQ(rig_complete(&w), MCPSESS_E_STATE);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_STATE);
+    CHECK_EQ(stream_complete(&w), MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
     CHECK_EQ(mcpsess_stream_due(NULL), MCPSESS_NEVER);
 }
@@ -181,41 +181,41 @@ TEST(stream_writer_that_never_opened_answers_e_state) {
 
 TEST(stream_repeated_append_is_dup) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.fail = MCPSESS_E_UNKNOWN;
-    rig.fail_after = true;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_E_UNKNOWN);
-    CHECK_EQ(rig_id().len, 0);
-    rig.fail = MCPSESS_OK;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_DUP);
-    CHECK_EQ(rig_op.sequence, 1);
-    CHECK_EQ(rig.streams.stats.duplicates, 1);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK); /* one more, which is meant */
-    CHECK_EQ(rig_op.sequence, 2);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_id().len, 0);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_DUP);
+    CHECK_EQ(stream_op.sequence, 1);
+    CHECK_EQ(sr.streams.stats.duplicates, 1);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK); /* one more, which is meant */
+    CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_other_event_after_an_unknown_one_comes_behind_it) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.fail = MCPSESS_E_UNKNOWN;
-    rig.fail_after = true;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_E_UNKNOWN);
-    rig.fail = MCPSESS_OK;
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 2);
-    CHECK_EQ(rig_append(&w, "c"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 3);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 2);
+    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 3);
 }
 
 TEST(stream_append_that_never_arrived_takes_its_sequence_again) {
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.fail = MCPSESS_E_IO;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_E_IO);
-    CHECK_EQ(rig.streams.stats.failures, 1);
-    rig.fail = MCPSESS_OK;
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_IO;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_IO);
+    CHECK_EQ(sr.streams.stats.failures, 1);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
 }
 
 /* Begins an append with an op of its own. */
@@ -224,23 +224,23 @@ static int begin(mcpsess_stream_op *op, const char *data) {
     memset(&e, 0, sizeof e);
     e.data = mcpsess_str_z(data);
     mcpsess_op_init(&op->op, 0);
-    return mcpsess_stream_append(&w, op, &e, rig.now_ms);
+    return mcpsess_stream_append(&w, op, &e, sr.now_ms);
 }
 
 TEST(stream_appends_overlap_in_order) {
     mcpsess_stream_op a, b;
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.delay = 3;
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.delay = 3;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
     CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
-    while (mcpsess_poll(&b.op, rig.now_ms) == MCPSESS_PENDING) {
-        CHECK_EQ(mcpsess_next_due(&b.op, rig.now_ms), rig.now_ms + 5000);
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) {
+        CHECK_EQ(mcpsess_next_due(&b.op, sr.now_ms), sr.now_ms + 5000);
         CHECK_EQ(mcpsess_want(&b.op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME);
     }
-    CHECK_EQ(mcpsess_next_due(&a.op, rig.now_ms), rig.now_ms); /* its answer came meanwhile */
+    CHECK_EQ(mcpsess_next_due(&a.op, sr.now_ms), sr.now_ms); /* its answer came meanwhile */
     CHECK_EQ(mcpsess_want(&a.op), MCPSESS_WANT_NOW | MCPSESS_WANT_TIME);
-    CHECK_EQ(mcpsess_poll(&a.op, rig.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(a.sequence, 1);
     CHECK_EQ(b.sequence, 2);
     CHECK_EQ(w.sequence, 2);
@@ -249,48 +249,48 @@ TEST(stream_appends_overlap_in_order) {
 TEST(stream_what_follows_a_failed_append_is_lost_until_all_have_ended) {
     mcpsess_stream_op a, b, c;
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.delay = 3;
-    rig.fail = MCPSESS_E_TIMEOUT; /* never sent */
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.delay = 3;
+    sr.fail = MCPSESS_E_TIMEOUT; /* never sent */
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
-    rig.fail = MCPSESS_OK;
+    sr.fail = MCPSESS_OK;
     CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
-    while (mcpsess_poll(&a.op, rig.now_ms) == MCPSESS_PENDING) continue;
+    while (mcpsess_poll(&a.op, sr.now_ms) == MCPSESS_PENDING) continue;
     CHECK_EQ(mcpsess_op_rc(&a.op), MCPSESS_E_TIMEOUT);
     CHECK_EQ(begin(&c, "c"), MCPSESS_LOST); /* b is still under way */
-    while (mcpsess_poll(&b.op, rig.now_ms) == MCPSESS_PENDING) continue;
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
     CHECK_EQ(mcpsess_op_rc(&b.op), MCPSESS_LOST);
-    rig.delay = 0;
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 2);
+    sr.delay = 0;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_append_that_is_cancelled_may_be_stored_all_the_same) {
     mcpsess_stream_op a;
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.delay = 3;
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.delay = 3;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
     mcpsess_cancel(&a.op);
     CHECK_EQ(mcpsess_op_rc(&a.op), MCPSESS_E_CANCELED);
-    CHECK_EQ(rig.cancels, 1);
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 2);
+    CHECK_EQ(sr.cancels, 1);
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_append_meets_its_deadline) {
     mcpsess_stream_op a;
     start();
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    rig.delay = 1000;
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.delay = 1000;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
-    rig.now_ms += 4999;
-    CHECK_EQ(mcpsess_poll(&a.op, rig.now_ms), MCPSESS_PENDING);
-    rig.now_ms += 1;
-    CHECK_EQ(mcpsess_poll(&a.op, rig.now_ms), MCPSESS_E_TIMEOUT);
-    CHECK_EQ(rig.cancels, 1);
+    sr.now_ms += 4999;
+    CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_PENDING);
+    sr.now_ms += 1;
+    CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_E_TIMEOUT);
+    CHECK_EQ(sr.cancels, 1);
 }
 
 TEST(stream_server_without_its_tail_is_lost_tail_and_a_new_epoch) {
@@ -300,18 +300,18 @@ TEST(stream_server_without_its_tail_is_lost_tail_and_a_new_epoch) {
     id = three_events();
     epoch = w.epoch;
     stream_rig_save();
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(rig_append(&w, "e"), MCPSESS_LOST_TAIL);
-    CHECK_EQ(rig_op.sequence, 0);
+    CHECK_EQ(stream_append(&w, "e"), MCPSESS_LOST_TAIL);
+    CHECK_EQ(stream_op.sequence, 0);
     CHECK(w.epoch > epoch);
     CHECK_EQ(w.sequence, 0);
-    CHECK_EQ(rig.streams.stats.lost_tails, 1);
-    CHECK_EQ(rig_append(&w, "e"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 1);
-    CHECK_EQ(rig_op.epoch, w.epoch);
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_GAP);
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
+    CHECK_EQ(sr.streams.stats.lost_tails, 1);
+    CHECK_EQ(stream_append(&w, "e"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 1);
+    CHECK_EQ(stream_op.epoch, w.epoch);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
     mcpsess_stream_close(&r);
 }
 
@@ -319,47 +319,47 @@ TEST(stream_completion_finds_a_lost_tail) {
     start();
     (void)three_events();
     stream_rig_save();
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(rig_complete(&w), MCPSESS_LOST_TAIL);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&w), MCPSESS_LOST_TAIL);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
 }
 
 TEST(stream_reader_ahead_of_what_a_server_has_is_gap) {
     start();
     (void)three_events();
     stream_rig_save();
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_GAP);
 }
 
 TEST(stream_that_was_deleted_is_not_brought_back_by_its_writer) {
     start();
     (void)three_events();
-    CHECK_EQ(mcpsess_stream_del(&rig.streams, &rig_op, MCPSESS_STR("s1"), &rig.who, MCPSESS_STR("1"), rig.now_ms),
+    CHECK_EQ(mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(rig_op.op.count, 3);
-    CHECK_EQ(rig.streams.stats.deleted, 3);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_MISS);
-    CHECK_EQ(rig_append(&w, "e"), MCPSESS_E_STATE);
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_op.op.count, 3);
+    CHECK_EQ(sr.streams.stats.deleted, 3);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_MISS);
+    CHECK_EQ(stream_append(&w, "e"), MCPSESS_E_STATE);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
     CHECK_EQ(w.sequence, 0);
 }
 
 TEST(stream_two_of_one_session_are_both_deleted) {
     start();
     (void)three_events();
-    CHECK_EQ(rig_open(&other, "2", false), MCPSESS_OK);
-    CHECK_EQ(rig_append(&other, "x"), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_open(&other, "2", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&other, "x"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
     CHECK_EQ(
-        mcpsess_stream_del(&rig.streams, &rig_op, MCPSESS_STR("s1"), &rig.who, mcpsess_str_of(NULL, 0), rig.now_ms),
+        mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
-    CHECK_EQ(rig_op.op.count, 5);
-    CHECK_EQ(rig_append(&w, "e"), MCPSESS_MISS);
-    CHECK_EQ(rig_append(&other, "y"), MCPSESS_MISS);
+    CHECK_EQ(stream_op.op.count, 5);
+    CHECK_EQ(stream_append(&w, "e"), MCPSESS_MISS);
+    CHECK_EQ(stream_append(&other, "y"), MCPSESS_MISS);
 }
 
 /* -- names and principals -- */
@@ -368,21 +368,21 @@ TEST(stream_is_not_opened_by_another_principal) {
     mcpsess_str id;
     start();
     id = three_events();
-    rig.who = principal("issuer", "mallory");
-    rig.now_ms += 30000;
-    CHECK_EQ(rig_open(&other, "1", false), MCPSESS_MISS);
-    CHECK_EQ(rig_open(&other, "1", true), MCPSESS_MISS);
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_MISS);
+    sr.who = principal("issuer", "mallory");
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_MISS);
+    CHECK_EQ(stream_open(&other, "1", true), MCPSESS_MISS);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_MISS);
     CHECK_EQ(
-        mcpsess_stream_del(&rig.streams, &rig_op, MCPSESS_STR("s1"), &rig.who, mcpsess_str_of(NULL, 0), rig.now_ms),
+        mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
-    CHECK_EQ(rig_op.op.count, 0);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_op.op.count, 0);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
 }
 
 static int resume(mcpsess_str id, const char *session) {
-    return mcpsess_stream_resume(&rig.streams, &r, &rig_op.op, id, mcpsess_str_z(session), &rig.who, rig_page,
-                                 sizeof rig_page, rig.now_ms);
+    return mcpsess_stream_resume(&sr.streams, &r, &stream_op.op, id, mcpsess_str_z(session), &sr.who, stream_page,
+                                 sizeof stream_page, sr.now_ms);
 }
 
 TEST(stream_is_not_resumed_by_another_session) {
@@ -390,11 +390,11 @@ TEST(stream_is_not_resumed_by_another_session) {
     unsigned submits;
     start();
     id = three_events();
-    submits = rig.submits;
+    submits = sr.submits;
     CHECK_EQ(resume(id, "s2"), MCPSESS_E_ID);
     CHECK_EQ(resume(id, ""), MCPSESS_E_ID);
     CHECK_EQ(resume(id, "s 1"), MCPSESS_E_ID);
-    CHECK_EQ(rig.submits, submits);
+    CHECK_EQ(sr.submits, submits);
 }
 
 TEST(stream_negative_overflowing_and_future_sequences_are_refused) {
@@ -410,44 +410,44 @@ TEST(stream_negative_overflowing_and_future_sequences_are_refused) {
     start();
     (void)three_events();
     for (i = 0; i < COUNT_OF(not_ids); i++) CHECK_EQ(resume(mcpsess_str_z(not_ids[i]), "s1"), MCPSESS_E_FORMAT);
-    CHECK_EQ(rig_resume(&r, MCPSESS_STR("czE=:MQ==:101:4")), MCPSESS_GAP);
-    CHECK_EQ(rig_resume(&r, MCPSESS_STR("czE=:MQ==:101:9223372036854775807")), MCPSESS_GAP);
-    CHECK_EQ(rig_resume(&r, MCPSESS_STR("czE=:MQ==:9223372036854775807:1")), MCPSESS_GAP);
-    CHECK_EQ(rig.streams.stats.gaps, 3);
-    CHECK(rig.streams.i.readers == NULL);
+    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:101:4")), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:101:9223372036854775807")), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:9223372036854775807:1")), MCPSESS_GAP);
+    CHECK_EQ(sr.streams.stats.gaps, 3);
+    CHECK(sr.streams.i.readers == NULL);
 }
 
 TEST(stream_unknown_one_is_miss) {
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, MCPSESS_STR("czE=:Mg==:101:1")), MCPSESS_MISS);
-    CHECK_EQ(rig_next(&r), MCPSESS_E_ARG); /* it is closed */
+    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:Mg==:101:1")), MCPSESS_MISS);
+    CHECK_EQ(stream_next(&r), MCPSESS_E_ARG); /* it is closed */
 }
 
 TEST(stream_names_are_checked) {
     char name[MCPSESS_STREAM_MAX + 1];
     mcpsess_principal half = principal("issuer", "");
     start();
-    CHECK_EQ(mcpsess_stream_open(&rig.streams, &w, &rig_op, MCPSESS_STR("s1"), &rig.who,
-                                 str_fill(name, 'n', sizeof name), false, rig.now_ms),
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who,
+                                 str_fill(name, 'n', sizeof name), false, sr.now_ms),
              MCPSESS_E_TOOBIG);
-    CHECK_EQ(mcpsess_stream_open(&rig.streams, &w, &rig_op, MCPSESS_STR("s\n"), &rig.who, MCPSESS_STR("1"), false,
-                                 rig.now_ms),
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s\n"), &sr.who, MCPSESS_STR("1"), false,
+                                 sr.now_ms),
              MCPSESS_E_ID);
     CHECK_EQ(
-        mcpsess_stream_open(&rig.streams, &w, &rig_op, MCPSESS_STR("s1"), &half, MCPSESS_STR("1"), false, rig.now_ms),
+        mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &half, MCPSESS_STR("1"), false, sr.now_ms),
         MCPSESS_E_PRINCIPAL);
     CHECK_EQ(
-        mcpsess_stream_open(&rig.streams, &w, &rig_op, MCPSESS_STR("s1"), &rig.who, str_broken(), false, rig.now_ms),
+        mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who, str_broken(), false, sr.now_ms),
         MCPSESS_E_ARG);
-    CHECK_EQ(mcpsess_stream_open(NULL, &w, &rig_op, MCPSESS_STR("s1"), &rig.who, MCPSESS_STR("1"), false, rig.now_ms),
+    CHECK_EQ(mcpsess_stream_open(NULL, &w, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), false, sr.now_ms),
              MCPSESS_E_ARG);
-    CHECK_EQ(rig.submits, 0);
-    CHECK_EQ(mcpsess_stream_open(&rig.streams, &w, &rig_op, MCPSESS_STR("s1"), &rig.who,
-                                 str_fill(name, 'n', MCPSESS_STREAM_MAX), false, rig.now_ms),
+    CHECK_EQ(sr.submits, 0);
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who,
+                                 str_fill(name, 'n', MCPSESS_STREAM_MAX), false, sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_resume(&rig.streams, &r, &rig_op.op, rig_id(), MCPSESS_STR("s1"), &rig.who, rig_page,
-                                   MCPSESS_STREAM_READER_MIN - 1, rig.now_ms),
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &stream_op.op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+                                   MCPSESS_STREAM_READER_MIN - 1, sr.now_ms),
              MCPSESS_E_NOMEM);
 }
 
@@ -455,12 +455,12 @@ TEST(stream_init_checks_its_desc) {
     mcpsess_streams s;
     mcpsess_stream_desc d;
     start();
-    d = rig.desc;
+    d = sr.desc;
     d.random = NULL;
     CHECK_EQ(mcpsess_stream_init(&s, &d), MCPSESS_E_ARG);
     d = mcpsess_stream_desc_default();
     CHECK_EQ(mcpsess_stream_init(&s, &d), MCPSESS_E_ARG);
-    CHECK_EQ(mcpsess_stream_init(NULL, &rig.desc), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_stream_init(NULL, &sr.desc), MCPSESS_E_ARG);
 }
 
 void test_stream(void) {

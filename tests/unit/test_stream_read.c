@@ -13,7 +13,7 @@ static void start(void) {
 
 /* The id of the event that was appended last, kept. */
 static mcpsess_str keep_id(void) {
-    mcpsess_str id = rig_id();
+    mcpsess_str id = stream_id();
     memcpy(first_id, id.ptr, id.len);
     return mcpsess_str_of(first_id, id.len);
 }
@@ -21,11 +21,11 @@ static mcpsess_str keep_id(void) {
 /* A stream with three events; -> the id of the first */
 static mcpsess_str three_events(void) {
     mcpsess_str id;
-    CHECK_EQ(rig_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
     id = keep_id();
-    CHECK_EQ(rig_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "c"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
     return id;
 }
 
@@ -33,32 +33,32 @@ TEST(stream_replays_what_was_missed_in_order_with_ids) {
     mcpsess_str id;
     start();
     id = three_events();
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
     CHECK_STR(r.session, "s1");
     CHECK_STR(r.stream, "1");
-    CHECK(rig_reads(&r, "b"));
-    CHECK_EQ(rig_event.sequence, 2);
-    CHECK(rig_reads(&r, "c"));
-    CHECK(mcpsess_str_eq(rig_event.id, rig_id()));
-    CHECK_EQ(rig.streams.stats.replayed, 2);
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK(rig_reads(&r, "d"));
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
-    CHECK_EQ(rig.refreshes, 1); /* following never writes */
+    CHECK(stream_reads(&r, "b"));
+    CHECK_EQ(stream_event.sequence, 2);
+    CHECK(stream_reads(&r, "c"));
+    CHECK(mcpsess_str_eq(stream_event.id, stream_id()));
+    CHECK_EQ(sr.streams.stats.replayed, 2);
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&r, "d"));
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
+    CHECK_EQ(sr.refreshes, 1); /* following never writes */
     mcpsess_stream_close(&r);
     mcpsess_stream_close(&r);
-    CHECK(rig.streams.i.readers == NULL);
+    CHECK(sr.streams.i.readers == NULL);
 }
 
 TEST(stream_complete_one_with_nothing_left_ends_at_once) {
     start();
     (void)three_events();
-    CHECK_EQ(rig_complete(&w), MCPSESS_OK);
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
     CHECK(r.done);
     CHECK_EQ(r.writer_left_ms, 0);
     mcpsess_stream_close(&r);
@@ -69,13 +69,13 @@ TEST(stream_polling_reader_ends_after_one_read) {
     unsigned submits;
     start();
     id = three_events();
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &rig_op, false, rig.now_ms), MCPSESS_OK);
-    submits = rig.submits;
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_OK);
-    CHECK(rig_reads(&r, "b"));
-    CHECK(rig_reads(&r, "c"));
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
-    CHECK_EQ(rig.submits, submits + 1);
+    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_OK);
+    submits = sr.submits;
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
+    CHECK(stream_reads(&r, "b"));
+    CHECK(stream_reads(&r, "c"));
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
+    CHECK_EQ(sr.submits, submits + 1);
     CHECK(!r.streaming);
     mcpsess_stream_close(&r);
 }
@@ -83,22 +83,22 @@ TEST(stream_polling_reader_ends_after_one_read) {
 TEST(stream_switch_to_polling_ends_a_waiting_reader) {
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &rig_op, false, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK(rig_reads(&r, "d"));
-    CHECK_EQ(rig_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&r, "d"));
+    CHECK_EQ(stream_next(&r), MCPSESS_END);
     mcpsess_stream_close(&r);
 }
 
 /* A reader that is caught up and waits; -> requests so far */
 static unsigned wait_for_more(mcpsess_op *op) {
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
     mcpsess_op_init(op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, op, &rig_event, rig.now_ms), MCPSESS_PENDING);
-    return rig.submits;
+    CHECK_EQ(mcpsess_stream_next(&r, op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    return sr.submits;
 }
 
 TEST(stream_waiting_reader_is_woken_by_the_store) {
@@ -106,36 +106,36 @@ TEST(stream_waiting_reader_is_woken_by_the_store) {
     unsigned submits;
     start();
     submits = wait_for_more(&op);
-    CHECK_EQ(mcpsess_next_due(&op, rig.now_ms), rig.now_ms + 10000);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 10000);
     CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME);
-    rig.now_ms += 9999;
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_PENDING);
-    CHECK_EQ(rig.submits, submits);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(mcpsess_next_due(&op, rig.now_ms), rig.now_ms);
+    sr.now_ms += 9999;
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(sr.submits, submits);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms);
     CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME | MCPSESS_WANT_NOW);
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_OK);
-    CHECK_STR(rig_event.data, "d");
-    CHECK_EQ(rig.streams.stats.woken, 1);
-    CHECK_EQ(rig.streams.stats.polled, 0);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    CHECK_STR(stream_event.data, "d");
+    CHECK_EQ(sr.streams.stats.woken, 1);
+    CHECK_EQ(sr.streams.stats.polled, 0);
     mcpsess_stream_close(&r);
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_OK); /* a done op outlives its reader */
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK); /* a done op outlives its reader */
 }
 
 TEST(stream_waiting_reader_polls_where_nothing_is_told) {
     mcpsess_op op;
     unsigned submits;
     start();
-    rig.silent = true;
+    sr.silent = true;
     submits = wait_for_more(&op);
-    CHECK_EQ(mcpsess_next_due(&op, rig.now_ms), rig.now_ms + 1000);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    rig.now_ms += 999;
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_PENDING);
-    CHECK_EQ(rig.submits, submits + 1); /* the append's */
-    rig.now_ms += 1;
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_OK);
-    CHECK_EQ(rig.streams.stats.polled, 1);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 1000);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    sr.now_ms += 999;
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(sr.submits, submits + 1); /* the append's */
+    sr.now_ms += 1;
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(sr.streams.stats.polled, 1);
     mcpsess_stream_close(&r);
 }
 
@@ -144,16 +144,16 @@ TEST(stream_reader_is_not_woken_by_other_sessions_nor_by_itself) {
     unsigned submits;
     start();
     submits = wait_for_more(&op);
-    CHECK_EQ(mcpsess_stream_open(&rig.streams, &other, &rig_op, MCPSESS_STR("s2"), &rig.who, MCPSESS_STR("1"), false,
-                                 rig.now_ms),
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &other, &stream_op, MCPSESS_STR("s2"), &sr.who, MCPSESS_STR("1"), false,
+                                 sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(rig_append(&other, "x"), MCPSESS_OK);
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_PENDING);
-    CHECK_EQ(rig.submits, submits + 2);
-    CHECK_EQ(rig.streams.stats.woken, 0);
-    rig.listener->changed(rig.listener->user, MCPSESS_STR("")); /* any may have been */
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_PENDING);
-    CHECK_EQ(rig.submits, submits + 3);
+    CHECK_EQ(stream_append(&other, "x"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(sr.submits, submits + 2);
+    CHECK_EQ(sr.streams.stats.woken, 0);
+    sr.listener->changed(sr.listener->user, MCPSESS_STR("")); /* any may have been */
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(sr.submits, submits + 3);
     mcpsess_cancel(&op);
     mcpsess_stream_close(&r);
 }
@@ -162,11 +162,11 @@ TEST(stream_write_between_answer_and_wait_is_not_missed) {
     mcpsess_op op;
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK); /* before next is called */
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK); /* before next is called */
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &rig_event, rig.now_ms), MCPSESS_OK);
-    CHECK_STR(rig_event.data, "d");
+    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_OK);
+    CHECK_STR(stream_event.data, "d");
     mcpsess_stream_close(&r);
 }
 
@@ -174,15 +174,15 @@ TEST(stream_wait_ends_at_its_deadline_and_goes_on) {
     mcpsess_op op;
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
     mcpsess_op_init(&op, 700);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &rig_event, rig.now_ms), MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_next_due(&op, rig.now_ms), rig.now_ms + 700);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &rig_event, rig.now_ms), MCPSESS_E_STATE);
-    rig.now_ms += 700;
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_E_TIMEOUT);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK(rig_reads(&r, "d"));
+    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 700);
+    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
+    sr.now_ms += 700;
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_E_TIMEOUT);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&r, "d"));
     mcpsess_stream_close(&r);
 }
 
@@ -190,18 +190,18 @@ TEST(stream_reader_stays_where_it_is_after_an_error) {
     unsigned submits;
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    rig.fail = MCPSESS_E_IO;
-    CHECK_EQ(rig_next(&r), MCPSESS_E_IO);
-    submits = rig.submits;
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING); /* not asked again at once */
-    CHECK_EQ(rig.submits, submits);
-    rig.now_ms += 1000;
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING);
-    rig.fail = MCPSESS_OK;
-    rig.listener->changed(rig.listener->user, MCPSESS_STR("")); /* the connection is back */
-    CHECK(rig_reads(&r, "d"));
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    sr.fail = MCPSESS_E_IO;
+    CHECK_EQ(stream_next(&r), MCPSESS_E_IO);
+    submits = sr.submits;
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING); /* not asked again at once */
+    CHECK_EQ(sr.submits, submits);
+    sr.now_ms += 1000;
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
+    sr.fail = MCPSESS_OK;
+    sr.listener->changed(sr.listener->user, MCPSESS_STR("")); /* the connection is back */
+    CHECK(stream_reads(&r, "d"));
     mcpsess_stream_close(&r);
 }
 
@@ -209,12 +209,12 @@ TEST(stream_slow_store_is_stepped) {
     mcpsess_str id;
     start();
     id = three_events();
-    rig.delay = 2;
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_OK);
-    CHECK(rig_reads(&r, "b"));
-    CHECK(rig_reads(&r, "c"));
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK(rig_reads(&r, "d"));
+    sr.delay = 2;
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
+    CHECK(stream_reads(&r, "b"));
+    CHECK(stream_reads(&r, "c"));
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&r, "d"));
     mcpsess_stream_close(&r);
 }
 
@@ -222,16 +222,16 @@ TEST(stream_cancelled_read_asks_again) {
     mcpsess_op op;
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    rig.delay = 5;
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    sr.delay = 5;
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &rig_event, rig.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
     mcpsess_cancel(&op);
     CHECK_EQ(mcpsess_op_rc(&op), MCPSESS_E_CANCELED);
-    CHECK_EQ(rig.cancels, 1);
-    rig.delay = 0;
-    CHECK(rig_reads(&r, "d"));
+    CHECK_EQ(sr.cancels, 1);
+    sr.delay = 0;
+    CHECK(stream_reads(&r, "d"));
     mcpsess_stream_close(&r);
 }
 
@@ -239,15 +239,15 @@ TEST(stream_open_that_is_given_up_leaves_no_reader) {
     mcpsess_op op;
     start();
     (void)three_events();
-    rig.delay = 5;
+    sr.delay = 5;
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_resume(&rig.streams, &r, &op, rig_id(), MCPSESS_STR("s1"), &rig.who, rig_page,
-                                   sizeof rig_page, rig.now_ms),
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+                                   sizeof stream_page, sr.now_ms),
              MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_stream_next(&r, &rig_op.op, &rig_event, rig.now_ms), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_next(&r, &stream_op.op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
     mcpsess_cancel(&op);
-    CHECK(rig.streams.i.readers == NULL);
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_E_CANCELED);
+    CHECK(sr.streams.i.readers == NULL);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_E_CANCELED);
 }
 
 TEST(stream_reads_page_by_page) {
@@ -258,16 +258,16 @@ TEST(stream_reads_page_by_page) {
     memcpy(text, "e0", 3);
     for (n = 0; n < 8; n++) {
         text[1] = (char)('0' + n);
-        CHECK_EQ(rig_append(&w, text), MCPSESS_OK);
+        CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
     }
-    CHECK_EQ(mcpsess_stream_read(&rig.streams, &r, &rig_op.op, MCPSESS_STR("s1"), &rig.who, MCPSESS_STR("1"), w.epoch,
-                                 3, rig_page, MCPSESS_STREAM_READER_MIN, rig.now_ms),
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
+                                 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
              MCPSESS_OK);
     for (n = 0; n < 8; n++) {
         text[1] = (char)('0' + n);
-        CHECK(rig_reads(&r, text));
+        CHECK(stream_reads(&r, text));
     }
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING);
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
     mcpsess_stream_close(&r);
 }
 
@@ -277,12 +277,12 @@ TEST(stream_event_larger_than_the_page_says_what_it_needs) {
     (void)three_events();
     (void)str_fill(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    CHECK_EQ(rig_append(&w, text), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_read(&rig.streams, &r, &rig_op.op, MCPSESS_STR("s1"), &rig.who, MCPSESS_STR("1"), w.epoch,
-                                 3, rig_page, MCPSESS_STREAM_READER_MIN, rig.now_ms),
+    CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
+                                 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
              MCPSESS_E_TOOBIG);
-    CHECK_EQ(rig_op.op.need, sizeof text - 1 + 6);
-    CHECK(rig.streams.i.readers == NULL);
+    CHECK_EQ(stream_op.op.need, sizeof text - 1 + 6);
+    CHECK(sr.streams.i.readers == NULL);
 }
 
 TEST(stream_lapped_reader_meets_gap) {
@@ -291,32 +291,32 @@ TEST(stream_lapped_reader_meets_gap) {
     unsigned n;
     start();
     id = three_events();
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_OK);
-    CHECK(rig_reads(&r, "b"));
-    CHECK(rig_reads(&r, "c"));
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
+    CHECK(stream_reads(&r, "b"));
+    CHECK(stream_reads(&r, "c"));
     (void)str_fill(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    for (n = 0; n < 4; n++) CHECK_EQ(rig_append(&w, text), MCPSESS_OK);
-    CHECK_EQ(rig_next(&r), MCPSESS_GAP);
-    CHECK_EQ(rig_next(&r), MCPSESS_GAP);
-    CHECK_EQ(rig.streams.stats.gaps, 1);
+    for (n = 0; n < 4; n++) CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
+    CHECK_EQ(stream_next(&r), MCPSESS_GAP);
+    CHECK_EQ(stream_next(&r), MCPSESS_GAP);
+    CHECK_EQ(sr.streams.stats.gaps, 1);
     mcpsess_stream_close(&r);
 }
 
 TEST(stream_expired_event_is_gap_before_anything_is_sent) {
     mcpsess_str id;
     start();
-    rig.desc.limits.event_ttl_ms = 5000;
-    rig.desc.limits.log_ttl_ms = 60000;
+    sr.desc.limits.event_ttl_ms = 5000;
+    sr.desc.limits.log_ttl_ms = 60000;
     stream_rig_restart();
     id = three_events();
-    rig.now_ms += 5000;
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_GAP);
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK); /* who has seen the last one misses nothing */
-    CHECK_EQ(rig_next(&r), MCPSESS_PENDING);
+    sr.now_ms += 5000;
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK); /* who has seen the last one misses nothing */
+    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
     mcpsess_stream_close(&r);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(rig_op.sequence, 4);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 4);
 }
 
 TEST(stream_deleted_while_a_reader_waits_is_miss) {
@@ -324,36 +324,36 @@ TEST(stream_deleted_while_a_reader_waits_is_miss) {
     start();
     (void)wait_for_more(&op);
     CHECK_EQ(
-        mcpsess_stream_del(&rig.streams, &rig_op, MCPSESS_STR("s1"), &rig.who, mcpsess_str_of(NULL, 0), rig.now_ms),
+        mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
-    CHECK_EQ(mcpsess_poll(&op, rig.now_ms), MCPSESS_MISS);
-    CHECK_EQ(rig_next(&r), MCPSESS_MISS);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_MISS);
+    CHECK_EQ(stream_next(&r), MCPSESS_MISS);
     mcpsess_stream_close(&r);
 }
 
 TEST(stream_replay_is_capped_and_counted) {
     mcpsess_str id;
     start();
-    rig.desc.replay_max = 2;
+    sr.desc.replay_max = 2;
     stream_rig_restart();
     id = three_events();
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
     mcpsess_stream_close(&r);
-    CHECK_EQ(rig_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(rig_resume(&r, id), MCPSESS_GAP);
-    CHECK_EQ(rig.streams.stats.capped, 1);
-    CHECK_EQ(rig.streams.stats.gaps, 1);
-    CHECK_EQ(rig.streams.stats.replayed, 0);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
+    CHECK_EQ(sr.streams.stats.capped, 1);
+    CHECK_EQ(sr.streams.stats.gaps, 1);
+    CHECK_EQ(sr.streams.stats.replayed, 0);
 }
 
 TEST(stream_reader_knows_whether_anybody_writes) {
     start();
     (void)three_events();
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
     CHECK_EQ(r.writer_left_ms, 30000);
     mcpsess_stream_close(&r);
-    rig.now_ms += 30000;
-    CHECK_EQ(rig_resume(&r, rig_id()), MCPSESS_OK);
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
     CHECK_EQ(r.writer_left_ms, 0);
     mcpsess_stream_close(&r);
 }
