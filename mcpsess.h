@@ -469,40 +469,41 @@ MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e);
 /* ---- sse: server-sent events (WHATWG HTML, section 9.2) ----------------------------------------------------- >>sse
 
    Pure: no callback, no I/O. A frame is event, data, id, retry, then an empty line: the order of the MCP C# SDK, byte
-   for byte. Data is split at CR, LF and CRLF, one "data: " line each, so a CR comes back as LF.
+   for byte. Data is split at CR, LF and CRLF, one "data: " line each, so a CR comes back as LF. An event with neither
+   data nor id, a bare retry, has no data line; every other has one.
 
    The reader takes what has arrived, in whatever pieces, and hands out one event at a time:
 
    state      next answers   how it gets there                        how it leaves
-   reading    PENDING, OK    init; any call but one that failed       a line, or an event, over its bound
-   too big    E_TOOBIG       that                                     init
+   reading    PENDING, OK    init; any call but one that failed       an event over its bound
+   too big    E_TOOBIG       that                                     init, begin
 
    Other than a browser's it also hands out events without data, when they bring an id, a type or a retry of their own
-   (MCP's priming event), with data.ptr NULL where there was no data line; and an id counts from its event on, not from
-   the line on. Comments and unknown fields are passed over. */
+   (MCP's priming event), with data.ptr NULL where there was no data line; an event's id is the one that it brought, and
+   last_id is what a browser shows. A type with a NUL in it is passed over, as an id is by everybody; so are comments,
+   fields that nobody knows, and a retry that is no number below 2^32. Bytes that are no UTF-8 are left as they are. */
 
 /* Appends the frame of an event.  -> OK, E_FORMAT: CR, LF or NUL in type or id, E_TOOBIG, E_ARG; on an error out is as
    it was */
 MCPSESS_API int mcpsess_sse_put(const mcpsess_event *e, mcpsess_buf *out);
-/* Bytes that put appends; 0: more than a size_t holds. Cost: one pass over the data. */
+/* Bytes that put appends; 0: more than a size_t holds, or NULL. Cost: one pass over the data. */
 MCPSESS_API size_t mcpsess_sse_bytes(const mcpsess_event *e);
 /* Appends a comment, one ": " line and an empty one, which keeps a connection alive. text must hold no CR, LF or NUL.
    -> as put */
 MCPSESS_API int mcpsess_sse_put_comment(mcpsess_str text, mcpsess_buf *out);
 
 typedef struct mcpsess_sse {
-    mcpsess_str last_id; /* the last event's id that was not empty; lives as mem does, until it changes */
+    mcpsess_str last_id; /* of the last event that had an id line, empty or not: where to resume; until it changes */
     uint32_t retry_ms;   /* the last retry */
     bool retry;          /* there was one */
     struct {
-        char *mem; /* the last id, at most id_max bytes, then the event so far: type, id, data */
-        size_t cap;
-        size_t id_max;
-        size_t type_len, id_len, data_len, line_len; /* line: what of an unfinished line was seen */
-        uint32_t retry_ms;
-        uint8_t field, state, bom;
-        bool has_type, has_id, has_data, has_retry, after_cr;
-        int error;
+        char *mem; /* the last id, MCPSESS_SSE_ID_MAX bytes; data, and the line that is read; at the end type and id */
+        size_t cap, data_len;
+        uint32_t number; /* the retry that is read */
+        uint16_t value_len;
+        uint16_t at[2], len[2]; /* of type and id: how long before the end of mem it begins, how long it is */
+        uint8_t stage, field, matched;
+        bool has_data, has_id, has_retry, after_cr, too_big;
     } i;
 } mcpsess_sse;
 
@@ -511,9 +512,11 @@ typedef struct mcpsess_sse {
 /* mem holds an id of MCPSESS_SSE_ID_MAX bytes at most, and one event at a time; it must live as long as the reader.
    -> OK, E_ARG, E_NOMEM: less than MCPSESS_SSE_ID_MAX + 64 bytes */
 MCPSESS_API int mcpsess_sse_init(mcpsess_sse *s, void *mem, size_t mem_len);
-/* Takes bytes off the front of *in until an event is complete; its slices live until the next call.
-   -> OK, PENDING: all was taken, and more is needed, E_TOOBIG: an event that mem cannot hold, E_ARG; an error stays
-   until init */
+/* Another connection of the same stream: what was incomplete was no event and is forgotten; last_id and retry stay. */
+MCPSESS_API void mcpsess_sse_begin(mcpsess_sse *s);
+/* Takes bytes off the front of *in until an event is complete; its slices live until the next call. Cost: linear.
+   -> OK, PENDING: all was taken, and more is needed, E_TOOBIG: an event that mem cannot hold, or a type over 255 bytes;
+   it stays, E_ARG */
 MCPSESS_API int mcpsess_sse_next(mcpsess_sse *s, mcpsess_str *in, mcpsess_event *e);
 
 #endif /* MCPSESS_NO_STREAM */
@@ -2293,6 +2296,343 @@ MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e) {
     if ((flags & MCPSESS_I_EVENT_DATA) != 0) e->data = mcpsess_str_of(at, (size_t)(len - known));
     *frames = mcpsess_str_of(frames->ptr + 4 + (size_t)len, frames->len - 4u - (size_t)len);
     return MCPSESS_OK;
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
+/* ==== sse ==== */
+/* uses: base, event */
+
+#ifndef MCPSESS_NO_STREAM
+
+/* Cuts the first line off *rest. -> false: it was the last one */
+static bool mcpsess_i_sse_line(mcpsess_str *rest, mcpsess_str *line) {
+    size_t n = 0, end;
+    while (n < rest->len && rest->ptr[n] != '\r' && rest->ptr[n] != '\n') n++;
+    *line = mcpsess_str_of(rest->ptr, n);
+    if (n == rest->len) return false;
+    end = n + 1;
+    if (rest->ptr[n] == '\r' && end < rest->len && rest->ptr[end] == '\n') end++;
+    *rest = mcpsess_str_of(rest->ptr + end, rest->len - end);
+    return true;
+}
+
+static void mcpsess_i_sse_put_line(mcpsess_buf *out, mcpsess_str name, mcpsess_str value) {
+    mcpsess_buf_put(out, name);
+    mcpsess_buf_put(out, value);
+    mcpsess_buf_put_char(out, '\n');
+}
+
+/* A client that is told nothing but a retry would take an empty data line for a message. */
+static bool mcpsess_i_sse_has_data(const mcpsess_event *e) {
+    return e->data.ptr != NULL || e->id.len != 0;
+}
+
+static bool mcpsess_i_sse_bad(const mcpsess_event *e) {
+    return mcpsess_i_str_bad(e->type) || mcpsess_i_str_bad(e->data) || mcpsess_i_str_bad(e->id);
+}
+
+MCPSESS_API int mcpsess_sse_put(const mcpsess_event *e, mcpsess_buf *out) {
+    mcpsess_str rest, line;
+    bool more;
+    size_t mark;
+    if (e == NULL || out == NULL || mcpsess_i_sse_bad(e)) return MCPSESS_E_ARG;
+    if (!mcpsess_i_one_line(e->type) || !mcpsess_i_one_line(e->id)) return MCPSESS_E_FORMAT;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    mark = out->len;
+    if (e->type.len != 0) mcpsess_i_sse_put_line(out, MCPSESS_STR("event: "), e->type);
+    rest = e->data;
+    for (more = mcpsess_i_sse_has_data(e); more;) {
+        more = mcpsess_i_sse_line(&rest, &line);
+        mcpsess_i_sse_put_line(out, MCPSESS_STR("data: "), line);
+    }
+    if (e->id.len != 0) mcpsess_i_sse_put_line(out, MCPSESS_STR("id: "), e->id);
+    if (e->retry) {
+        mcpsess_buf_put(out, MCPSESS_STR("retry: "));
+        mcpsess_buf_put_u64(out, e->retry_ms);
+        mcpsess_buf_put_char(out, '\n');
+    }
+    mcpsess_buf_put_char(out, '\n');
+    return mcpsess_i_buf_settle(out, mark);
+}
+
+/* The sum, or SIZE_MAX, which no object has. */
+static size_t mcpsess_i_sse_add(size_t a, size_t b) {
+    return b > SIZE_MAX - a ? SIZE_MAX : a + b;
+}
+
+static size_t mcpsess_i_sse_digits(uint32_t v) {
+    size_t n = 1;
+    for (; v >= 10; v /= 10) n++;
+    return n;
+}
+
+MCPSESS_API size_t mcpsess_sse_bytes(const mcpsess_event *e) {
+    mcpsess_str rest, line;
+    size_t sum = 1;
+    bool more;
+    if (e == NULL || mcpsess_i_sse_bad(e)) return 0;
+    if (e->type.len != 0) sum = mcpsess_i_sse_add(sum + 8, e->type.len);
+    rest = e->data;
+    for (more = mcpsess_i_sse_has_data(e); more;) {
+        more = mcpsess_i_sse_line(&rest, &line);
+        sum = mcpsess_i_sse_add(mcpsess_i_sse_add(sum, 7), line.len);
+    }
+    if (e->id.len != 0) sum = mcpsess_i_sse_add(mcpsess_i_sse_add(sum, 5), e->id.len);
+    if (e->retry) sum = mcpsess_i_sse_add(sum, 8 + mcpsess_i_sse_digits(e->retry_ms));
+    return sum == SIZE_MAX ? 0 : sum;
+}
+
+MCPSESS_API int mcpsess_sse_put_comment(mcpsess_str text, mcpsess_buf *out) {
+    size_t mark;
+    if (out == NULL || mcpsess_i_str_bad(text)) return MCPSESS_E_ARG;
+    if (!mcpsess_i_one_line(text)) return MCPSESS_E_FORMAT;
+    if (out->overflow) return MCPSESS_E_TOOBIG;
+    mark = out->len;
+    mcpsess_i_sse_put_line(out, MCPSESS_STR(": "), text);
+    mcpsess_buf_put_char(out, '\n');
+    return mcpsess_i_buf_settle(out, mark);
+}
+
+/* -- the reader --
+
+   A line is read in stages, and each stage goes on where the last piece ended. Data is kept where it will stay. What a
+   type or id line says is kept behind it while it is read, then moved to the end of the memory, below what is there. */
+
+enum { MCPSESS_I_SSE_BOM, MCPSESS_I_SSE_NAME, MCPSESS_I_SSE_SPACE, MCPSESS_I_SSE_VALUE };
+
+/* Of a line that has no byte yet; type and id index the arrays. */
+enum {
+    MCPSESS_I_SSE_TYPE,
+    MCPSESS_I_SSE_ID,
+    MCPSESS_I_SSE_DATA,
+    MCPSESS_I_SSE_RETRY,
+    MCPSESS_I_SSE_OTHER,
+    MCPSESS_I_SSE_NONE
+};
+
+static const char mcpsess_i_sse_names[MCPSESS_I_SSE_OTHER][6] MCPSESS_ROM = {"event", "id", "data", "retry"};
+
+static char mcpsess_i_sse_name(const mcpsess_sse *s) {
+    return (char)MCPSESS_ROM_U8(&mcpsess_i_sse_names[s->i.field][s->i.matched]);
+}
+
+static void mcpsess_i_sse_next_line(mcpsess_sse *s) {
+    s->i.stage = MCPSESS_I_SSE_NAME;
+    s->i.field = MCPSESS_I_SSE_NONE;
+    s->i.matched = 0;
+    s->i.value_len = 0;
+}
+
+static void mcpsess_i_sse_next_event(mcpsess_sse *s) {
+    s->i.data_len = 0;
+    s->i.len[MCPSESS_I_SSE_TYPE] = s->i.len[MCPSESS_I_SSE_ID] = 0;
+    s->i.has_data = s->i.has_id = s->i.has_retry = false;
+}
+
+MCPSESS_API void mcpsess_sse_begin(mcpsess_sse *s) {
+    if (s == NULL) return;
+    mcpsess_i_sse_next_line(s);
+    mcpsess_i_sse_next_event(s);
+    s->i.stage = MCPSESS_I_SSE_BOM;
+    s->i.after_cr = s->i.too_big = false;
+}
+
+MCPSESS_API int mcpsess_sse_init(mcpsess_sse *s, void *mem, size_t mem_len) {
+    if (s == NULL) return MCPSESS_E_ARG;
+    memset(s, 0, sizeof *s);
+    if (mem == NULL) return MCPSESS_E_ARG;
+    if (mem_len < MCPSESS_SSE_ID_MAX + 64u) return MCPSESS_E_NOMEM;
+    s->i.mem = (char *)mem;
+    s->i.cap = mem_len;
+    mcpsess_sse_begin(s);
+    return MCPSESS_OK;
+}
+
+/* Where the next byte of data goes, or of the line that is read. */
+static char *mcpsess_i_sse_end(const mcpsess_sse *s) {
+    return s->i.mem + MCPSESS_SSE_ID_MAX + s->i.data_len + s->i.value_len;
+}
+
+static size_t mcpsess_i_sse_kept(const mcpsess_sse *s) {
+    return (size_t)s->i.len[MCPSESS_I_SSE_TYPE] + s->i.len[MCPSESS_I_SSE_ID];
+}
+
+/* Appends what fits in memory, and within max. */
+static void mcpsess_i_sse_append(mcpsess_sse *s, mcpsess_str piece, size_t max) {
+    size_t used = MCPSESS_SSE_ID_MAX + s->i.data_len + s->i.value_len + mcpsess_i_sse_kept(s);
+    if (piece.len > s->i.cap - used || piece.len > max) {
+        s->i.too_big = true;
+        return;
+    }
+    memcpy(mcpsess_i_sse_end(s), piece.ptr, piece.len);
+    if (s->i.field == MCPSESS_I_SSE_DATA) s->i.data_len += piece.len;
+    else s->i.value_len = (uint16_t)(s->i.value_len + piece.len);
+}
+
+/* The name is known, and a value begins, even if it has no byte. */
+static void mcpsess_i_sse_begin_value(mcpsess_sse *s) {
+    s->i.stage = MCPSESS_I_SSE_SPACE;
+    s->i.number = 0;
+    if (s->i.field != MCPSESS_I_SSE_DATA) return;
+    if (s->i.has_data) mcpsess_i_sse_append(s, MCPSESS_STR("\n"), 1);
+    s->i.has_data = true;
+}
+
+/* No name begins as another does, so the first byte tells which it could be. */
+static uint8_t mcpsess_i_sse_field_of(char c) {
+    uint8_t field = 0;
+    while (field < MCPSESS_I_SSE_OTHER && c != (char)MCPSESS_ROM_U8(&mcpsess_i_sse_names[field][0])) field++;
+    return field;
+}
+
+static void mcpsess_i_sse_name_byte(mcpsess_sse *s, char c) {
+    if (s->i.field == MCPSESS_I_SSE_NONE) s->i.field = mcpsess_i_sse_field_of(c);
+    else if (c == ':' && mcpsess_i_sse_name(s) == '\0') mcpsess_i_sse_begin_value(s);
+    else if (c == '\0' || c != mcpsess_i_sse_name(s)) s->i.field = MCPSESS_I_SSE_OTHER;
+    s->i.matched++;
+}
+
+/* The mark in bytes: what begins like it, and is none, is the name of a field that nobody knows. */
+static void mcpsess_i_sse_bom_byte(mcpsess_sse *s, char c) {
+    static const char bom[3] MCPSESS_ROM = {(char)0xEF, (char)0xBB, (char)0xBF};
+    if (c != (char)MCPSESS_ROM_U8(bom + s->i.matched)) {
+        bool begun = s->i.matched != 0;
+        mcpsess_i_sse_next_line(s);
+        if (begun) s->i.field = MCPSESS_I_SSE_OTHER;
+        else mcpsess_i_sse_name_byte(s, c);
+    } else if (++s->i.matched == sizeof bom) {
+        mcpsess_i_sse_next_line(s);
+    }
+}
+
+/* Anything but a digit, and a digit too many, makes the line one to pass over. */
+static void mcpsess_i_sse_digits_read(mcpsess_sse *s, mcpsess_str piece) {
+    size_t n;
+    for (n = 0; n < piece.len; n++) {
+        uint32_t digit = (uint32_t)(unsigned char)piece.ptr[n] - '0';
+        if (digit > 9 || s->i.number > (UINT32_MAX - digit) / 10) {
+            s->i.field = MCPSESS_I_SSE_OTHER;
+            return;
+        }
+        s->i.number = s->i.number * 10 + digit;
+        s->i.value_len = 1;
+    }
+}
+
+static void mcpsess_i_sse_value(mcpsess_sse *s, mcpsess_str piece) {
+    switch (s->i.field) {
+    case MCPSESS_I_SSE_TYPE: mcpsess_i_sse_append(s, piece, UINT8_MAX - (size_t)s->i.value_len); break;
+    case MCPSESS_I_SSE_ID: mcpsess_i_sse_append(s, piece, MCPSESS_SSE_ID_MAX - (size_t)s->i.value_len); break;
+    case MCPSESS_I_SSE_DATA: mcpsess_i_sse_append(s, piece, SIZE_MAX); break;
+    case MCPSESS_I_SSE_RETRY: mcpsess_i_sse_digits_read(s, piece); break;
+    default: break;
+    }
+}
+
+static bool mcpsess_i_sse_in_name(const mcpsess_sse *s) {
+    return s->i.stage == MCPSESS_I_SSE_NAME && s->i.field != MCPSESS_I_SSE_OTHER;
+}
+
+/* Some bytes of a line, at least one, without its end. */
+static void mcpsess_i_sse_piece(mcpsess_sse *s, mcpsess_str piece) {
+    size_t n = 0;
+    while (n < piece.len && s->i.stage == MCPSESS_I_SSE_BOM) mcpsess_i_sse_bom_byte(s, piece.ptr[n++]);
+    while (n < piece.len && mcpsess_i_sse_in_name(s)) mcpsess_i_sse_name_byte(s, piece.ptr[n++]);
+    if (n == piece.len || s->i.field == MCPSESS_I_SSE_OTHER) return;
+    if (s->i.stage == MCPSESS_I_SSE_SPACE && piece.ptr[n] == ' ') n++;
+    s->i.stage = MCPSESS_I_SSE_VALUE;
+    if (n < piece.len) mcpsess_i_sse_value(s, mcpsess_str_of(piece.ptr + n, piece.len - n));
+}
+
+/* The line that was read becomes the event's type or id. What it replaces leaves no gap: what was kept after that
+   moves, and only once, for then it comes before. */
+static void mcpsess_i_sse_keep(mcpsess_sse *s) {
+    size_t len = s->i.value_len, was = s->i.len[s->i.field], at = s->i.at[s->i.field];
+    size_t below = mcpsess_i_sse_kept(s) + len;
+    uint16_t *other = &s->i.at[s->i.field ^ 1u];
+    char *from = mcpsess_i_sse_end(s) - len, *to = s->i.mem + s->i.cap - below;
+    if (mcpsess_i_find_nul(mcpsess_str_of(from, len)) != len) return;
+    memmove(to, from, len);
+    if (was != 0) {
+        memmove(to + was, to, below - at);
+        if (*other > at) *other = (uint16_t)(*other - was);
+    }
+    s->i.at[s->i.field] = (uint16_t)(below - was);
+    s->i.len[s->i.field] = (uint16_t)len;
+    if (s->i.field == MCPSESS_I_SSE_ID) s->i.has_id = true;
+}
+
+static mcpsess_str mcpsess_i_sse_part(const mcpsess_sse *s, unsigned field) {
+    return mcpsess_str_of(s->i.mem + s->i.cap - s->i.at[field], s->i.len[field]);
+}
+
+/* -> is there an event to hand out? */
+static bool mcpsess_i_sse_event(mcpsess_sse *s, mcpsess_event *e) {
+    bool brings = s->i.has_data || s->i.has_retry || mcpsess_i_sse_kept(s) != 0;
+    if (s->i.has_id) {
+        mcpsess_str id = mcpsess_i_sse_part(s, MCPSESS_I_SSE_ID);
+        mcpsess_i_copy(s->i.mem, id.ptr, id.len);
+        s->last_id = mcpsess_str_of(s->i.mem, id.len);
+    }
+    if (brings) {
+        e->type = mcpsess_i_sse_part(s, MCPSESS_I_SSE_TYPE);
+        if (s->i.has_data) e->data = mcpsess_str_of(s->i.mem + MCPSESS_SSE_ID_MAX, s->i.data_len);
+        if (s->i.has_id) e->id = s->last_id;
+        e->retry = s->i.has_retry;
+        e->retry_ms = e->retry ? s->retry_ms : 0;
+    }
+    mcpsess_i_sse_next_event(s);
+    return brings;
+}
+
+static void mcpsess_i_sse_end_value(mcpsess_sse *s) {
+    if (s->i.field <= MCPSESS_I_SSE_ID) mcpsess_i_sse_keep(s);
+    if (s->i.field != MCPSESS_I_SSE_RETRY || s->i.value_len == 0) return;
+    s->retry_ms = s->i.number;
+    s->retry = s->i.has_retry = true;
+}
+
+/* -> as above */
+static bool mcpsess_i_sse_end_line(mcpsess_sse *s, mcpsess_event *e) {
+    bool empty = s->i.field == MCPSESS_I_SSE_NONE && s->i.matched == 0; /* else it is the beginning of a mark */
+    if (!empty && s->i.stage == MCPSESS_I_SSE_NAME && s->i.field < MCPSESS_I_SSE_OTHER && mcpsess_i_sse_name(s) == '\0')
+        mcpsess_i_sse_begin_value(s);
+    if (s->i.stage >= MCPSESS_I_SSE_SPACE) mcpsess_i_sse_end_value(s);
+    mcpsess_i_sse_next_line(s);
+    return empty && mcpsess_i_sse_event(s, e);
+}
+
+static void mcpsess_i_sse_take(mcpsess_str *in, size_t n) {
+    *in = mcpsess_str_of(in->ptr + n, in->len - n);
+}
+
+/* At most to the end of a line.  -> as above */
+static bool mcpsess_i_sse_step(mcpsess_sse *s, mcpsess_str *in, mcpsess_event *e) {
+    size_t n = 0;
+    bool after_cr = s->i.after_cr;
+    s->i.after_cr = false;
+    if (after_cr && in->ptr[0] == '\n') {
+        mcpsess_i_sse_take(in, 1);
+        return false;
+    }
+    while (n < in->len && in->ptr[n] != '\r' && in->ptr[n] != '\n') n++;
+    if (n != 0) mcpsess_i_sse_piece(s, mcpsess_str_of(in->ptr, n));
+    mcpsess_i_sse_take(in, n);
+    if (s->i.too_big || in->len == 0) return false;
+    s->i.after_cr = in->ptr[0] == '\r';
+    mcpsess_i_sse_take(in, 1);
+    return mcpsess_i_sse_end_line(s, e);
+}
+
+MCPSESS_API int mcpsess_sse_next(mcpsess_sse *s, mcpsess_str *in, mcpsess_event *e) {
+    if (e == NULL) return MCPSESS_E_ARG;
+    memset(e, 0, sizeof *e);
+    if (s == NULL || s->i.mem == NULL || in == NULL || mcpsess_i_str_bad(*in)) return MCPSESS_E_ARG;
+    while (!s->i.too_big && in->len != 0) {
+        if (mcpsess_i_sse_step(s, in, e)) return MCPSESS_OK;
+    }
+    return s->i.too_big ? MCPSESS_E_TOOBIG : MCPSESS_PENDING;
 }
 
 #endif /* MCPSESS_NO_STREAM */

@@ -2,7 +2,7 @@
 
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align
     -Wcast-qual -Wvla -Werror)
-unit_suites=(base lru eventid record memstore memlog stream stream_read session coherence
+unit_suites=(base lru eventid sse record memstore memlog stream stream_read session coherence
     resp redis redis_life redis_outcomes redis_model
     redisstore redis_session toolhive)
 

@@ -6,6 +6,7 @@ int main(void) {
     test_base();
     test_lru();
     test_eventid();
+    test_sse();
     test_record();
     test_memstore();
     test_memlog();

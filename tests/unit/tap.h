@@ -63,6 +63,7 @@ void test_redisstore(void);
 void test_toolhive(void);
 void test_resp(void);
 void test_session(void);
+void test_sse(void);
 void test_stream(void);
 void test_stream_read(void);
 
