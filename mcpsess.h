@@ -3960,7 +3960,7 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
 
 #ifndef MCPSESS_NO_STREAM
 
-/* ==== stream ==== */
+/* ==== streambase ==== */
 /* uses: base record op store */
 
 #define MCPSESS_I_STREAM_READY 0x5354524Du
@@ -4042,7 +4042,7 @@ static void mcpsess_i_stream_failed(mcpsess_streams *s, mcpsess_str session, int
 }
 
 /* ==== writer ==== */
-/* uses: base eventid event record op store stream */
+/* uses: base eventid event record op store streambase */
 
 enum { MCPSESS_I_WRITER_CLOSED, MCPSESS_I_WRITER_OPEN, MCPSESS_I_WRITER_FENCED, MCPSESS_I_WRITER_COMPLETE };
 
@@ -4362,8 +4362,10 @@ MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mc
     return mcpsess_i_writer_begin(s, NULL, op, now_ms);
 }
 
-/* ==== reader ==== */
-/* uses: base eventid event record op store stream */
+/* ==== stream ==== */
+/* uses: base eventid event record op store streambase */
+
+/* -- readers -- */
 
 enum {
     MCPSESS_I_READER_LOOKING, /* for the oldest event */
