@@ -7,6 +7,7 @@ int main(void) {
     test_lru();
     test_eventid();
     test_sse();
+    test_ring();
     test_record();
     test_memstore();
     test_memlog();
