@@ -1,16 +1,25 @@
 /* device: a small MCP server over Streamable HTTP, revisions 2025-03-26, 2025-06-18 and 2025-11-25.
 
-   device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS]
+   device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS] [--logs N] [--log-bytes N]
 
-   HTTP and the event loop are libevent's, JSON is cJSON's; the sessions are kept by mcpsess, in RAM.
+   HTTP and the event loop are libevent's, JSON is cJSON's; sessions and event streams are kept by mcpsess, in RAM.
+
+   A client that loses its connection comes back for what it missed: each event stream is a log of --log-bytes, by
+   default 8 KiB, from which the oldest events go first. There are --logs of them, by default what the sessions' GET
+   streams and the slow calls under way need, and 64 more. A new stream takes the place of a log that is complete, the
+   one used least recently; where none is, a slow call is refused as a tool's error, a GET stream with 503. A log lives
+   as long as its session, or for an hour without a write where that is less, its events for 30 minutes. Notifications
+   are dropped in a session that never opened a GET stream, and an event larger than a log only goes to who listens.
+   What is lost is counted, and a line on stdout tells when a count has changed, every ten seconds at most.
 
      main.c      arguments, start, graceful stop
      http.c      what HTTP and the transport ask for: methods, headers, status codes
      rpc.c       JSON-RPC, and the MCP methods
      tools.c     the tools
      job.c       the slow tool: one step at a time, with progress
-     stream.c    server-sent events, on a POST or on a GET
-     sessions.c  one record per session, in an mcpsess table */
+     stream.c    event streams, each a log: a POST's, and the session's GET stream
+     reader.c    a connection that shows an event stream, from its beginning or from a Last-Event-ID on
+     sessions.c  one record per session, in an mcpsess table; the store of records and logs */
 
 #ifndef DEVICE_H
 #define DEVICE_H
@@ -36,7 +45,12 @@ enum {
     RECORD_MAX = 256,            /* bytes of a session record */
     IDLE_SECONDS = 60,           /* a silent connection is closed */
     KEEP_ALIVE_SECONDS = 15,     /* between comments on a quiet GET stream */
-    RETRY_SECONDS = 10           /* Retry-After when there is no room */
+    RETRY_SECONDS = 10,          /* Retry-After when there is no room */
+    POLL_RETRY_MS = 500,         /* how long a client is to wait before it asks a polling stream again */
+    LOG_BYTES = 8 * 1024,        /* of an event stream's log, by default */
+    LOGS_SPARE = 64,             /* of those that are complete, by default */
+    REPORT_SECONDS = 10,         /* between lines that tell what was lost */
+    STREAM_NAME = 25             /* 128 bits in base64url, or the GET stream's, and a NUL; room for 24 */
 };
 
 typedef struct device device;
@@ -46,10 +60,21 @@ typedef struct device device;
 typedef struct sessions {
     mcpsess_memstore store;
     mcpsess_sessions table;
+    mcpsess_streams streams;
     void *store_bytes;
     void *table_bytes;
     uint64_t ttl_ms;
+    uint32_t log_bytes;
 } sessions;
+
+typedef struct sessions_options {
+    unsigned capacity;
+    unsigned ttl_seconds;
+    unsigned logs; /* 0: by default */
+    unsigned log_bytes;
+} sessions_options;
+
+extern const mcpsess_principal nobody; /* the device knows no users */
 
 /* A session in hand: a copy of its record. Its state is pairs: version, level, led, calls, calibrated. */
 typedef struct session {
@@ -58,35 +83,58 @@ typedef struct session {
     char bytes[RECORD_MAX];
 } session;
 
-int sessions_init(sessions *t, unsigned capacity, unsigned ttl_seconds);
+int sessions_init(sessions *t, const sessions_options *o);
 void sessions_close(sessions *t);
 int session_create(sessions *t, session *s, const char *version);  /* -> OK, E_FULL, another error */
 int session_load(sessions *t, session *s, const char *id);         /* -> OK, MISS, an error; keeps it alive */
 int session_save(sessions *t, session *s);                         /* -> OK, MISS: it has ended meanwhile */
 int session_touch(sessions *t, const char *id);                    /* -> OK, MISS */
+int session_peek(sessions *t, const char *id);                     /* the same, but does not keep it alive */
 int session_delete(sessions *t, const char *id);                   /* -> OK */
 void session_set(session *s, const char *key, const char *value);
 bool session_is(const session *s, const char *key, const char *value);
 void session_text(const session *s, const char *key, char *text, size_t size); /* "" when absent */
 unsigned session_number(const session *s, const char *key);                    /* 0 when absent */
+bool session_primes(const session *s); /* its revision knows events without data, which only bring an id */
+void random_name(char name[STREAM_NAME]);
+
+/* ---- reader.c ---- */
+
+typedef struct reader reader;
+
+/* Answer a request with a stream of the session, from an event of it on. -> OK; another: req is not answered */
+int reader_open(device *dev, struct evhttp_request *req, const session *s, mcpsess_str name, uint64_t epoch,
+                uint64_t sequence);
+/* Takes over from the connection that shows this stream already. -> OK, E_ID: of another session, E_NOMEM; another: it
+   is no event id, or what followed it is gone */
+int reader_resume(device *dev, struct evhttp_request *req, const session *s, const char *last_event_id);
+reader *reader_of(device *dev, const char *session_id, mcpsess_str name); /* NULL: nobody listens */
+void reader_step(reader *r);                                              /* hands on what there is; may end it */
+bool reader_tell(reader *r, const mcpsess_event *e);                      /* one that is in no log; false: not told */
+void reader_comment(reader *r, const char *text);
+void reader_close(reader *r);
 
 /* ---- stream.c ---- */
 
+/* A stream while something is written to it. */
 typedef struct stream {
     struct stream *next;
     device *dev;
-    struct evhttp_request *req; /* NULL once the client is gone */
-    struct event *tick;         /* a GET stream's keep-alive */
-    unsigned holds;             /* a POST's: answers still to come, and one while the POST itself is read */
+    mcpsess_stream_writer writer;
+    struct event *tick; /* a GET stream's */
+    unsigned holds;     /* a POST's: answers still to come, and one while the POST itself is read */
     char session[MCPSESS_ID_MAX + 1];
+    char name[STREAM_NAME];
 } stream;
 
-stream *stream_open(device *dev, struct evhttp_request *req, const char *session_id); /* for a POST */
-bool stream_listen(device *dev, struct evhttp_request *req, const char *session_id);  /* the GET; false: has one */
+/* For a POST. One that polls lets its client go at once, and come back until the answer is there. NULL: see *rc */
+stream *stream_open(device *dev, struct evhttp_request *req, const session *s, bool polls, int *rc);
+/* The GET stream. -> OK, BUSY: it is listened to, E_FULL, E_NOMEM */
+int stream_listen(device *dev, struct evhttp_request *req, const session *s);
 void stream_send(stream *s, const cJSON *message);
-void stream_release(stream *s); /* a hold less; the last one ends the stream */
+void stream_release(stream *s); /* a hold less; the last one completes the stream */
 void streams_notify(device *dev, const char *session_id, const cJSON *message);
-void streams_end(device *dev, const char *session_id); /* the GET streams of a session; NULL: of all */
+void streams_end(device *dev, const char *session_id); /* all streams of a session; NULL: all GET streams */
 
 /* ---- rpc.c ---- */
 
@@ -142,7 +190,7 @@ void log_message(device *dev, const session *s, const char *logger, const char *
 
 typedef struct job job;
 
-cJSON *job_begin(call *c, double seconds);
+cJSON *job_begin(call *c, double seconds, bool polls);
 void jobs_cancel(device *dev, const char *session_id, const cJSON *id); /* id NULL: all of the session */
 void jobs_abort(device *dev);                                            /* the device is stopping */
 
@@ -152,14 +200,25 @@ void http_request(struct evhttp_request *req, void *dev);
 
 /* ---- main.c ---- */
 
+/* What went to nobody; the store and the streams count more. */
+typedef struct lost {
+    unsigned unheard; /* notifications in a session without a GET stream */
+    unsigned events;  /* that no log took, and nobody was there to hear */
+    unsigned readers; /* connections that ended before their stream did: the log has overtaken them */
+    unsigned streams; /* refused: no log is free */
+} lost;
+
 struct device {
     struct event_base *base;
     struct evhttp *http;
     const char *name;
     sessions sessions;
     stream *streams; /* the GET streams, one a session at most */
+    reader *readers; /* one a stream at most */
     job *jobs;
     unsigned job_count;
+    lost lost;
+    uint64_t reported; /* what the last line told */
 };
 
 uint64_t now_ms(void);

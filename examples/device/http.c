@@ -269,6 +269,27 @@ static void post(device *dev, struct evhttp_request *req) {
 
 /* ---- GET, DELETE, and the rest ---- */
 
+/* What became of a GET, where that is no stream. */
+static void refuse_stream(struct evhttp_request *req, int rc) {
+    switch (rc) {
+    case MCPSESS_OK: break;
+    case MCPSESS_BUSY:
+        refuse(req, HTTP_CONFLICT, NULL, RPC_SERVER_ERROR, "Conflict: this session has an open GET stream");
+        break;
+    case MCPSESS_E_FULL:
+    case MCPSESS_E_NOMEM:
+        refuse(req, HTTP_SERVUNAVAIL, NULL, RPC_SERVER_ERROR, "no room for another event stream");
+        break;
+    case MCPSESS_E_ID:
+        refuse(req, HTTP_BADREQUEST, NULL, RPC_SERVER_ERROR,
+               "Bad Request: The Last-Event-ID header refers to a session with a different session ID.");
+        break;
+    default:
+        refuse(req, HTTP_BADREQUEST, NULL, RPC_SERVER_ERROR,
+               "Bad Request: The specified Last-Event-ID is either invalid or expired.");
+    }
+}
+
 static void get(device *dev, struct evhttp_request *req) {
     session s;
     if (!lists(header(req, "Accept"), "text/event-stream")) {
@@ -277,9 +298,8 @@ static void get(device *dev, struct evhttp_request *req) {
         return;
     }
     if (!load_session(dev, req, NULL, &s) || !version_fits(req, NULL)) return;
-    if (!stream_listen(dev, req, s.id)) {
-        refuse(req, HTTP_CONFLICT, NULL, RPC_SERVER_ERROR, "Conflict: this session has an open GET stream");
-    }
+    const char *last = header(req, "Last-Event-ID");
+    refuse_stream(req, last ? reader_resume(dev, req, &s, last) : stream_listen(dev, req, &s));
 }
 
 static void delete(device *dev, struct evhttp_request *req) {

@@ -1,5 +1,5 @@
 /* The slow tool: calibration, in steps, each told to the client as it happens. A job belongs to its session and
-   outlives its stream: a lost connection does not cancel it, notifications/cancelled and the end of the session do. */
+   outlives its connection, whose loss does not cancel it; notifications/cancelled and the end of the session do. */
 
 #include "device.h"
 
@@ -110,9 +110,11 @@ static job *new_job(call *c, double seconds) {
     return j;
 }
 
-cJSON *job_begin(call *c, double seconds) {
+cJSON *job_begin(call *c, double seconds, bool polls) {
+    int rc = MCPSESS_OK;
     if (c->dev->job_count >= JOBS_MAX) return tool_problem("too many calibrations are under way; try again later");
-    if (!*c->stream) *c->stream = stream_open(c->dev, c->req, c->session->id);
+    if (!*c->stream) *c->stream = stream_open(c->dev, c->req, c->session, polls, &rc);
+    if (rc == MCPSESS_E_FULL) return tool_problem("too many event streams are open; try again later");
     job *j = *c->stream ? new_job(c, seconds) : NULL;
     if (!j) return rpc_fail(c, RPC_INTERNAL, "out of memory");
     j->stream = *c->stream;

@@ -14,14 +14,14 @@
 #include <sys/socket.h>
 #include <time.h>
 
-static const char usage[] = "usage: device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS]\n";
+static const char usage[] = "usage: device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS]\n"
+                            "              [--logs N] [--log-bytes N]\n";
 
 typedef struct options {
     char host[64];
     unsigned port;
     const char *name;
-    unsigned sessions;
-    unsigned ttl;
+    sessions_options sessions;
 } options;
 
 uint64_t now_ms(void) {
@@ -50,8 +50,10 @@ static bool parse_listen(const char *text, options *o) {
 
 static bool parse_option(const char *name, const char *value, options *o) {
     if (strcmp(name, "--listen") == 0) return parse_listen(value, o);
-    if (strcmp(name, "--sessions") == 0) return parse_number(value, 1, 65534, &o->sessions);
-    if (strcmp(name, "--ttl") == 0) return parse_number(value, 1, 365u * 24 * 3600, &o->ttl);
+    if (strcmp(name, "--sessions") == 0) return parse_number(value, 1, 65534, &o->sessions.capacity);
+    if (strcmp(name, "--ttl") == 0) return parse_number(value, 1, 365u * 24 * 3600, &o->sessions.ttl_seconds);
+    if (strcmp(name, "--logs") == 0) return parse_number(value, 1, 65534, &o->sessions.logs);
+    if (strcmp(name, "--log-bytes") == 0) return parse_number(value, 256, 16u * 1024 * 1024, &o->sessions.log_bytes);
     if (strcmp(name, "--name") != 0 || !*value) return false;
     o->name = value;
     return true;
@@ -107,6 +109,29 @@ static bool listen_on(device *dev, const options *o) {
     return true;
 }
 
+/* ---- what was lost ---- */
+
+static void report_lost(device *dev) {
+    const mcpsess_memstore_stats *store = &dev->sessions.store.stats;
+    const mcpsess_stream_stats *streams = &dev->sessions.streams.stats;
+    const lost *l = &dev->lost;
+    uint64_t sum = (uint64_t)store->dropped + store->logs_evicted + streams->gaps + l->unheard + l->events +
+                   l->readers + l->streams;
+    if (sum == dev->reported) return;
+    dev->reported = sum;
+    printf("device %s: of %lu events %lu dropped from full logs, %u not stored, %u unheard; %lu logs evicted, %u streams "
+           "refused; %lu replays refused, %u readers overtaken\n",
+           dev->name, (unsigned long)store->events, (unsigned long)store->dropped, l->events, l->unheard,
+           (unsigned long)store->logs_evicted, l->streams, (unsigned long)streams->gaps, l->readers);
+    fflush(stdout);
+}
+
+static void on_report(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    report_lost(arg);
+}
+
 /* ---- stop ---- */
 
 static void leave(evutil_socket_t fd, short what, void *arg) {
@@ -129,18 +154,23 @@ static void on_signal(evutil_socket_t fd, short what, void *arg) {
 static void run(device *dev) {
     struct event *on_term = evsignal_new(dev->base, SIGTERM, on_signal, dev);
     struct event *on_int = evsignal_new(dev->base, SIGINT, on_signal, dev);
+    struct event *on_time = event_new(dev->base, -1, EV_PERSIST, on_report, dev);
+    const struct timeval often = {REPORT_SECONDS, 0};
     event_add(on_term, NULL);
     event_add(on_int, NULL);
+    event_add(on_time, &often);
     event_base_dispatch(dev->base);
     jobs_abort(dev); /* what began in that moment */
     streams_end(dev, NULL);
+    report_lost(dev);
+    event_free(on_time);
     event_free(on_term);
     event_free(on_int);
 }
 
 int main(int argc, char **argv) {
     static device dev;
-    options o = {.sessions = 64, .ttl = 30 * 60};
+    options o = {.sessions = {.capacity = 64, .ttl_seconds = 30 * 60, .log_bytes = LOG_BYTES}};
     int status = EXIT_FAILURE;
     if (!parse_options(argc, argv, &o)) {
         fputs(usage, stderr);
@@ -150,7 +180,7 @@ int main(int argc, char **argv) {
     dev.name = o.name;
     dev.base = event_base_new();
     dev.http = dev.base ? new_server(&dev) : NULL;
-    if (!dev.http || evutil_secure_rng_init() != 0 || sessions_init(&dev.sessions, o.sessions, o.ttl) != MCPSESS_OK) {
+    if (!dev.http || evutil_secure_rng_init() != 0 || sessions_init(&dev.sessions, &o.sessions) != MCPSESS_OK) {
         fputs("device: out of memory\n", stderr);
     } else if (!listen_on(&dev, &o)) {
         fprintf(stderr, "device: cannot listen on %s:%u\n", o.host, o.port);

@@ -1,5 +1,6 @@
-/* The sessions of the device: one mcpsess record each. The store is RAM, so every operation is done when its begin
-   function returns, and no local tier is put in front of it: that would only be a copy. */
+/* The sessions of the device: one mcpsess record each, and the logs of their event streams. The store is RAM, so every
+   operation but waiting for an event is done when its begin function returns, and no local tier is put in front of it:
+   that would only be a copy. */
 
 #define MCPSESS_IMPLEMENTATION
 #include "device.h"
@@ -9,7 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-static const mcpsess_principal nobody; /* the device knows no users */
+#define PRIMING_SINCE "2025-11-25"
+
+enum { LOGS_MAX = 65534 };
+
+const mcpsess_principal nobody;
 
 static int random_bytes(void *user, void *dst, size_t len) {
     (void)user;
@@ -23,10 +28,14 @@ static uint64_t wall_ms(void) {
     return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
-static int init_store(sessions *t, unsigned capacity) {
+static int init_store(sessions *t, const sessions_options *o) {
     mcpsess_memstore_desc d = mcpsess_memstore_desc_default();
-    d.records = (uint16_t)capacity;
+    unsigned needed = o->capacity + JOBS_MAX + LOGS_SPARE;
+    if (needed > LOGS_MAX) needed = LOGS_MAX;
+    d.records = (uint16_t)o->capacity;
     d.value_max = RECORD_MAX;
+    d.logs = (uint16_t)(o->logs > 0 ? o->logs : needed);
+    d.log_bytes = o->log_bytes;
     random_bytes(NULL, d.seed, sizeof d.seed);
     t->store_bytes = malloc(mcpsess_memstore_bytes(&d));
     if (!t->store_bytes) return MCPSESS_E_NOMEM;
@@ -47,11 +56,28 @@ static int init_table(sessions *t) {
     return mcpsess_session_init(&t->table, &d, t->table_bytes, mcpsess_session_bytes(&d));
 }
 
-int sessions_init(sessions *t, unsigned capacity, unsigned ttl_seconds) {
+static void shorten(uint64_t *ms, uint64_t most) {
+    if (*ms > most) *ms = most;
+}
+
+static int init_streams(sessions *t) {
+    mcpsess_stream_desc d = mcpsess_stream_desc_default();
+    d.store = mcpsess_memstore_store(&t->store);
+    d.random = random_bytes;
+    d.limits = mcpsess_log_limits_of(NULL);
+    d.limits.bytes = t->log_bytes;
+    shorten(&d.limits.event_ttl_ms, t->ttl_ms);
+    shorten(&d.limits.log_ttl_ms, t->ttl_ms);
+    return mcpsess_stream_init(&t->streams, &d);
+}
+
+int sessions_init(sessions *t, const sessions_options *o) {
     memset(t, 0, sizeof *t);
-    t->ttl_ms = (uint64_t)ttl_seconds * 1000u;
-    int rc = init_store(t, capacity);
-    return rc == MCPSESS_OK ? init_table(t) : rc;
+    t->ttl_ms = (uint64_t)o->ttl_seconds * 1000u;
+    t->log_bytes = o->log_bytes;
+    int rc = init_store(t, o);
+    if (rc == MCPSESS_OK) rc = init_table(t);
+    return rc == MCPSESS_OK ? init_streams(t) : rc;
 }
 
 void sessions_close(sessions *t) {
@@ -112,6 +138,15 @@ int session_touch(sessions *t, const char *id) {
     return mcpsess_session_touch(&t->table, &op, mcpsess_str_z(id), &nobody, now_ms());
 }
 
+int session_peek(sessions *t, const char *id) {
+    mcpsess_store store = mcpsess_memstore_store(&t->store);
+    mcpsess_request r;
+    memset(&r, 0, sizeof r);
+    r.kind = MCPSESS_GET;
+    r.key = mcpsess_str_z(id);
+    return store.cls->submit(store.self, &r, now_ms());
+}
+
 int session_delete(sessions *t, const char *id) {
     mcpsess_op op;
     mcpsess_op_init(&op, 0);
@@ -147,4 +182,16 @@ unsigned session_number(const session *s, const char *key) {
     uint64_t n = 0;
     mcpsess_str v = pair(s, key);
     return mcpsess_u64_decode(v, UINT32_MAX, &n) == MCPSESS_OK ? (unsigned)n : 0;
+}
+
+/* Revisions are dates. */
+bool session_primes(const session *s) {
+    return mcpsess_str_order(pair(s, "version"), MCPSESS_STR(PRIMING_SINCE)) >= 0;
+}
+
+void random_name(char name[STREAM_NAME]) {
+    mcpsess_buf out;
+    mcpsess_buf_init(&out, name, STREAM_NAME - 1);
+    mcpsess_session_id_new(&out, MCPSESS_ID_BASE64URL, random_bytes, NULL);
+    name[out.len] = '\0';
 }

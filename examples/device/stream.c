@@ -1,143 +1,182 @@
-/* Server-sent events. A stream carries no event ids and no priming event: they promise that a client may resume, and
-   the device keeps no log of its events. A client that is gone is found by libevent, and its stream let go. */
+/* Event streams: each is a log in the store, written here and shown by readers (reader.c). A POST's is named at random,
+   for request ids recur; the GET stream of a session has a fixed name. What nobody listens to is stored too, as far as
+   the log's bounds go, once a GET stream was opened; before that there is nobody to store it for. */
 
 #include "device.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void unlink_stream(stream *s) {
-    stream **at = &s->dev->streams;
-    while (*at && *at != s) at = &(*at)->next;
-    if (*at) *at = s->next;
+#define GET_STREAM "__get__"
+
+static mcpsess_stream_op new_op(void) {
+    mcpsess_stream_op op;
+    memset(&op, 0, sizeof op);
+    mcpsess_op_init(&op.op, 0);
+    return op;
+}
+
+/* Its reader, if it has one, hands on what was written. */
+static void wake(stream *s) {
+    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    if (r) reader_step(r);
 }
 
 static void free_stream(stream *s) {
-    unlink_stream(s);
+    stream **at = &s->dev->streams;
+    while (*at && *at != s) at = &(*at)->next;
+    if (*at) *at = s->next;
     if (s->tick) event_free(s->tick);
     free(s);
 }
 
-static void hang_up(stream *s) {
-    struct evhttp_request *req = s->req;
-    s->req = NULL;
-    if (!req) return;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
-    evhttp_send_reply_end(req);
+/* ---- open ---- */
+
+static stream *new_stream(device *dev, const session *s, const char *name, int *rc) {
+    mcpsess_stream_op op = new_op();
+    stream *new = calloc(1, sizeof *new);
+    *rc = MCPSESS_E_NOMEM;
+    if (!new) return NULL;
+    new->dev = dev;
+    memcpy(new->session, s->id, sizeof new->session);
+    snprintf(new->name, sizeof new->name, "%s", name);
+    *rc = mcpsess_stream_open(&dev->sessions.streams, &new->writer, &op, mcpsess_str_z(new->session), &nobody,
+                              mcpsess_str_z(new->name), true, now_ms());
+    if (*rc == MCPSESS_OK) return new;
+    dev->lost.streams++;
+    free(new);
+    return NULL;
 }
 
-/* The client is gone. That cancels nothing: a job that is under way goes on without a reader (revision 2025-11-25,
-   "disconnection should not be interpreted as the client cancelling its request"). */
-static void on_gone(struct evhttp_connection *conn, void *arg) {
-    stream *s = arg;
-    struct evhttp_request *req = s->req;
-    (void)conn;
-    s->req = NULL;
-    evhttp_send_reply_end(req); /* libevent has detached the request; this frees it */
-    if (s->holds == 0) free_stream(s);
+/* With an id from the first moment on a client may come back; older ones cannot read an event without data. */
+static void prime(stream *s, const session *of, bool polls) {
+    mcpsess_stream_op op = new_op();
+    if (!session_primes(of)) return;
+    mcpsess_stream_prime(&s->writer, &op, polls ? POLL_RETRY_MS : 0, now_ms());
+    if (!polls) return;
+    op = new_op();
+    mcpsess_stream_set_mode(&s->writer, &op, false, now_ms()); /* each connection ends when it is up to date */
 }
 
-/* A reader may be silent for as long as it likes, but must not leave bytes unread for ever. */
-static void set_timeouts(struct evhttp_connection *conn) {
-    const struct timeval idle = {IDLE_SECONDS, 0};
-    bufferevent_set_timeouts(evhttp_connection_get_bufferevent(conn), NULL, &idle);
+stream *stream_open(device *dev, struct evhttp_request *req, const session *s, bool polls, int *rc) {
+    char name[STREAM_NAME];
+    random_name(name);
+    stream *new = new_stream(dev, s, name, rc);
+    if (!new) return NULL;
+    new->holds = 1;
+    prime(new, s, polls);
+    *rc = reader_open(dev, req, s, mcpsess_str_z(new->name), new->writer.epoch, 0);
+    if (*rc == MCPSESS_OK) return new;
+    stream_release(new);
+    return NULL;
 }
 
-stream *stream_open(device *dev, struct evhttp_request *req, const char *session_id) {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-    struct evhttp_connection *conn = evhttp_request_get_connection(req);
-    stream *s = calloc(1, sizeof *s);
-    if (!s) return NULL;
-    s->dev = dev;
-    s->req = req;
-    s->holds = 1;
-    memcpy(s->session, session_id, strlen(session_id) + 1);
-    evhttp_add_header(headers, "Content-Type", "text/event-stream");
-    evhttp_add_header(headers, "Cache-Control", "no-cache, no-transform");
-    evhttp_add_header(headers, "X-Accel-Buffering", "no");
-    evhttp_add_header(headers, "Connection", "close"); /* so set_timeouts lasts for this stream only */
-    evhttp_connection_set_closecb(conn, on_gone, s);
-    set_timeouts(conn);
-    evhttp_send_reply_start(req, HTTP_OK, "OK");
-    return s;
-}
+/* ---- write ---- */
 
-static void write_text(stream *s, const char *before, const char *text, const char *after) {
-    struct evbuffer *chunk = evbuffer_new();
-    if (!chunk) return;
-    evbuffer_add_printf(chunk, "%s%s%s", before, text, after);
-    evhttp_send_reply_chunk(s->req, chunk);
-    evbuffer_free(chunk);
-}
-
-static size_t backlog(const stream *s) {
-    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(s->req));
-    return evbuffer_get_length(bufferevent_get_output(bev));
+static bool is_lost(stream *s, int rc, const mcpsess_event *e) {
+    if (rc == MCPSESS_OK) return false;
+    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    return rc != MCPSESS_E_TOOBIG || !r || !reader_tell(r, e); /* who listens hears it, without an id */
 }
 
 void stream_send(stream *s, const cJSON *message) {
-    if (!s->req) return;
-    if (backlog(s) > BACKLOG_MAX) { /* it does not read */
-        hang_up(s);
-        return;
+    mcpsess_stream_op op = new_op();
+    mcpsess_event e = {.type = MCPSESS_STR("message")};
+    char *text = cJSON_PrintUnformatted(message);
+    if (text) {
+        e.data = mcpsess_str_of(text, strlen(text));
+        if (is_lost(s, mcpsess_stream_append(&s->writer, &op, &e, now_ms()), &e)) s->dev->lost.events++;
+        wake(s);
+    } else {
+        s->dev->lost.events++;
     }
-    char *text = cJSON_PrintUnformatted(message); /* on one line: cJSON escapes control characters */
-    if (!text) return;
-    write_text(s, "event: message\ndata: ", text, "\n\n");
     cJSON_free(text);
 }
 
-static void end_stream(stream *s) {
-    hang_up(s);
+void stream_release(stream *s) {
+    mcpsess_stream_op op = new_op();
+    if (--s->holds > 0) return;
+    mcpsess_stream_complete(&s->writer, &op, now_ms());
+    wake(s);
     free_stream(s);
 }
 
-void stream_release(stream *s) {
-    if (--s->holds == 0) end_stream(s);
+/* ---- the GET stream ---- */
+
+static stream *get_stream(device *dev, const char *session_id) {
+    stream *s = dev->streams;
+    while (s && strcmp(s->session, session_id) != 0) s = s->next;
+    return s;
 }
 
-/* An open GET stream keeps its session alive; a session that has ended closes it. */
+static void delete_logs(device *dev, const char *session_id, mcpsess_str name) {
+    mcpsess_stream_op op = new_op();
+    mcpsess_stream_del(&dev->sessions.streams, &op, mcpsess_str_z(session_id), &nobody, name, now_ms());
+}
+
+static void end_stream(stream *s) {
+    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    if (r) reader_close(r);
+    delete_logs(s->dev, s->session, mcpsess_str_z(s->name));
+    free_stream(s);
+}
+
+/* A GET stream lives as long as its session, which an open connection keeps alive. */
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
     stream *s = arg;
+    mcpsess_stream_op op = new_op();
+    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
     (void)fd;
     (void)what;
-    if (s->req && session_touch(&s->dev->sessions, s->session) == MCPSESS_OK) {
-        write_text(s, ": ", "still here", "\n\n");
-    } else {
+    int rc = r ? session_touch(&s->dev->sessions, s->session) : session_peek(&s->dev->sessions, s->session);
+    if (rc != MCPSESS_OK) {
         end_stream(s);
+        return;
     }
+    mcpsess_stream_keep(&s->writer, &op, now_ms());
+    if (r) reader_comment(r, "still here");
 }
 
-static void start_tick(stream *s) {
+static bool start_tick(stream *s) {
     uint64_t third = s->dev->sessions.ttl_ms / 3;
     uint64_t ms = third < KEEP_ALIVE_SECONDS * 1000u ? third : KEEP_ALIVE_SECONDS * 1000u;
     struct timeval every = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
     s->tick = event_new(s->dev->base, -1, EV_PERSIST, on_tick, s);
-    if (s->tick) event_add(s->tick, &every);
+    return s->tick && event_add(s->tick, &every) == 0;
 }
 
-static stream *listener(device *dev, const char *session_id) {
-    stream *s = dev->streams;
-    while (s && (!s->req || strcmp(s->session, session_id) != 0)) s = s->next;
-    return s;
+static stream *new_get_stream(device *dev, const session *s, int *rc) {
+    stream *new = new_stream(dev, s, GET_STREAM, rc);
+    if (!new) return NULL;
+    new->next = dev->streams;
+    dev->streams = new;
+    if (start_tick(new)) return new;
+    end_stream(new);
+    *rc = MCPSESS_E_NOMEM;
+    return NULL;
 }
 
-bool stream_listen(device *dev, struct evhttp_request *req, const char *session_id) {
-    if (listener(dev, session_id)) return false;
-    stream *s = stream_open(dev, req, session_id);
-    if (!s) return false;
-    s->holds = 0; /* ends with its client or its session */
-    s->next = dev->streams;
-    dev->streams = s;
-    start_tick(s);
-    return true;
+/* A client that does not say where it was begins with what comes now. */
+int stream_listen(device *dev, struct evhttp_request *req, const session *s) {
+    int rc = MCPSESS_OK;
+    stream *get = get_stream(dev, s->id);
+    if (get && reader_of(dev, s->id, mcpsess_str_z(get->name))) return MCPSESS_BUSY;
+    if (!get) get = new_get_stream(dev, s, &rc);
+    if (!get) return rc;
+    uint64_t after = get->writer.sequence;
+    prime(get, s, false);
+    return reader_open(dev, req, s, mcpsess_str_z(get->name), get->writer.epoch, after);
 }
 
 void streams_notify(device *dev, const char *session_id, const cJSON *message) {
-    stream *s = listener(dev, session_id);
-    if (s) stream_send(s, message);
+    stream *s = get_stream(dev, session_id);
+    if (s) {
+        stream_send(s, message);
+    } else {
+        dev->lost.unheard++;
+    }
 }
 
 void streams_end(device *dev, const char *session_id) {
@@ -146,4 +185,5 @@ void streams_end(device *dev, const char *session_id) {
         next = s->next;
         if (!session_id || strcmp(s->session, session_id) == 0) end_stream(s);
     }
+    if (session_id) delete_logs(dev, session_id, mcpsess_str_of(NULL, 0));
 }

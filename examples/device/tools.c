@@ -79,10 +79,12 @@ static cJSON *whoami(call *c, const cJSON *args) {
 
 static cJSON *calibrate(call *c, const cJSON *args) {
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(args, "seconds");
+    const cJSON *poll = cJSON_GetObjectItemCaseSensitive(args, "poll");
     if (!cJSON_IsNumber(seconds) || !(seconds->valuedouble >= 0 && seconds->valuedouble <= CALIBRATE_MAX)) {
         return tool_problem("seconds must be a number from 0 to 10");
     }
-    return job_begin(c, seconds->valuedouble);
+    if (poll && !cJSON_IsBool(poll)) return tool_problem("poll must be true or false");
+    return job_begin(c, seconds->valuedouble, cJSON_IsTrue(poll));
 }
 
 #define OBJECT(properties, required) \
@@ -106,8 +108,11 @@ static const struct {
      OBJECT("", ""),
      OBJECT("\"device\":{\"type\":\"string\"},\"calls\":{\"type\":\"integer\"},\"led\":{\"type\":\"string\"}",
             "\"device\",\"calls\",\"led\"")},
-    {"calibrate", calibrate, "Calibrates the sensor in five steps, with progress.",
-     OBJECT("\"seconds\":{\"type\":\"number\",\"minimum\":0,\"maximum\":10}", "\"seconds\""),
+    {"calibrate", calibrate,
+     "Calibrates the sensor in five steps, with progress. With poll, the connection is closed at once, and the client "
+     "asks for the events by GET with Last-Event-ID until the answer is there (since revision 2025-11-25).",
+     OBJECT("\"seconds\":{\"type\":\"number\",\"minimum\":0,\"maximum\":10},\"poll\":{\"type\":\"boolean\"}",
+            "\"seconds\""),
      OBJECT("\"steps\":{\"type\":\"integer\"},\"seconds\":{\"type\":\"number\"}", "\"steps\",\"seconds\"")},
 };
 enum { TOOLS = sizeof tools / sizeof tools[0] };
