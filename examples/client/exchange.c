@@ -1,6 +1,8 @@
 /* One request and its answer, on a connection of its own. */
 
+#define MCPSESS_IMPLEMENTATION
 #include "client.h"
+#include "mcpsess.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -17,10 +19,13 @@ typedef struct exchange {
     client *c;
     const request *r;
     struct evhttp_connection *conn;
-    struct evbuffer *body; /* of a JSON answer; of an event stream, what has no line end yet */
-    struct evbuffer *data; /* of the event being read */
+    struct evbuffer *body; /* of a JSON answer */
+    mcpsess_sse sse;       /* of an event stream */
+    char *sse_bytes;
+    int messages;
     double started;
     bool events;
+    bool response; /* there was one in the stream */
     bool answered; /* the head has come */
     bool complete;
     const char *why; /* what went wrong */
@@ -45,31 +50,61 @@ static cJSON *take_json(struct evbuffer *buf) {
     return json;
 }
 
-/* One line of an event stream: data is gathered, an empty line ends the event; ids, names and comments are not ours. */
-static void take_line(exchange *x, const char *line) {
-    if (strncmp(line, "data:", 5) == 0) {
-        if (evbuffer_get_length(x->data) > 0) evbuffer_add(x->data, "\n", 1);
-        line += line[5] == ' ' ? 6 : 5;
-        evbuffer_add(x->data, line, strlen(line));
-    } else if (*line == '\0' && evbuffer_get_length(x->data) > 0) {
-        cJSON *message = take_json(x->data);
-        if (message) show_event(now() - x->started, message);
-        cJSON_Delete(message);
+static void give_up(exchange *x, const char *why) {
+    x->why = why;
+    stop(x);
+}
+
+static void take_message(exchange *x, mcpsess_str data) {
+    cJSON *message = cJSON_ParseWithLength(data.ptr, data.len);
+    if (!message) return;
+    show_event(now() - x->started, message);
+    if (!cJSON_GetObjectItemCaseSensitive(message, "method")) x->response = true;
+    cJSON_Delete(message);
+    x->messages++;
+}
+
+/* Where to come back, and when, should the stream break off. */
+static void take_position(exchange *x, const mcpsess_event *e) {
+    char text[40];
+    mcpsess_str id = x->sse.last_id;
+    if (id.len > 0 && id.len <= EVENT_ID_MAX) {
+        memcpy(x->c->last_id, id.ptr, id.len);
+        x->c->last_id[id.len] = '\0';
     }
+    if (!e->retry) return;
+    x->c->retry_ms = e->retry_ms;
+    snprintf(text, sizeof text, "come back in %u ms", x->c->retry_ms);
+    show_note(now() - x->started, text, NULL);
+}
+
+static void take_events(exchange *x, mcpsess_str in) {
+    mcpsess_event e;
+    int rc;
+    while ((rc = mcpsess_sse_next(&x->sse, &in, &e)) == MCPSESS_OK) {
+        take_position(x, &e);
+        if (e.data.len > 0) take_message(x, e.data);
+        if (x->r->cut > 0 && x->messages == x->r->cut) {
+            x->complete = true;
+            show_note(now() - x->started, "connection cut; last event id", x->c->last_id);
+            stop(x);
+            return;
+        }
+    }
+    if (rc != MCPSESS_PENDING) give_up(x, "an event is too long");
 }
 
 static void on_chunk(struct evhttp_request *req, void *arg) {
     exchange *x = arg;
-    char *line;
-    evbuffer_add_buffer(x->body, evhttp_request_get_input_buffer(req));
-    while (x->events && (line = evbuffer_readln(x->body, NULL, EVBUFFER_EOL_CRLF)) != NULL) {
-        take_line(x, line);
-        free(line);
+    struct evbuffer *in = evhttp_request_get_input_buffer(req);
+    if (x->events) {
+        size_t len = evbuffer_get_length(in);
+        if (len > 0) take_events(x, mcpsess_str_of(evbuffer_pullup(in, -1), len));
+        evbuffer_drain(in, len);
+        return;
     }
-    if (evbuffer_get_length(x->body) + evbuffer_get_length(x->data) > DATA_MAX) {
-        x->why = "it is too long";
-        stop(x);
-    }
+    evbuffer_add_buffer(x->body, in);
+    if (evbuffer_get_length(x->body) > DATA_MAX) give_up(x, "it is too long");
 }
 
 static int on_head(struct evhttp_request *req, void *arg) {
@@ -116,6 +151,7 @@ static void add_headers(const exchange *x, struct evhttp_request *req, const str
     if (x->r->starts) return;
     evhttp_add_header(headers, "MCP-Protocol-Version", PROTOCOL_VERSION);
     if (x->c->session[0]) evhttp_add_header(headers, "Mcp-Session-Id", x->c->session);
+    if (x->r->resumes) evhttp_add_header(headers, "Last-Event-ID", x->c->last_id);
 }
 
 static enum evhttp_cmd_type command(const request *r) {
@@ -154,11 +190,18 @@ static void show_end(exchange *x) {
     cJSON_Delete(message);
 }
 
-bool exchange_run(client *c, const request *r) {
+static int outcome(const exchange *x) {
+    if (!x->complete) return RUN_FAILED;
+    bool more = x->events && !x->response && x->c->last_id[0] && x->r->listen_ms == 0 && x->r->cut == 0;
+    return more ? RUN_BROKE_OFF : RUN_ANSWERED;
+}
+
+int exchange_run(client *c, const request *r) {
     exchange x = {.c = c, .r = r, .started = now(), .why = "cannot connect"};
     struct evhttp_uri *uri = evhttp_uri_parse(c->url);
     x.body = evbuffer_new();
-    x.data = evbuffer_new();
+    x.sse_bytes = malloc(DATA_MAX);
+    mcpsess_sse_init(&x.sse, x.sse_bytes, DATA_MAX);
     x.conn = evhttp_connection_base_new(c->base, NULL, evhttp_uri_get_host(uri), (ev_uint16_t)evhttp_uri_get_port(uri));
     evhttp_connection_set_timeout(x.conn, c->timeout);
     show_request(c, r);
@@ -166,7 +209,7 @@ bool exchange_run(client *c, const request *r) {
     show_end(&x);
     evhttp_connection_free(x.conn);
     evbuffer_free(x.body);
-    evbuffer_free(x.data);
+    free(x.sse_bytes);
     evhttp_uri_free(uri);
-    return x.complete;
+    return outcome(&x);
 }

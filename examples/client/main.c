@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char usage[] =
     "usage: client URL [--session ID] [--curl URL] [--variable NAME] [--timeout SECONDS] STEP...\n"
-    "steps: init | ping | list | call NAME JSON | listen MS | end\n";
+    "steps: init | ping | list | call NAME JSON | cut N NAME JSON | resume ID | listen MS | end\n";
 
 /* ---- messages ---- */
 
@@ -25,15 +26,28 @@ static cJSON *message(int id, const char *method, cJSON *params) {
     return m;
 }
 
-static bool post(client *c, cJSON *body, bool starts) {
-    request r = {.method = "POST", .body = body, .starts = starts};
-    bool ok = exchange_run(c, &r);
+/* As often as the stream ends without the answer, for as long as one request may take. */
+static bool come_back(client *c, int how) {
+    const request r = {.method = "GET", .resumes = true};
+    const time_t until = time(NULL) + c->timeout;
+    while (how == RUN_BROKE_OFF && time(NULL) < until) {
+        const struct timespec pause = {c->retry_ms / 1000, c->retry_ms % 1000 * 1000000L};
+        nanosleep(&pause, NULL);
+        how = exchange_run(c, &r);
+    }
+    return how == RUN_ANSWERED;
+}
+
+static bool post(client *c, cJSON *body, bool starts, int cut) {
+    request r = {.method = "POST", .body = body, .starts = starts, .cut = cut};
+    c->last_id[0] = '\0';
+    int how = exchange_run(c, &r);
     cJSON_Delete(body);
-    return ok;
+    return come_back(c, how);
 }
 
 static bool ask(client *c, const char *method, cJSON *params) {
-    return post(c, message(c->next_id++, method, params), strcmp(method, "initialize") == 0);
+    return post(c, message(c->next_id++, method, params), strcmp(method, "initialize") == 0, 0);
 }
 
 /* ---- steps ---- */
@@ -48,7 +62,7 @@ static bool init(client *c, char **args) {
     cJSON_AddStringToObject(info, "version", "1");
     c->session[0] = '\0';
     if (!ask(c, "initialize", params)) return false;
-    return c->session[0] == '\0' || post(c, message(NOTIFICATION, "notifications/initialized", NULL), false);
+    return c->session[0] == '\0' || post(c, message(NOTIFICATION, "notifications/initialized", NULL), false, 0);
 }
 
 static bool ping(client *c, char **args) {
@@ -61,23 +75,37 @@ static bool list(client *c, char **args) {
     return ask(c, "tools/list", NULL);
 }
 
-static bool call(client *c, char **args) {
+static bool call_tool(client *c, char **args, int cut) {
     cJSON *params = cJSON_CreateObject();
     cJSON_AddStringToObject(params, "name", args[0]);
     cJSON_AddItemToObject(params, "arguments", cJSON_Parse(args[1]));
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(params, "_meta"), "progressToken", c->next_id);
-    return ask(c, "tools/call", params);
+    return post(c, message(c->next_id++, "tools/call", params), false, cut);
+}
+
+static bool call(client *c, char **args) {
+    return call_tool(c, args, 0);
+}
+
+static bool cut(client *c, char **args) {
+    return call_tool(c, args + 1, atoi(args[0]));
+}
+
+static bool resume(client *c, char **args) {
+    request r = {.method = "GET", .resumes = true};
+    if (strcmp(args[0], "-") != 0) strcpy(c->last_id, args[0]);
+    return come_back(c, exchange_run(c, &r));
 }
 
 static bool listen_for(client *c, char **args) {
     request r = {.method = "GET", .listen_ms = atoi(args[0])};
-    return exchange_run(c, &r);
+    return exchange_run(c, &r) != RUN_FAILED;
 }
 
 static bool end(client *c, char **args) {
     request r = {.method = "DELETE"};
     (void)args;
-    return exchange_run(c, &r);
+    return exchange_run(c, &r) != RUN_FAILED;
 }
 
 typedef struct step {
@@ -86,8 +114,8 @@ typedef struct step {
     bool (*run)(client *c, char **args);
 } step;
 
-static const step steps[] = {{"init", 0, init}, {"ping", 0, ping},         {"list", 0, list},
-                             {"call", 2, call}, {"listen", 1, listen_for}, {"end", 0, end}};
+static const step steps[] = {{"init", 0, init}, {"ping", 0, ping},     {"list", 0, list},         {"call", 2, call},
+                             {"cut", 3, cut},   {"resume", 1, resume}, {"listen", 1, listen_for}, {"end", 0, end}};
 
 static const step *find_step(const char *name) {
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
@@ -107,7 +135,9 @@ static bool url_valid(const char *url) {
 
 static bool args_valid(const step *s, char **args) {
     if (s->run == listen_for) return atoi(args[0]) > 0;
-    if (s->run != call) return true;
+    if (s->run == resume) return *args[0] && strlen(args[0]) <= EVENT_ID_MAX;
+    if (s->run == cut && atoi(*args++) <= 0) return false;
+    if (s->run != call && s->run != cut) return true;
     cJSON *json = cJSON_Parse(args[1]);
     bool ok = cJSON_IsObject(json);
     cJSON_Delete(json);
@@ -160,7 +190,7 @@ static bool run(client *c, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    client c = {.variable = "SID", .timeout = 15, .next_id = 1};
+    client c = {.variable = "SID", .timeout = 15, .next_id = 1, .retry_ms = RETRY_MS};
     int first = parse(&c, argc, argv);
     if (first == 0) {
         fputs(usage, stderr);

@@ -40,20 +40,23 @@ static void print_headers(const client *c, const request *r) {
     if (r->starts) return;
     printf(" -H \"Mcp-Session-Id: %s%s\"", c->variable[0] ? "$" : c->session, c->variable);
     fputs(" -H 'MCP-Protocol-Version: " PROTOCOL_VERSION "'", stdout);
+    if (!r->resumes) return;
+    printf(" -H \"Last-Event-ID: %s%s%s\"", c->variable[0] ? "$" : c->last_id, c->variable,
+           c->variable[0] ? "_LAST" : "");
 }
 
 /* Answers have no line end of their own; that of DELETE has no body either. */
 static const char *curl_output(const request *r) {
     if (r->starts) return " -o /dev/null -w '%header{mcp-session-id}'";
-    if (r->body) return " -w '\\n'";
-    return r->listen_ms > 0 ? "" : " -X DELETE -w '%{http_code}\\n'";
+    if (r->body) return r->cut > 0 ? " -m 1" : " -w '\\n'";
+    return r->listen_ms > 0 || r->resumes ? "" : " -X DELETE -w '%{http_code}\\n'";
 }
 
 static void print_curl(const client *c, const request *r) {
-    bool assigns = r->starts && c->variable[0];
+    bool assigns = (r->starts || r->cut > 0) && c->variable[0];
     char *body = r->body ? cJSON_PrintUnformatted(r->body) : NULL;
     fputs("    ", stdout);
-    if (assigns) printf("%s=$(", c->variable);
+    if (assigns) printf("%s%s=$(", c->variable, r->cut > 0 ? "_LAST" : "");
     printf("curl -sN%s", curl_output(r));
     if (r->listen_ms > 0) printf(" -m %d", (r->listen_ms + 999) / 1000);
     print_headers(c, r);
@@ -61,7 +64,8 @@ static void print_curl(const client *c, const request *r) {
         fputs(" --json ", stdout);
         print_quoted(body);
     }
-    printf(" %s%s\n", c->curl_url, assigns ? ")" : "");
+    printf(" %s%s%s\n", c->curl_url, r->cut > 0 && assigns ? " | sed -n 's/^id: //p' | tail -n 1" : "",
+           assigns ? ")" : "");
     cJSON_free(body);
 }
 
@@ -79,6 +83,7 @@ void show_request(const client *c, const request *r) {
     }
     print_short(" ", params);
     if (c->session[0]) printf("  (session %s)", c->session);
+    if (r->resumes) printf("  after event %s", c->last_id);
     putchar('\n');
     print_curl(c, r);
     fflush(stdout);
@@ -121,6 +126,11 @@ void show_event(double seconds, const cJSON *message) {
     } else {
         show_body(message);
     }
+    fflush(stdout);
+}
+
+void show_note(double seconds, const char *what, const char *id) {
+    printf("  +%.1f s  %s%s%s\n", seconds, what, id ? " " : "", id ? id : "");
     fflush(stdout);
 }
 
