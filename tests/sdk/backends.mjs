@@ -28,7 +28,7 @@ const everything = {
     long: { name: 'trigger-long-running-operation', arguments: { duration: 6, steps: 20 } },
     bulk: text => ({ name: 'echo', arguments: { message: text } }),
     bulkAnswer: text => `Echo: ${text}`,
-    // keeps its events, so a call may be taken up again after its connection was lost
+    // it keeps its events, so a call may be taken up again after its connection was lost
     resumes: true,
     // subscribing makes this server send a log message that names the resource
     async provoke(session, flag) {
@@ -53,6 +53,7 @@ const deviceKind = {
     slowSteps: 5,
     slowAnswer: /"seconds":1.5/,
     long: { name: 'calibrate', arguments: { seconds: 6 } },
+    resumes: true,
     // a calibration that was cancelled leaves the sensor as it was
     unfinished: async session => (await session.call(deviceKind.question(0))) === deviceKind.answer(0),
     // switching the LED makes a device send a log message

@@ -3,20 +3,20 @@
 import { connect as dial, createServer } from 'node:net';
 
 export class Cutter {
-    // wires(url) -> a cutter whose url leads to the same server
     static async before(url) {
         const cutter = new Cutter();
-        const target = new URL(url);
+        const { port, hostname } = new URL(url);
         cutter.sockets = new Set();
         cutter.cuts = 0;
-        cutter.server = createServer(near => cutter.join(near, dial(target.port, target.hostname)));
+        cutter.down = false;
+        cutter.server = createServer(near => cutter.join(near, dial(port, hostname)));
         await new Promise(resolve => cutter.server.listen(0, '127.0.0.1', resolve));
-        target.port = cutter.server.address().port;
-        cutter.url = target.href;
+        cutter.url = url.replace(`:${port}`, `:${cutter.server.address().port}`);
         return cutter;
     }
 
     join(near, far) {
+        if (this.down) near.resetAndDestroy();
         for (const [socket, other] of [[near, far], [far, near]]) {
             this.sockets.add(socket);
             socket.setNoDelay(true);
@@ -30,6 +30,14 @@ export class Cutter {
     cut() {
         this.cuts++;
         for (const socket of this.sockets) socket.resetAndDestroy();
+    }
+
+    // Cut, and nobody gets through for so long.
+    async away(ms) {
+        this.down = true;
+        this.cut();
+        await new Promise(resolve => setTimeout(resolve, ms));
+        this.down = false;
     }
 
     stop() {

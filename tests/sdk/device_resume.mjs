@@ -54,8 +54,7 @@ async function awayAtTheEnd(t, generation) {
     const { wire, session } = await behindWire(t, generation);
     await calibrate(session, { seconds: 0.5 }, async progress => {
         await until(() => progress.length >= 4, 'the fourth step');
-        wire.cut(); // the answer comes before the client is back
-        session.transport._reconnectionOptions.initialReconnectionDelay = 600;
+        await wire.away(600); // the answer comes before the client is back
     });
     assertNothingTwice(session);
 }

@@ -3,6 +3,7 @@
 import { kinds, startBehind, startReplicas } from './backends.mjs';
 import { behaviour } from './behaviour.mjs';
 import { load2, v1 } from './clients.mjs';
+import { deviceResume } from './device_resume.mjs';
 import { eras } from './eras.mjs';
 import { Redis } from './processes.mjs';
 import { recovery } from './recovery.mjs';
@@ -28,6 +29,7 @@ for (const kind of Object.values(kinds)) {
     for (const generation of versions) await recovery(generation, kind);
     for (const generation of Redis.there ? versions : []) await replicas(generation, kind);
 }
+for (const generation of versions) await deviceResume(generation);
 if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
 if (v2) await eras(v1, v2);
 else skip('the 2.x client and revision 2026-07-28', 'node 20 or newer');
