@@ -56,6 +56,7 @@ typedef struct request {
     int listen_ms;      /* > 0: hang up after that long */
     int cut;            /* > 0: hang up after so many messages */
     bool resumes;       /* from the client's last_id on */
+    bool by_itself;     /* no step of the user's: without a curl line */
     bool starts;        /* its answer brings the session */
 } request;
 

@@ -28,7 +28,7 @@ static cJSON *message(int id, const char *method, cJSON *params) {
 
 /* As often as the stream ends without the answer, for as long as one request may take. */
 static bool come_back(client *c, int how) {
-    const request r = {.method = "GET", .resumes = true};
+    const request r = {.method = "GET", .resumes = true, .by_itself = true};
     const time_t until = time(NULL) + c->timeout;
     while (how == RUN_BROKE_OFF && time(NULL) < until) {
         const struct timespec pause = {c->retry_ms / 1000, c->retry_ms % 1000 * 1000000L};

@@ -85,7 +85,7 @@ void show_request(const client *c, const request *r) {
     if (c->session[0]) printf("  (session %s)", c->session);
     if (r->resumes) printf("  after event %s", c->last_id);
     putchar('\n');
-    print_curl(c, r);
+    if (!r->by_itself) print_curl(c, r);
     fflush(stdout);
 }
 
