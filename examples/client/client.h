@@ -41,7 +41,7 @@ typedef struct client {
     const char *url;
     const char *curl_url;
     const char *variable;
-    int timeout;                   /* seconds */
+    int timeout;                    /* seconds */
     char session[SESSION_MAX + 1];  /* "" before init */
     char last_id[EVENT_ID_MAX + 1]; /* of the last event that had one; "" at the beginning of a call */
     unsigned retry_ms;              /* before coming back */

@@ -119,10 +119,11 @@ static void report_lost(device *dev) {
                    l->readers + l->streams;
     if (sum == dev->reported) return;
     dev->reported = sum;
-    printf("device %s: of %lu events %lu dropped from full logs, %u not stored, %u unheard; %lu logs evicted, %u streams "
-           "refused; %lu replays refused, %u readers overtaken\n",
-           dev->name, (unsigned long)store->events, (unsigned long)store->dropped, l->events, l->unheard,
-           (unsigned long)store->logs_evicted, l->streams, (unsigned long)streams->gaps, l->readers);
+    printf(
+        "device %s: of %lu events %lu dropped from full logs, %u not stored, %u unheard; %lu logs evicted, %u streams "
+        "refused; %lu replays refused, %u readers overtaken\n",
+        dev->name, (unsigned long)store->events, (unsigned long)store->dropped, l->events, l->unheard,
+        (unsigned long)store->logs_evicted, l->streams, (unsigned long)streams->gaps, l->readers);
     fflush(stdout);
 }
 
