@@ -32,12 +32,14 @@ static int submit(void *self, mcpsess_request *r, uint64_t now_ms) {
     (void)self;
     sr.submits++;
     sr.last_kind = r->kind;
+    sr.deadline_ms = r->deadline_ms;
     if (r->kind == MCPSESS_LOG_RANGE && r->ttl_ms != 0) sr.refreshes++;
     if (sr.fail == MCPSESS_OK || sr.fail_after) (void)inner.cls->submit(inner.self, &copy.request, now_ms);
     if (sr.fail != MCPSESS_OK) {
         if (r->out != NULL) r->out->len = 0;
         copy = *q;
         copy.request.rc = sr.fail;
+        if (sr.keep_last) copy.log.last = q->log.sequence;
     }
     while (n < STREAM_RIG_SLOTS && sr.slots[n].request != NULL) n++;
     if (sr.delay == 0 || n == STREAM_RIG_SLOTS) {
@@ -74,8 +76,7 @@ static void cancel(void *self, mcpsess_request *r) {
 
 static uint64_t next_due(void *self, uint64_t now_ms) {
     (void)self;
-    (void)now_ms;
-    return sr.now_ms + 1000000u;
+    return sr.due_ms != 0 ? sr.due_ms : now_ms + 1000000u;
 }
 
 static unsigned want(void *self) {
@@ -117,7 +118,16 @@ static int count_up(void *user, void *dst, size_t len) {
     return 0;
 }
 
+static void note(void *user, int level, int item, mcpsess_str key, uint64_t number) {
+    (void)user;
+    CHECK(level >= MCPSESS_LOG_ERROR && level <= MCPSESS_LOG_INFO);
+    CHECK_STR(key, "s1");
+    if (item <= MCPSESS_ITEM_LOGS_DELETED) sr.items[item]++;
+    sr.item_number = number;
+}
+
 void stream_rig_restart(void) {
+    sr.desc.log.log = note;
     sr.desc.store.cls = &slow;
     sr.desc.store.self = &sr;
     sr.desc.random = count_up;

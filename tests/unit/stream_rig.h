@@ -21,11 +21,17 @@ typedef struct stream_rig {
     unsigned delay;  /* polls until the answer; 0: within submit */
     int fail;        /* this answer instead of the real one, unless OK; nothing takes effect */
     bool fail_after; /* with fail: it takes effect all the same */
+    bool keep_last;  /* with fail: its answer names the request's own sequence as the last */
     bool silent;     /* tells nothing of changes */
     int hear;        /* what hear answers; OK at first */
 
+    uint64_t due_ms; /* what next_due answers; 0: in a long time */
+
     unsigned submits, cancels, polls;
-    unsigned refreshes; /* of them ranges that keep the log alive */
+    uint64_t deadline_ms;                          /* of the last request */
+    unsigned items[MCPSESS_ITEM_LOGS_DELETED + 1]; /* logged, by item */
+    uint64_t item_number;                          /* of the last one */
+    unsigned refreshes;                            /* of them ranges that keep the log alive */
     uint8_t last_kind;
 
     const mcpsess_listener *listener;

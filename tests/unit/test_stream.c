@@ -169,6 +169,21 @@ TEST(stream_is_completed_once) {
     CHECK_EQ(sr.submits, submits);
 }
 
+TEST(stream_completion_that_failed_leaves_it_open) {
+    start();
+    (void)three_events();
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_complete(&w), MCPSESS_E_UNKNOWN);
+    sr.fail_after = false;
+    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_E_UNKNOWN);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK(r.done && r.streaming); /* what was not set is not taken for set */
+    mcpsess_stream_close(&r);
+}
+
 TEST(stream_writer_that_never_opened_answers_e_state) {
     start();
     CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_STATE);
@@ -291,6 +306,95 @@ TEST(stream_append_meets_its_deadline) {
     sr.now_ms += 1;
     CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_E_TIMEOUT);
     CHECK_EQ(sr.cancels, 1);
+}
+
+TEST(stream_append_waits_for_what_comes_first) {
+    mcpsess_stream_op a;
+    start();
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(sr.deadline_ms, sr.now_ms + 5000);
+    sr.delay = 3;
+    sr.due_ms = sr.now_ms + 40;
+    mcpsess_op_init(&a.op, 0);
+    CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_next_due(&a.op, sr.now_ms), sr.now_ms + 40);
+    while (mcpsess_poll(&a.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_next_due(&a.op, sr.now_ms), MCPSESS_NEVER);
+    CHECK_EQ(mcpsess_want(&a.op), 0);
+}
+
+TEST(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it) {
+    mcpsess_stream_op b, c;
+    start();
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    sr.fail = MCPSESS_OK;
+    sr.delay = 2;
+    CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_poll(&b.op, sr.now_ms), MCPSESS_PENDING); /* LOST, and sent again as number 2 */
+    CHECK_EQ(begin(&c, "c"), MCPSESS_PENDING);
+    while (mcpsess_poll(&c.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_poll(&b.op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(b.sequence, 2);
+    CHECK_EQ(c.sequence, 3);
+}
+
+TEST(stream_append_gives_up_where_its_sequence_is_always_taken) {
+    unsigned submits;
+    start();
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    submits = sr.submits;
+    sr.fail = MCPSESS_LOST; /* with a last of this very sequence, time and again */
+    sr.keep_last = true;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_LOST);
+    CHECK_EQ(sr.submits, submits + 4);
+    CHECK_EQ(sr.streams.stats.lost, 1);
+}
+
+TEST(stream_sequence_does_not_overflow) {
+    unsigned submits;
+    start();
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    submits = sr.submits;
+    w.sequence = MCPSESS_SEQUENCE_MAX;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_TOOBIG);
+    CHECK_EQ(sr.submits, submits);
+    w.sequence = MCPSESS_SEQUENCE_MAX - 1;
+    sr.fail = MCPSESS_E_IO;
+    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_IO); /* the last one there is goes out */
+    CHECK_EQ(sr.submits, submits + 1);
+}
+
+TEST(stream_counts_and_tells_what_happens) {
+    start();
+    (void)three_events();
+    CHECK_EQ(sr.streams.stats.opened, 1);
+    stream_rig_save();
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    stream_rig_lose();
+    CHECK_EQ(stream_append(&w, "e"), MCPSESS_LOST_TAIL);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_TAIL_LOST], 1);
+    CHECK_EQ(sr.item_number, 4);
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
+    CHECK_EQ(sr.streams.stats.opened, 2);
+    CHECK_EQ(stream_append(&w, "f"), MCPSESS_FENCED);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_WRITER_FENCED], 1);
+    CHECK_EQ(stream_append(&other, "g"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:1:7")), MCPSESS_GAP);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_REPLAY_GAP], 1);
+    CHECK_EQ(sr.item_number, 7);
+    CHECK_EQ(
+        mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
+        MCPSESS_OK);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_LOGS_DELETED], 1);
+    CHECK_EQ(sr.item_number, 1);
+    sr.fail = MCPSESS_E_IO;
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_E_IO);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_STORE_FAILED], 1);
+    CHECK_EQ(sr.item_number, -MCPSESS_E_IO);
 }
 
 TEST(stream_server_without_its_tail_is_lost_tail_and_a_new_epoch) {
@@ -473,6 +577,7 @@ void test_stream(void) {
     RUN(stream_event_with_an_id_passes_through_unstored);
     RUN(stream_primes_with_an_id_and_no_data);
     RUN(stream_is_completed_once);
+    RUN(stream_completion_that_failed_leaves_it_open);
     RUN(stream_writer_that_never_opened_answers_e_state);
     RUN(stream_repeated_append_is_dup);
     RUN(stream_other_event_after_an_unknown_one_comes_behind_it);
@@ -481,6 +586,11 @@ void test_stream(void) {
     RUN(stream_what_follows_a_failed_append_is_lost_until_all_have_ended);
     RUN(stream_append_that_is_cancelled_may_be_stored_all_the_same);
     RUN(stream_append_meets_its_deadline);
+    RUN(stream_append_waits_for_what_comes_first);
+    RUN(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it);
+    RUN(stream_append_gives_up_where_its_sequence_is_always_taken);
+    RUN(stream_sequence_does_not_overflow);
+    RUN(stream_counts_and_tells_what_happens);
     RUN(stream_server_without_its_tail_is_lost_tail_and_a_new_epoch);
     RUN(stream_completion_finds_a_lost_tail);
     RUN(stream_reader_ahead_of_what_a_server_has_is_gap);

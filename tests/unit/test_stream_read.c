@@ -346,6 +346,82 @@ TEST(stream_replay_is_capped_and_counted) {
     CHECK_EQ(sr.streams.stats.replayed, 0);
 }
 
+TEST(stream_readers_close_in_any_order) {
+    mcpsess_stream_reader second;
+    mcpsess_op op;
+    start();
+    (void)three_events();
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&second, stream_id()), MCPSESS_OK);
+    mcpsess_op_init(&op, 0);
+    CHECK_EQ(mcpsess_stream_next(&second, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    mcpsess_stream_close(&r); /* the one that opened first */
+    CHECK(sr.streams.i.readers == &second && second.i.next == NULL);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    mcpsess_stream_close(&second);
+    CHECK(sr.streams.i.readers == NULL);
+}
+
+TEST(stream_read_that_is_under_way_waits_for_its_answer) {
+    mcpsess_op op;
+    start();
+    (void)three_events();
+    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    sr.delay = 3;
+    sr.due_ms = sr.now_ms + 40;
+    mcpsess_op_init(&op, 0);
+    stream_event.retry = true;
+    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK(!stream_event.retry); /* nothing of an older event is left */
+    CHECK_EQ(sr.deadline_ms, sr.now_ms + 5000);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 40);
+    CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME);
+    sr.slots[0].age = 2;
+    (void)sr.streams.i.desc.store.cls->poll(sr.streams.i.desc.store.self, sr.now_ms); /* for somebody else */
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms);
+    CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME | MCPSESS_WANT_NOW);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), MCPSESS_NEVER);
+    CHECK_EQ(mcpsess_want(&op), 0);
+    mcpsess_stream_close(&r);
+}
+
+TEST(stream_read_from_the_start_of_an_epoch) {
+    start();
+    (void)three_events();
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
+                                 0, stream_page, sizeof stream_page, sr.now_ms),
+             MCPSESS_OK);
+    CHECK_EQ(sr.last_kind, MCPSESS_LOG_RANGE);
+    CHECK(stream_reads(&r, "a"));
+    mcpsess_stream_close(&r);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 2,
+                                 stream_page, sizeof stream_page, sr.now_ms),
+             MCPSESS_OK);
+    CHECK(stream_reads(&r, "c"));
+    mcpsess_stream_close(&r);
+}
+
+TEST(stream_open_of_a_reader_meets_its_deadline) {
+    mcpsess_op op;
+    start();
+    (void)three_events();
+    sr.delay = 1000;
+    mcpsess_op_init(&op, 300);
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+                                   sizeof stream_page, sr.now_ms),
+             MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+                                   sizeof stream_page, sr.now_ms),
+             MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 300);
+    sr.now_ms += 300;
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_E_TIMEOUT);
+    CHECK(sr.streams.i.readers == NULL);
+}
+
 TEST(stream_reader_knows_whether_anybody_writes) {
     start();
     (void)three_events();
@@ -378,5 +454,9 @@ void test_stream_read(void) {
     RUN(stream_expired_event_is_gap_before_anything_is_sent);
     RUN(stream_deleted_while_a_reader_waits_is_miss);
     RUN(stream_replay_is_capped_and_counted);
+    RUN(stream_readers_close_in_any_order);
+    RUN(stream_read_that_is_under_way_waits_for_its_answer);
+    RUN(stream_read_from_the_start_of_an_epoch);
+    RUN(stream_open_of_a_reader_meets_its_deadline);
     RUN(stream_reader_knows_whether_anybody_writes);
 }
