@@ -50,8 +50,10 @@
      6.0 without resetchannels; 5 has no users):
 
        ACL SETUSER mcpsess on >PASSWORD resetkeys ~mcpsess:* resetchannels -@all +ping +select +time
-         +client|setname +client|tracking +script|load +evalsha +get +set +del +pttl +pexpire
+         +client|setname +client|tracking +script|load +evalsha +get +set +del +hmget +hset +xadd +xrange +xlen
+         +zadd +zrange +zrem +zremrangebyscore +pttl +pexpire
 
+     Without logs (MCPSESS_NO_STREAM) it takes nothing from +hmget to +zremrangebyscore.
      Sessions as ToolHive keeps them also need:  ~thv:* +getex
 */
 
@@ -462,8 +464,14 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    <prefix>r:{<id>}           string   the record's bytes, with a TTL
    <prefix>l:{<id>}           string   a lease: its holder's token, with the lease's TTL
    <prefix>f:{<id>}           string   the lease's last fence, for 100 times as long
-   In an id every byte outside 0x21-0x7E, and % { }, is written %XX: so what stands between the braces, which chooses
-   the slot in a cluster, is one id's and nobody else's. Fences are the server's clock in microseconds, or the last one
+   <prefix>e:{<id>}:<stream>  stream   a log's events, under <sequence>-<ms of the append>: mcpsess_event_put's bytes
+                                       but their length
+   <prefix>m:{<id>}:<stream>  hash     all else that there is to know of the log, its writer's lease included; what is
+                                       tracked
+   <prefix>i:{<id>}           zset     the session's streams: by it all are deleted at once
+   In an id or a stream's name every byte outside 0x21-0x7E, and % { }, is written %XX: so what stands between the
+   braces, which chooses the slot in a cluster, is one id's and nobody else's. Fences are the server's clock in
+   microseconds, or the last one
    + 1 if that is more: they grow even when the keys are lost.
 
    What a request answers when the connection ended and nobody knows whether it was done:
@@ -473,13 +481,27 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    PUT cas                         looked up: OK: our bytes are there; LOST: neither ours nor the expected are; MISS:
                                    nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
+   LOG_...                         repeated until the deadline; then APPEND may answer DUP, to what the first try has
+                                   done, DEL count fewer events, and OPEN of a fresh log begin anew once more
    What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. A reply that
    is not as a script's should be ends the connection; then it is unknown whether GET, TOUCH and the like were done.
 
    A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
-   themselves. LOG_... answer E_UNSUPPORTED. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
+   themselves. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
    of the TTL + 2 ms for the drift of two clocks; an answer that comes when nothing of it is left is E_TIMEOUT: not
-   held, but others find it BUSY until it expires or is released. No TTL is longer than 1,115 years. */
+   held, but others find it BUSY until it expires or is released. No TTL is longer than 1,115 years.
+
+   Logs: bounds and TTLs are exact, by the server's clock; keys live longer than what is in them, at most twice as long,
+   so that an append need not set their TTL. An event that is too old takes up room until it is over a bound. Epochs and
+   fences grow as leases' fences do. Sequences and epochs end at 2^53 - 1. E_TOOBIG is told without asking the server,
+   whatever it would say. A delete of all streams takes the server a few us for each.
+   What a server that comes back has lost, by its settings (Redis' own names):
+   appendonly yes, appendfsync always     nothing that was answered
+   appendonly yes, appendfsync everysec   about 1 s; no 30 s, or what the system had not written yet
+   save ... alone, or a replica's takeover, whatever was not in the last snapshot, or not yet replicated
+   Then its log's writer finds out by its next append, or set: LOST_TAIL, a new epoch. A log that is gone as a whole is
+   MISS, and begins under a new epoch as well. So a reader that had seen more than there is meets GAP, if it asks
+   before another writer has taken over and appended as much: that one cannot know, and goes on where the log ends. */
 
 typedef struct mcpsess_redis_store_desc {
     mcpsess_redis *redis;
@@ -501,23 +523,29 @@ typedef struct mcpsess_redis_store {
     mcpsess_redis_store_stats stats;
     struct {
         mcpsess_redis *redis;
-        mcpsess_redis_module module;
+        mcpsess_redis_module module, log_module;
         const mcpsess_listener *listener, *log_listener;
         mcpsess_request *pending; /* newest first */
         mcpsess_log log;
-        int64_t numbers[3]; /* of the reply that is being read: code, left, extra */
+        int64_t numbers[6]; /* of the reply that is being read: code, left, extra; of a log's, as its scripts say */
         uint32_t timeout_ms;
         uint8_t items; /* of it so far */
         bool bad;      /* it is not as a script's should be */
         bool closed;
         uint8_t prefix_len;
-        char prefix[MCPSESS_REDIS_PREFIX_MAX + 2]; /* and "r:" */
+        char prefix[MCPSESS_REDIS_PREFIX_MAX + 2];     /* and "r:" */
+        char log_prefix[MCPSESS_REDIS_PREFIX_MAX + 2]; /* and "m:" */
     } i;
 } mcpsess_redis_store;
 
 /* Bytes of the longest command of the store, for tx_bytes: with a value and an expected value of value_max each. */
 #define MCPSESS_REDIS_STORE_TX(value_max) \
     (512u + 2u * MCPSESS_REDIS_PREFIX_MAX + 6u * MCPSESS_ID_MAX + MCPSESS_RECORD_OWNER_MAX + 2u * (uint64_t)(value_max))
+
+/* And of the longest one of a log: with an event of so many bytes, as mcpsess_event_bytes counts them. */
+#define MCPSESS_REDIS_STORE_LOG_TX(event_max)                                                                          \
+    (512u + 3u * MCPSESS_REDIS_PREFIX_MAX + 9u * MCPSESS_ID_MAX + 6u * MCPSESS_STREAM_MAX + MCPSESS_RECORD_OWNER_MAX + \
+     (uint64_t)(event_max))
 
 MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void);
 /* Attaches to the engine, which must not have been polled; of two stores on one engine no prefix may begin with the
@@ -2435,6 +2463,225 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
     MCPSESS_I_RSTORE_SCRIPT(read), MCPSESS_I_RSTORE_SCRIPT(write), MCPSESS_I_RSTORE_SCRIPT(delete),
     MCPSESS_I_RSTORE_SCRIPT(lease)};
 
+#ifndef MCPSESS_NO_STREAM
+
+/* ==== logscripts ==== */
+/* uses: redis */
+
+/* KEYS: the companion, the events, the index. Each answers six numbers {code, epoch, last, extra, flags, left}, and
+   events behind them. extra: of an open the writer's fence, of a reader the oldest event, or the bytes of one that did
+   not fit, of a delete how many events went. flags: 1 streaming, 2 complete, 4 another owner's. left: of the lease.
+
+   The companion: e epoch, w writer's fence, t its token, g its lease ends, l last sequence, b bytes of the events, s
+   streaming, d done, o owner, a last written, u the log lives until, k the events do; y and x the same of the keys,
+   which are set anew when what is left is not enough any more, so that an append hardly ever does it. All instants are
+   the server's, in ms. An event's id is its sequence and the instant of its append. Numbers stay below 2^53.
+
+   What fails, fails before anything is written: types are looked at first, and the first write is one that a full
+   server refuses, or, where the user may not PEXPIRE, can be taken back. */
+/* a line of Lua is a line here */
+/* clang-format off */
+
+/* Reads the companion: these, and what else a script needs of it. */
+#define MCPSESS_I_RLOG_FIELDS                                                       \
+    "local m,e,A,c=KEYS[1],KEYS[2],ARGV,redis.call\n"                              \
+    "local h=redis.pcall('HMGET',m,'e','w','l','o','u','k','b','d','s','g'"
+
+#define MCPSESS_I_RLOG_NOW                                                         \
+    "if h.err then return h end\n"                                                 \
+    "local t=c('TIME')\n"                                                          \
+    "local now=t[1]*1000+math.floor(t[2]/1000)\n"
+
+/* Ends where there is no such log of this owner. */
+#define MCPSESS_I_RLOG_FOUND                                                       \
+    "if not h[1] or now>=tonumber(h[5]) then return {2,0,0,0,0,0} end\n"           \
+    "if A[1]~='' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"                   \
+    "local f,l,j=tonumber(h[1]),tonumber(h[3]),h[9]+h[8]*2\n"
+
+/* The key of a log that is to live until u lives for the TTL L more, until y, which is longer than its events' key, and
+   the index a second longer. What is gone by now goes from the index, too. */
+#define MCPSESS_I_RLOG_INDEX                                                       \
+    "y=u+L\n"                                                        \
+    "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                 \
+    "local p=redis.pcall('ZADD',i,y,n)\n"                                          \
+    "if type(p)=='table' then return p end\n"                                      \
+    "if c('PTTL',i)<y-now+1000 then\n"                                             \
+    "p=redis.pcall('PEXPIRE',i,y-now+1000)\n"                                      \
+    "if type(p)=='table' then c('ZREM',i,n)\n"                                     \
+    "return p end end\n"                                                           \
+    "c('ZREMRANGEBYSCORE',i,'-inf',now)\n"
+
+/* ARGV: owner's bytes, 1 if it counts, token, lease, the log's TTL, 1 to begin anew. */
+static const char mcpsess_i_rlog_open[] MCPSESS_ROM =
+    MCPSESS_I_RLOG_FIELDS ",'t')\n"
+    MCPSESS_I_RLOG_NOW
+    "local there=h[1] and now<tonumber(h[5])\n"
+    "if there and A[2]=='1' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"
+    "local f,w,l,g=tonumber(h[1] or 0),tonumber(h[2] or 0),tonumber(h[3] or 0),tonumber(h[10] or 0)\n"
+    "local ours=there and g>now and h[11]==A[3]\n"
+    "if there and g>now and not ours then return {6,f,l,0,h[9]+h[8]*2,g-now} end\n"
+    "if there and A[6]~='1' and h[8]=='1' then return {7,f,l,0,h[9]+2,0} end\n"
+    "local us,anew=t[1]*1000000+t[2],not there or A[6]=='1'\n"
+    "if not ours then w=math.max(w+1,us) end\n"
+    "local L,u,y=A[5],now+A[5]\n"
+    "if not anew then u=math.max(u,tonumber(h[6])) end\n"
+    MCPSESS_I_RLOG_INDEX
+    "if anew then f,l=math.max(f+1,us),0\n"
+    "c('DEL',e)\n"
+    "c('HSET',m,'e',f,'w',w,'l',0,'o',A[1],'u',u,'k',0,'b',0,'d',0,'s',1,'g',now+A[4],'t',A[3],'a',now,'y',y,'x',0)\n"
+    "else c('HSET',m,'w',w,'u',u,'g',now+A[4],'t',A[3],'a',now,'y',y) end\n"
+    "c('PEXPIRE',m,y-now)\n"
+    "return {0,f,l,w,anew and 1 or tonumber(h[9]),tonumber(A[4])}";
+static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "2ef5553962ff7f211d5ad0ef829d5e841bcbe0cb";
+
+/* ARGV: owner's bytes or none, writer, epoch, what is confirmed, lease, the log's TTL; to append: sequence, the events'
+   TTL, events and bytes at most, event; to set: none, streaming, done. An older epoch than the log's is one that a
+   writer has been told to leave: an append that comes late clears nothing. A newer fence than the log's is no news if
+   the log lacks nothing of its writer's. */
+static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
+    MCPSESS_I_RLOG_FIELDS ",'y','x')\n"
+    MCPSESS_I_RLOG_NOW
+    MCPSESS_I_RLOG_FOUND
+    "local lost=h[1]~=A[3] or tonumber(A[4])>l\n"
+    "if h[2]~=A[2] and not (lost and tonumber(A[2])>tonumber(h[2])) then return {10,f,l,0,0,0} end\n"
+    "local L,g,u,y=A[6],now+A[5],math.max(now+A[6],tonumber(h[6])),tonumber(h[11])\n"
+    "if u+A[8]/2>y then\n"
+    MCPSESS_I_RLOG_INDEX
+    "c('HSET',m,'y',y)\n"
+    "c('PEXPIRE',m,y-now) end\n"
+    "local a={11,f,l,0,j,math.max(h[10]-now,0)}\n"
+    "if lost then\n"
+    "if tonumber(A[3])<f then return a end\n"
+    "f=math.max(f+1,tonumber(A[3])<2^52 and A[3]+1 or 0,t[1]*1000000+t[2])\n"
+    "c('DEL',e)\n"
+    "c('HSET',m,'e',f,'w',A[2],'l',0,'b',0,'d',0,'g',g,'u',u,'a',now)\n"
+    "return {11,f,0,0,j%2,g-now} end\n"
+    "if A[7]=='' then\n"
+    "a[1]=0\n"
+    "if h[8]=='1' then return a end\n"
+    "if A[9]=='1' then g=0 end\n"
+    "c('HSET',m,'s',A[8],'d',A[9],'g',g,'u',u,'a',now)\n"
+    "return {0,f,l,0,A[8]+A[9]*2,math.max(g-now,0)} end\n"
+    "local s,v=tonumber(A[7]),A[11]\n"
+    "if s<=l then\n"
+    "local r=redis.pcall('XRANGE',e,A[7],A[7])\n"
+    "if r.err then return r end\n"
+    "a[1]=r[1] and r[1][2][2]~=v and 5 or 9\n"
+    "return a end\n"
+    "if s>l+1 or h[8]=='1' then a[1]=5\n"
+    "return a end\n"
+    "local n,b,z=redis.pcall('XLEN',e),tonumber(h[7]),#v+4\n"
+    "if type(n)=='table' then return n end\n"
+    "if n>0 and now>=tonumber(h[6]) then c('DEL',e)\n"
+    "n=0 end\n"
+    "if n==0 then b=0 end\n"
+    "local i,E,B=l-n+1,tonumber(A[9]),tonumber(A[10])\n"
+    "while n>=E or n>0 and b+z>B do\n"
+    "local r=c('XRANGE',e,i,'+','COUNT',math.max(math.min(n-E+1,100),b+z>B and 16 or 1))\n"
+    "if #r==0 then n,b=0,0 end\n"
+    "for _,q in ipairs(r) do\n"
+    "if n>=E or b+z>B then n,b,i=n-1,b-#q[2][2]-4,i+1 end end end\n"
+    "c('XADD',e,'MAXLEN',n+1,A[7]..'-'..now,'event',v)\n"
+    "local k=now+A[8]\n"
+    "if n==0 or k>tonumber(h[12]) then\n"
+    "local x=k+math.floor(A[8]/2)\n"
+    "c('PEXPIRE',e,x-now)\n"
+    "c('HSET',m,'x',x) end\n"
+    "c('HSET',m,'l',A[7],'b',b+z,'g',g,'u',u,'k',k,'a',now)\n"
+    "return {0,f,s,0,j,g-now}";
+static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "d1b28676a8f9f33c9d87a1a8babf0f7bee33e063";
+
+/* ARGV: owner's bytes or none, epoch or 0, sequence or none for the state alone, count, room, how old an event may be,
+   TTL of the events or 0 to write nothing, of the log, how old the log may be. Events are one behind the other, so the
+   oldest is known by their number, and whether it is too old by halves. As many are fetched at a time as should fit.
+   A server that tracks single keys forgets one when it is written, so it is read afterwards. */
+static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
+    MCPSESS_I_RLOG_FIELDS ",'y','x','a')\n"
+    MCPSESS_I_RLOG_NOW
+    MCPSESS_I_RLOG_FOUND
+    "local u,k,n=tonumber(h[5]),tonumber(h[6]),0\n"
+    "if now<k then n=redis.pcall('XLEN',e)\n"
+    "if type(n)=='table' then return n end end\n"
+    "local o,z,b=l-n+1,l+1,math.max(h[7],1)/math.max(n,1)\n"
+    "local function old(s)\n"
+    "local r=c('XRANGE',e,s,s)[1]\n"
+    "return not r or string.match(r[1],'-(.*)')+A[6]<=now end\n"
+    "if o<z and old(o) then\n"
+    "while z-o>1 do\n"
+    "local s=math.floor((o+z)/2)\n"
+    "if old(s) then o=s else z=s end end\n"
+    "o=z end\n"
+    "local a={0,f,l,o,j,math.max(h[10]-now,0)}\n"
+    "if A[3]=='' then return a end\n"
+    "local s,q,w=A[3]+1,tonumber(A[4]),tonumber(A[5])\n"
+    "if A[2]~='0' and A[2]~=h[1] or s<o or s>l+1 then a[1]=8\n"
+    "return a end\n"
+    "while q>0 and s<=l do\n"
+    "local r=c('XRANGE',e,s,'+','COUNT',math.min(q,math.floor(w/b)+1))\n"
+    "local d=#r\n"
+    "if d==0 or tonumber(string.match(r[d][1],'%d+'))~=s+d-1 then return {8,f,l,o,j,a[6]} end\n"
+    "for _,v in ipairs(r) do\n"
+    "v=v[2][2]\n"
+    "if #v+4>w then q=0\n"
+    "if not a[7] then a[1],a[4]=-4,#v+4\n"
+    "return a end\n"
+    "break end\n"
+    "w=w-#v-4\n"
+    "a[#a+1]=v end\n"
+    "s,q=s+d,q-d end\n"
+    "local K,U=k,u\n"
+    "if n>0 and (k-now)*2<tonumber(A[7]) then K=math.max(k,math.min(now+A[7],h[13]+A[6])) end\n"
+    "if A[7]~='0' and (u-now)*2<tonumber(A[8]) then U=math.min(now+A[8],h[13]+A[9]) end\n"
+    "u=math.max(u,U,K)\n"
+    "if K>k or u>tonumber(h[5]) then\n"
+    "local L,x,y=A[8],tonumber(h[12]),tonumber(h[11])\n"
+    "if u+A[7]/2>y then\n"
+    MCPSESS_I_RLOG_INDEX
+    "c('PEXPIRE',m,y-now) end\n"
+    "if K>x then x=K+math.floor(A[7]/2)\n"
+    "c('PEXPIRE',e,x-now) end\n"
+    "c('HSET',m,'k',K,'u',u,'x',x,'y',y)\n"
+    "c('HMGET',m,'e') end\n"
+    "return a";
+static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "219147906edc3e6f6e9a6114338e7f5135d3c761";
+
+/* KEYS: of one log; or, for all of a session, the index alone, which names the others; they share its slot. ARGV:
+   owner's bytes or none. */
+static const char mcpsess_i_rlog_delete[] MCPSESS_ROM =
+    "local i,c=KEYS[#KEYS],redis.call\n"
+    "local p,g=string.match(i,'^(.*)i:({.*)$')\n"
+    "local names,mine,n=KEYS[2] and {string.match(KEYS[1],'}:(.*)')} or redis.pcall('ZRANGE',i,0,-1),{},0\n"
+    "if names.err then return names end\n"
+    "local t=c('TIME')\n"
+    "local now=t[1]*1000+math.floor(t[2]/1000)\n"
+    "for _,s in ipairs(names) do\n"
+    "local m,e=p..'m:'..g..':'..s,p..'e:'..g..':'..s\n"
+    "local h=redis.pcall('HMGET',m,'o','u','k')\n"
+    "if h.err then return h end\n"
+    "if ARGV[1]=='' or not h[1] or h[1]==ARGV[1] then\n"
+    "if h[1] and now<math.min(h[2],h[3]) then\n"
+    "local k=redis.pcall('XLEN',e)\n"
+    "if type(k)=='table' then return k end\n"
+    "n=n+k end\n"
+    "mine[#mine+1]={m,e,s} end end\n"
+    "for _,k in ipairs(mine) do\n"
+    "c('DEL',k[1],k[2])\n"
+    "c('ZREM',i,k[3]) end\n"
+    "return {0,0,0,n,0,0}";
+static const char mcpsess_i_rlog_delete_sha1[] MCPSESS_ROM = "ad306e2745a12b2b0e7c0b38644e66e21e4fce42";
+
+/* clang-format on */
+
+enum { MCPSESS_I_RLOG_OPEN, MCPSESS_I_RLOG_WRITE, MCPSESS_I_RLOG_READ, MCPSESS_I_RLOG_DELETE };
+
+#define MCPSESS_I_RLOG_SCRIPT(name) \
+    { mcpsess_i_rlog_##name, mcpsess_i_rlog_##name##_sha1, (uint16_t)(sizeof mcpsess_i_rlog_##name - 1u) }
+static const mcpsess_redis_script mcpsess_i_rlog_scripts[] = {MCPSESS_I_RLOG_SCRIPT(open), MCPSESS_I_RLOG_SCRIPT(write),
+                                                              MCPSESS_I_RLOG_SCRIPT(read),
+                                                              MCPSESS_I_RLOG_SCRIPT(delete)};
+
+#endif /* MCPSESS_NO_STREAM */
+
 /* ==== keys ==== */
 /* uses: base resp */
 
@@ -2447,25 +2694,42 @@ static char mcpsess_i_rstore_hex(unsigned digit) {
     return (char)(digit < 10u ? '0' + digit : 'A' + digit - 10u);
 }
 
-/* As an argument: prefix, space, ":{", the id escaped, "}". */
-static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, mcpsess_str id, mcpsess_buf *out) {
-    size_t i, from = 0, len = s->i.prefix_len + 4u + id.len;
-    for (i = 0; i < id.len; i++) len += mcpsess_i_rstore_plain(id.ptr[i]) ? 0u : 2u;
-    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
-    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
-    mcpsess_buf_put_char(out, space);
-    mcpsess_buf_put(out, MCPSESS_STR(":{"));
-    for (i = 0; i < id.len; i++) {
-        unsigned c = (unsigned char)id.ptr[i];
-        if (mcpsess_i_rstore_plain(id.ptr[i])) continue;
-        mcpsess_buf_put(out, mcpsess_str_of(id.ptr + from, i - from));
+static size_t mcpsess_i_rstore_escaped(mcpsess_str text) {
+    size_t i, len = text.len;
+    for (i = 0; i < text.len; i++) len += mcpsess_i_rstore_plain(text.ptr[i]) ? 0u : 2u;
+    return len;
+}
+
+static void mcpsess_i_rstore_escape(mcpsess_buf *out, mcpsess_str text) {
+    size_t i, from = 0;
+    for (i = 0; i < text.len; i++) {
+        unsigned c = (unsigned char)text.ptr[i];
+        if (mcpsess_i_rstore_plain(text.ptr[i])) continue;
+        mcpsess_buf_put(out, mcpsess_str_of(text.ptr + from, i - from));
         mcpsess_buf_put_char(out, '%');
         mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c >> 4));
         mcpsess_buf_put_char(out, mcpsess_i_rstore_hex(c & 15u));
         from = i + 1;
     }
-    mcpsess_buf_put(out, mcpsess_str_of(id.ptr + from, id.len - from));
-    mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
+    mcpsess_buf_put(out, mcpsess_str_of(text.ptr + from, text.len - from));
+}
+
+/* As an argument: prefix, space, ":{", the id escaped, "}"; of a stream, ":" and its name escaped. */
+static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, mcpsess_str id,
+                                     const mcpsess_str *stream, mcpsess_buf *out) {
+    size_t len = s->i.prefix_len + 4u + mcpsess_i_rstore_escaped(id);
+    if (stream != NULL) len += 1u + mcpsess_i_rstore_escaped(*stream);
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
+    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
+    mcpsess_buf_put_char(out, space);
+    mcpsess_buf_put(out, MCPSESS_STR(":{"));
+    mcpsess_i_rstore_escape(out, id);
+    mcpsess_buf_put_char(out, '}');
+    if (stream != NULL) {
+        mcpsess_buf_put_char(out, ':');
+        mcpsess_i_rstore_escape(out, *stream);
+    }
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
 }
 
 /* -> 0..15, 255: no digit that put_key writes */
@@ -2491,41 +2755,55 @@ static bool mcpsess_i_rstore_take(mcpsess_str *text, char *c) {
     return !mcpsess_i_rstore_plain(*c);
 }
 
-/* The id that a record's key was made of. false: it is no record of this store. */
-static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, mcpsess_str key, mcpsess_buf *id) {
+/* The id that a key of this space was made of, and what is behind it. false: it is none of this store. */
+static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, char space, mcpsess_str *key, mcpsess_buf *id) {
     size_t head = s->i.prefix_len + 3u;
     char c;
-    if (key.len < head + 2u || memcmp(key.ptr, s->i.prefix, head - 1u) != 0) return false;
-    if (key.ptr[head - 1u] != '{' || key.ptr[key.len - 1u] != '}') return false;
-    key = mcpsess_str_of(key.ptr + head, key.len - head - 1u);
-    while (key.len > 0) {
-        if (!mcpsess_i_rstore_take(&key, &c)) return false;
+    if (key->len < head || memcmp(key->ptr, s->i.prefix, s->i.prefix_len) != 0) return false;
+    if (key->ptr[head - 3u] != space || key->ptr[head - 2u] != ':' || key->ptr[head - 1u] != '{') return false;
+    *key = mcpsess_str_of(key->ptr + head, key->len - head);
+    while (key->len > 0 && key->ptr[0] != '}') {
+        if (!mcpsess_i_rstore_take(key, &c)) return false;
         mcpsess_buf_put_char(id, c);
     }
-    return !id->overflow;
+    return key->len > 0 && id->len > 0 && !id->overflow;
 }
 
+/* A record's key ends with its id. */
 static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
     const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
     char mem[MCPSESS_ID_MAX];
     mcpsess_buf id;
     if (s->i.listener == NULL) return;
     mcpsess_buf_init(&id, mem, sizeof mem);
-    if (key.len > 0 && !mcpsess_i_rstore_id(s, key, &id)) return;
+    if (key.len > 0 && (!mcpsess_i_rstore_id(s, 'r', &key, &id) || key.len != 1u)) return;
     s->i.listener->changed(s->i.listener->user, mcpsess_buf_str(&id));
 }
 
-/* ==== redisstore ==== */
-/* uses: base record store resp wire redis scripts keys */
+#ifndef MCPSESS_NO_STREAM
 
-/* -- requests -- */
+/* Behind a log's session is the stream's name, whatever it is. */
+static void mcpsess_i_rlog_changed(void *user, mcpsess_str key) {
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+    char mem[MCPSESS_ID_MAX];
+    mcpsess_buf id;
+    if (s->i.log_listener == NULL) return;
+    mcpsess_buf_init(&id, mem, sizeof mem);
+    if (key.len > 0 && (!mcpsess_i_rstore_id(s, 'm', &key, &id) || key.len < 2u || key.ptr[1] != ':')) return;
+    s->i.log_listener->changed(s->i.log_listener->user, mcpsess_buf_str(&id));
+}
 
-/* While a request is pending its results are scratch: left_ms its deadline, fence when it began. i.link is the next
-   pending request, i.slot one of: */
-enum { MCPSESS_I_RSTORE_ASKED, MCPSESS_I_RSTORE_READ_BACK };
+#endif /* MCPSESS_NO_STREAM */
+
+/* ==== args ==== */
+/* uses: base record store resp redis */
 
 /* No TTL is longer: with it 100 times as long is a whole number for Lua, and an instant for the server. */
 #define MCPSESS_I_RSTORE_TTL_MAX 0x1FFFFFFFFFFFu /* 1,115 years */
+
+static uint64_t mcpsess_i_rstore_cap(uint64_t ttl_ms) {
+    return ttl_ms < MCPSESS_I_RSTORE_TTL_MAX ? ttl_ms : MCPSESS_I_RSTORE_TTL_MAX;
+}
 
 static void mcpsess_i_rstore_put_arg(mcpsess_buf *out, mcpsess_str s) {
     mcpsess_resp_put_bytes(out, MCPSESS_RESP_BULK, s);
@@ -2539,39 +2817,333 @@ static void mcpsess_i_rstore_put_number(mcpsess_buf *out, uint64_t v) {
     mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&text));
 }
 
-static uint64_t mcpsess_i_rstore_ttl(const mcpsess_request *r) {
-    return r->ttl_ms < MCPSESS_I_RSTORE_TTL_MAX ? r->ttl_ms : MCPSESS_I_RSTORE_TTL_MAX;
-}
-
-/* submit has checked the owner: none at all means that everybody's records are seen */
-static void mcpsess_i_rstore_put_owner(mcpsess_buf *out, const mcpsess_request *r) {
+/* submit has checked the owner */
+static void mcpsess_i_rstore_put_principal(mcpsess_buf *out, const mcpsess_principal *who) {
     char mem[MCPSESS_RECORD_OWNER_MAX];
     mcpsess_buf owner;
     mcpsess_buf_init(&owner, mem, sizeof mem);
-    if (r->guarded && mcpsess_record_owner(&r->owner, &owner) != MCPSESS_OK) out->overflow = true;
+    if (mcpsess_record_owner(who, &owner) != MCPSESS_OK) out->overflow = true;
     mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&owner));
 }
 
-static void mcpsess_i_rstore_put_head(mcpsess_buf *out, uint8_t script, uint8_t keys, uint8_t args) {
-    const char *sha1 = mcpsess_i_rstore_scripts[script].sha1;
+/* None at all means that everybody's are seen. */
+static void mcpsess_i_rstore_put_owner(mcpsess_buf *out, const mcpsess_request *r) {
+    if (r->guarded) {
+        mcpsess_i_rstore_put_principal(out, &r->owner);
+    } else {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    }
+}
+
+static void mcpsess_i_rstore_put_head(mcpsess_buf *out, const mcpsess_redis_script *script, uint8_t keys,
+                                      uint8_t args) {
     char digest[40];
     uint8_t n;
-    for (n = 0; n < sizeof digest; n++) digest[n] = (char)MCPSESS_ROM_U8(sha1 + n);
+    for (n = 0; n < sizeof digest; n++) digest[n] = (char)MCPSESS_ROM_U8(script->sha1 + n);
     mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
     mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
     mcpsess_i_rstore_put_arg(out, mcpsess_str_of(digest, sizeof digest));
     mcpsess_i_rstore_put_number(out, keys);
 }
 
+/* PTTL as left_ms */
+static uint64_t mcpsess_i_rstore_left(int64_t pttl) {
+    if (pttl == -1) return MCPSESS_NEVER;
+    return pttl < 0 ? 0 : (uint64_t)pttl;
+}
+
+static size_t mcpsess_i_rstore_size(int64_t bytes) {
+    if (bytes < 0) return 0;
+    return (uint64_t)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}
+
+/* What is left of a lease that was asked for at begun_ms, less what two clocks may differ by. */
+static uint64_t mcpsess_i_rstore_valid(uint64_t ttl_ms, uint64_t begun_ms, uint64_t now_ms) {
+    uint64_t lost_ms = mcpsess_time_left(begun_ms, now_ms) + ttl_ms / 128u + 2u;
+    return lost_ms < ttl_ms ? ttl_ms - lost_ms : 0;
+}
+
+static void mcpsess_i_rstore_foreign(mcpsess_redis_store *s, const mcpsess_request *r) {
+    s->stats.foreign++;
+    if (s->i.log.log == NULL) return;
+    s->i.log.log(s->i.log.user, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, r->key, s->stats.foreign);
+}
+
+static void mcpsess_i_rstore_end(mcpsess_request *r, int rc, uint64_t left_ms, uint64_t fence) {
+    r->left_ms = left_ms;
+    r->fence = fence;
+    r->rc = rc;
+}
+
+#ifndef MCPSESS_NO_STREAM
+
+/* ==== rlogs ==== */
+/* uses: base event record store resp wire logscripts keys args */
+
+/* -- requests -- */
+
+/* While a request is pending i.slot is how many events are asked for, 0 for any number, need how many bytes of them
+   there are behind what out holds. */
+
+/* Larger than any sequence, and still a whole number for Lua. */
+#define MCPSESS_I_RLOG_NUMBER_MAX (UINT64_C(1) << 53)
+
+static void mcpsess_i_rlog_put_number(mcpsess_buf *out, uint64_t v) {
+    mcpsess_i_rstore_put_number(out, v < MCPSESS_I_RLOG_NUMBER_MAX ? v : MCPSESS_I_RLOG_NUMBER_MAX);
+}
+
+static uint64_t mcpsess_i_rlog_least(uint64_t a, uint64_t b) {
+    return mcpsess_i_rstore_cap(a < b ? a : b);
+}
+
+/* How long events live after an append. */
+static uint64_t mcpsess_i_rlog_event_ttl(const mcpsess_log_limits *l) {
+    return mcpsess_i_rlog_least(l->event_ttl_ms, l->event_max_ms);
+}
+
+/* And a log, after it was written: not shorter. */
+static uint64_t mcpsess_i_rlog_ttl(const mcpsess_log_limits *l) {
+    uint64_t events_ms = mcpsess_i_rlog_event_ttl(l), ttl_ms = mcpsess_i_rlog_least(l->log_ttl_ms, l->log_max_ms);
+    return ttl_ms > events_ms ? ttl_ms : events_ms;
+}
+
+static void mcpsess_i_rlog_put_head(const mcpsess_redis_store *s, const mcpsess_log_request *r, uint8_t script,
+                                    uint8_t args, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rlog_scripts[script], 3, args);
+    mcpsess_i_rstore_put_key(s, 'm', r->request.key, &r->log.stream, out);
+    mcpsess_i_rstore_put_key(s, 'e', r->request.key, &r->log.stream, out);
+    mcpsess_i_rstore_put_key(s, 'i', r->request.key, NULL, out);
+}
+
+static void mcpsess_i_rlog_encode_open(const mcpsess_redis_store *s, const mcpsess_log_request *r, mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(r->log.limits);
+    mcpsess_i_rlog_put_head(s, r, MCPSESS_I_RLOG_OPEN, 6, out);
+    mcpsess_i_rstore_put_principal(out, &r->request.owner);
+    mcpsess_i_rstore_put_number(out, r->request.guarded ? 1u : 0u);
+    mcpsess_i_rstore_put_arg(out, r->request.value);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->request.ttl_ms));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
+    mcpsess_i_rstore_put_number(out, r->log.fresh ? 1u : 0u);
+}
+
+/* The event without its length, which the server counts itself. */
+static void mcpsess_i_rlog_put_event(mcpsess_buf *out, const mcpsess_event *e) {
+    size_t at;
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)(mcpsess_event_bytes(e) - 4u));
+    at = out->len;
+    if (mcpsess_event_put(e, out) != MCPSESS_OK) {
+        out->overflow = true;
+        return;
+    }
+    memmove(out->ptr + at, out->ptr + at + 4, out->len - at - 4u);
+    out->len -= 4u;
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+static void mcpsess_i_rlog_encode_write(const mcpsess_redis_store *s, const mcpsess_log_request *r, mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(r->log.limits);
+    bool append = r->request.kind == MCPSESS_LOG_APPEND;
+    mcpsess_i_rlog_put_head(s, r, MCPSESS_I_RLOG_WRITE, append ? 11 : 9, out);
+    mcpsess_i_rstore_put_owner(out, &r->request);
+    mcpsess_i_rlog_put_number(out, r->log.writer);
+    mcpsess_i_rlog_put_number(out, r->log.epoch);
+    mcpsess_i_rlog_put_number(out, append ? r->log.confirmed : r->log.sequence);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->request.ttl_ms));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
+    if (append) {
+        mcpsess_i_rlog_put_number(out, r->log.sequence);
+        mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_event_ttl(&limits));
+        mcpsess_i_rstore_put_number(out, limits.events);
+        mcpsess_i_rstore_put_number(out, limits.bytes);
+        mcpsess_i_rlog_put_event(out, &r->log.event);
+    } else {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+        mcpsess_i_rstore_put_number(out, r->log.streaming ? 1u : 0u);
+        mcpsess_i_rstore_put_number(out, r->log.done ? 1u : 0u);
+    }
+}
+
+static void mcpsess_i_rlog_encode_read(const mcpsess_redis_store *s, const mcpsess_log_request *r, mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(r->log.limits);
+    const mcpsess_request *q = &r->request;
+    bool range = q->kind == MCPSESS_LOG_RANGE, keep = range && q->ttl_ms != 0;
+    mcpsess_i_rlog_put_head(s, r, MCPSESS_I_RLOG_READ, 9, out);
+    mcpsess_i_rstore_put_owner(out, q);
+    mcpsess_i_rlog_put_number(out, r->log.epoch);
+    if (range) {
+        mcpsess_i_rlog_put_number(out, r->log.sequence);
+    } else {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    }
+    mcpsess_i_rstore_put_number(out, q->i.slot != 0 ? q->i.slot : UINT32_MAX);
+    mcpsess_i_rstore_put_number(out, range && !q->out->overflow ? q->out->cap - q->out->len : 0u);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_max_ms));
+    mcpsess_i_rstore_put_number(out, keep ? mcpsess_i_rlog_event_ttl(&limits) : 0u);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_max_ms));
+}
+
+static void mcpsess_i_rlog_encode_delete(const mcpsess_redis_store *s, const mcpsess_log_request *r, mcpsess_buf *out) {
+    if (r->log.stream.ptr != NULL) {
+        mcpsess_i_rlog_put_head(s, r, MCPSESS_I_RLOG_DELETE, 1, out);
+    } else {
+        mcpsess_i_rstore_put_head(out, &mcpsess_i_rlog_scripts[MCPSESS_I_RLOG_DELETE], 1, 1);
+        mcpsess_i_rstore_put_key(s, 'i', r->request.key, NULL, out);
+    }
+    mcpsess_i_rstore_put_owner(out, &r->request);
+}
+
+static void mcpsess_i_rlog_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+    const mcpsess_log_request *r = (const mcpsess_log_request *)request;
+    switch (r->request.kind) {
+    case MCPSESS_LOG_OPEN: mcpsess_i_rlog_encode_open(s, r, out); break;
+    case MCPSESS_LOG_APPEND:
+    case MCPSESS_LOG_SET: mcpsess_i_rlog_encode_write(s, r, out); break;
+    case MCPSESS_LOG_DEL: mcpsess_i_rlog_encode_delete(s, r, out); break;
+    default: mcpsess_i_rlog_encode_read(s, r, out); break;
+    }
+}
+
+/* -- replies -- */
+
+static bool mcpsess_i_rlog_wants_events(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    return r->kind == MCPSESS_LOG_RANGE && s->i.numbers[0] == MCPSESS_OK && !r->out->overflow;
+}
+
+/* A piece of an event goes behind those before it, with its length in front, where it does not count until the request
+   is done. */
+static bool mcpsess_i_rlog_event(const mcpsess_redis_store *s, mcpsess_request *r, const mcpsess_resp_item *item) {
+    char *to;
+    size_t left;
+    unsigned n;
+    if (!mcpsess_i_rlog_wants_events(s, r)) return false;
+    to = r->out->ptr + r->out->len + r->need;
+    left = r->out->cap - r->out->len - r->need;
+    if ((uint64_t)item->number == (uint64_t)item->left + item->text.len) { /* its first */
+        if ((r->i.slot != 0 && r->count == r->i.slot) || left < 4u || (uint64_t)item->number > left - 4u) return false;
+        for (n = 0; n < 4u; n++) *to++ = (char)(unsigned char)((uint64_t)item->number >> 8u * n & 0xFFu);
+        r->need += 4u;
+        r->count++;
+    }
+    if (item->text.len > 0) memcpy(to, item->text.ptr, item->text.len);
+    r->need += item->text.len;
+    return true;
+}
+
+/* Is this a code that the request's script answers? */
+static bool mcpsess_i_rlog_known(uint8_t kind, int64_t code) {
+    unsigned codes = 1u << MCPSESS_OK | 1u << MCPSESS_MISS;
+    if (code == MCPSESS_E_TOOBIG) return kind == MCPSESS_LOG_RANGE;
+    switch (kind) {
+    case MCPSESS_LOG_OPEN: codes |= 1u << MCPSESS_BUSY | 1u << MCPSESS_END; break;
+    case MCPSESS_LOG_APPEND:
+        codes |= 1u << MCPSESS_DUP | 1u << MCPSESS_LOST; /* and */
+    /* fall through */
+    case MCPSESS_LOG_SET: codes |= 1u << MCPSESS_FENCED | 1u << MCPSESS_LOST_TAIL; break;
+    case MCPSESS_LOG_RANGE: codes |= 1u << MCPSESS_GAP; break;
+    case MCPSESS_LOG_DEL: codes = 1u << MCPSESS_OK; break;
+    default: break;
+    }
+    return code >= 0 && code <= MCPSESS_LOST_TAIL && (codes >> code & 1u) != 0;
+}
+
+/* Is the reply what the request's script answers? Where there is a log it has an epoch. */
+static bool mcpsess_i_rlog_sound(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    const int64_t *n = s->i.numbers;
+    unsigned k;
+    if (s->i.items != 6u || !mcpsess_i_rlog_known(r->kind, n[0])) return false;
+    for (k = 1; k < 6u; k++) {
+        if (n[k] < 0) return false;
+    }
+    if (r->kind == MCPSESS_LOG_OPEN && n[0] == MCPSESS_OK && n[3] == 0) return false;
+    return n[1] > 0 || n[0] == MCPSESS_MISS || r->kind == MCPSESS_LOG_DEL;
+}
+
+static void mcpsess_i_rlog_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
+    mcpsess_redis_store *s = (mcpsess_redis_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
+    (void)raw;
+    if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
+        s->i.items = 0;
+        s->i.bad = item->type != MCPSESS_RESP_ARRAY;
+        r->need = 0;
+        r->count = 0;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 6u) {
+        s->i.numbers[s->i.items++] = item->number;
+    } else if (item->depth != 1 || item->type != MCPSESS_RESP_BULK || s->i.items != 6u) {
+        s->i.bad = true;
+    } else if (!mcpsess_i_rlog_event(s, r, item)) {
+        s->i.bad = true;
+    }
+    if (s->i.bad || (item->ends && !mcpsess_i_rlog_sound(s, r))) mcpsess_redis_refuse(s->i.redis);
+}
+
+/* What there is to know of a log; of a writer's lease, what it may rely on. */
+static void mcpsess_i_rlog_state(const mcpsess_redis_store *s, mcpsess_log_request *r) {
+    const int64_t *n = s->i.numbers;
+    if (n[0] == MCPSESS_MISS || r->request.kind == MCPSESS_LOG_DEL) return;
+    r->log.epoch = (uint64_t)n[1];
+    r->log.last = (uint64_t)n[2];
+    if (n[0] == MCPSESS_FENCED) return;
+    r->log.streaming = (n[4] & 1) != 0;
+    r->log.done = (n[4] & 2) != 0;
+}
+
+static void mcpsess_i_rlog_answer(mcpsess_redis_store *s, mcpsess_log_request *r, uint64_t now_ms) {
+    const int64_t *n = s->i.numbers;
+    mcpsess_request *q = &r->request;
+    int code = (int)n[0];
+    uint64_t left_ms = (uint64_t)n[5];
+    mcpsess_i_rlog_state(s, r);
+    if ((n[4] & 4) != 0) mcpsess_i_rstore_foreign(s, q);
+    if (code == MCPSESS_E_TOOBIG) {
+        q->need = mcpsess_i_rstore_size(n[3]);
+    } else if (q->kind == MCPSESS_LOG_DEL) {
+        q->count = n[3] > UINT32_MAX ? UINT32_MAX : (uint32_t)n[3];
+    } else if (q->kind == MCPSESS_LOG_RANGE || q->kind == MCPSESS_LOG_STATE) {
+        r->log.first = (uint64_t)n[3];
+    } else if (code != MCPSESS_BUSY) {
+        left_ms = mcpsess_i_rstore_valid(left_ms, q->fence, now_ms);
+    }
+    if (q->kind == MCPSESS_LOG_OPEN && code == MCPSESS_OK) r->log.writer = (uint64_t)n[3];
+    if (q->kind == MCPSESS_LOG_RANGE && code == MCPSESS_OK) q->out->len += q->need;
+    mcpsess_i_rstore_end(q, code, left_ms, 0);
+}
+
+/* -> OK, or why it is not even asked */
+static int mcpsess_i_rlog_check(mcpsess_log_request *r) {
+    mcpsess_request *q = &r->request;
+    uint64_t bytes;
+    r->log.first = r->log.last = 0;
+    if (q->kind == MCPSESS_LOG_OPEN) return mcpsess_principal_check(&q->owner);
+    if (q->kind != MCPSESS_LOG_APPEND) return MCPSESS_OK;
+    bytes = mcpsess_event_bytes(&r->log.event);
+    if (bytes <= mcpsess_log_limits_of(r->log.limits).bytes) return MCPSESS_OK;
+    q->need = bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+    return MCPSESS_E_TOOBIG;
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
+/* ==== redisstore ==== */
+/* uses: base record store resp wire redis scripts logscripts keys args rlogs */
+
+/* -- requests -- */
+
+/* While a request is pending its results are scratch: left_ms its deadline, fence when it began. i.link is the next
+   pending request, i.slot of a put one of: */
+enum { MCPSESS_I_RSTORE_ASKED, MCPSESS_I_RSTORE_READ_BACK };
+
 static bool mcpsess_i_rstore_wants_value(const mcpsess_request *r) {
     return r->kind == MCPSESS_GET && r->out != NULL;
 }
 
 static void mcpsess_i_rstore_encode_read(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_READ, 1, 3);
-    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rstore_scripts[MCPSESS_I_RSTORE_READ], 1, 3);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, NULL, out);
     mcpsess_i_rstore_put_owner(out, r);
-    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
     if (!mcpsess_i_rstore_wants_value(r)) {
         mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
     } else if (r->out->overflow) {
@@ -2582,31 +3154,31 @@ static void mcpsess_i_rstore_encode_read(const mcpsess_redis_store *s, const mcp
 }
 
 static void mcpsess_i_rstore_encode_write(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_WRITE, 1, 5);
-    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rstore_scripts[MCPSESS_I_RSTORE_WRITE], 1, 5);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, NULL, out);
     mcpsess_i_rstore_put_number(out, r->i.slot == MCPSESS_I_RSTORE_READ_BACK ? 4u : r->mode);
     mcpsess_i_rstore_put_owner(out, r);
-    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
     mcpsess_i_rstore_put_arg(out, r->value);
     mcpsess_i_rstore_put_arg(out, r->mode == MCPSESS_PUT_CAS ? r->expect : MCPSESS_STR(""));
 }
 
 static void mcpsess_i_rstore_encode_delete(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
     bool equal = r->kind == MCPSESS_DEL_EQUAL;
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_DELETE, 1, 3);
-    mcpsess_i_rstore_put_key(s, 'r', r->key, out);
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rstore_scripts[MCPSESS_I_RSTORE_DELETE], 1, 3);
+    mcpsess_i_rstore_put_key(s, 'r', r->key, NULL, out);
     mcpsess_i_rstore_put_owner(out, r);
     mcpsess_i_rstore_put_number(out, equal ? 1u : 0u);
     mcpsess_i_rstore_put_arg(out, equal ? r->expect : MCPSESS_STR(""));
 }
 
 static void mcpsess_i_rstore_encode_lease(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
-    mcpsess_i_rstore_put_head(out, MCPSESS_I_RSTORE_LEASE, 2, 3);
-    mcpsess_i_rstore_put_key(s, 'l', r->key, out);
-    mcpsess_i_rstore_put_key(s, 'f', r->key, out);
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rstore_scripts[MCPSESS_I_RSTORE_LEASE], 2, 3);
+    mcpsess_i_rstore_put_key(s, 'l', r->key, NULL, out);
+    mcpsess_i_rstore_put_key(s, 'f', r->key, NULL, out);
     mcpsess_i_rstore_put_number(out, (uint64_t)r->kind - MCPSESS_LEASE_ACQUIRE);
     mcpsess_i_rstore_put_arg(out, r->value);
-    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_ttl(r));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
 }
 
 static void mcpsess_i_rstore_encode(void *user, void *request, mcpsess_buf *out) {
@@ -2680,23 +3252,6 @@ static void mcpsess_i_rstore_item(void *user, void *request, const mcpsess_resp_
     if (s->i.bad || (item->ends && !mcpsess_i_rstore_sound(s, r))) mcpsess_redis_refuse(s->i.redis);
 }
 
-static void mcpsess_i_rstore_end(mcpsess_request *r, int rc, uint64_t left_ms, uint64_t fence) {
-    r->left_ms = left_ms;
-    r->fence = fence;
-    r->rc = rc;
-}
-
-/* PTTL as left_ms */
-static uint64_t mcpsess_i_rstore_left(int64_t pttl) {
-    if (pttl == -1) return MCPSESS_NEVER;
-    return pttl < 0 ? 0 : (uint64_t)pttl;
-}
-
-static size_t mcpsess_i_rstore_size(int64_t bytes) {
-    if (bytes < 0) return 0;
-    return (uint64_t)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
-}
-
 /* What a put that was looked up may say of itself. Nothing there does not make a create undone: its bytes may still be
    on the way; a compare-and-set that is on the way finds nothing as well. */
 static int mcpsess_i_rstore_verdict(const mcpsess_request *r, int code, bool foreign) {
@@ -2708,14 +3263,14 @@ static int mcpsess_i_rstore_verdict(const mcpsess_request *r, int code, bool for
 
 /* A lease counts from when it was asked for. One of which nothing is left was not got. */
 static void mcpsess_i_rstore_end_lease(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    uint64_t ttl_ms = mcpsess_i_rstore_ttl(r), lost_ms = mcpsess_time_left(r->fence, now_ms) + ttl_ms / 128u + 2u;
+    uint64_t left_ms = mcpsess_i_rstore_valid(mcpsess_i_rstore_cap(r->ttl_ms), r->fence, now_ms);
     if (s->i.numbers[0] != MCPSESS_OK || r->kind == MCPSESS_LEASE_RELEASE) {
         bool busy = s->i.numbers[0] == MCPSESS_BUSY;
         mcpsess_i_rstore_end(r, (int)s->i.numbers[0], busy ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0, 0);
-    } else if (lost_ms >= ttl_ms) {
+    } else if (left_ms == 0) {
         mcpsess_i_rstore_end(r, MCPSESS_E_TIMEOUT, 0, 0);
     } else {
-        mcpsess_i_rstore_end(r, MCPSESS_OK, ttl_ms - lost_ms, (uint64_t)s->i.numbers[2]);
+        mcpsess_i_rstore_end(r, MCPSESS_OK, left_ms, (uint64_t)s->i.numbers[2]);
     }
 }
 
@@ -2727,10 +3282,7 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
     if (r->i.slot == MCPSESS_I_RSTORE_READ_BACK) {
         code = mcpsess_i_rstore_verdict(r, code, foreign);
     } else if (foreign) {
-        s->stats.foreign++;
-        if (s->i.log.log != NULL) {
-            s->i.log.log(s->i.log.user, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, r->key, s->stats.foreign);
-        }
+        mcpsess_i_rstore_foreign(s, r);
     }
     if (code == MCPSESS_E_TOOBIG) r->need = mcpsess_i_rstore_size(s->i.numbers[1]);
     if (code == MCPSESS_OK && mcpsess_i_rstore_wants_value(r)) r->out->len += r->need;
@@ -2739,10 +3291,14 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
 }
 
 static void mcpsess_i_rstore_answer(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    if (r->kind >= MCPSESS_LEASE_ACQUIRE) {
+    if (r->kind < MCPSESS_LEASE_ACQUIRE) {
+        mcpsess_i_rstore_end_record(s, r);
+    } else if (r->kind <= MCPSESS_LEASE_RELEASE) {
         mcpsess_i_rstore_end_lease(s, r, now_ms);
     } else {
-        mcpsess_i_rstore_end_record(s, r);
+#ifndef MCPSESS_NO_STREAM
+        mcpsess_i_rlog_answer(s, (mcpsess_log_request *)(void *)r, now_ms);
+#endif
     }
 }
 
@@ -2778,39 +3334,62 @@ static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t no
     }
     if (rc == MCPSESS_E_UNKNOWN && mcpsess_i_rstore_read_back(s, r, now_ms)) return;
     r->need = 0;
-    if (r->i.slot == MCPSESS_I_RSTORE_READ_BACK) rc = MCPSESS_E_UNKNOWN; /* whatever kept us from looking */
+    r->count = 0;
+    if (r->kind == MCPSESS_PUT && r->i.slot == MCPSESS_I_RSTORE_READ_BACK) {
+        rc = MCPSESS_E_UNKNOWN; /* whatever kept us from looking */
+    }
     mcpsess_i_rstore_end(r, rc, 0, 0);
 }
 
 /* -- the store -- */
 
-static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
+static const mcpsess_redis_class *mcpsess_i_rstore_class(const mcpsess_request *r) {
     static const mcpsess_redis_class cls = {mcpsess_i_rstore_encode, mcpsess_i_rstore_item, mcpsess_i_rstore_done};
+#ifndef MCPSESS_NO_STREAM
+    static const mcpsess_redis_class logs = {mcpsess_i_rlog_encode, mcpsess_i_rlog_item, mcpsess_i_rstore_done};
+    if (r->kind >= MCPSESS_LOG_OPEN) return &logs;
+#else
+    (void)r;
+#endif
+    return &cls;
+}
+
+static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     bool once = (r->kind == MCPSESS_PUT && r->i.slot == MCPSESS_I_RSTORE_ASKED) || r->kind == MCPSESS_DEL;
     unsigned flags = once ? MCPSESS_REDIS_SCRIPT : MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT;
-    int rc = mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, r->left_ms, now_ms);
+    int rc = mcpsess_redis_submit(s->i.redis, mcpsess_i_rstore_class(r), s, r, flags, r->left_ms, now_ms);
     if (rc != MCPSESS_PENDING) return rc;
     r->i.link = s->i.pending;
     s->i.pending = r;
     return rc;
 }
 
+static int mcpsess_i_rstore_check(mcpsess_request *r) {
+    int rc = mcpsess_request_check(r);
+    if (rc == MCPSESS_OK && r->guarded) rc = mcpsess_principal_check(&r->owner);
+    if (rc != MCPSESS_OK || r->kind < MCPSESS_LOG_OPEN) return rc;
+#ifndef MCPSESS_NO_STREAM
+    return mcpsess_i_rlog_check((mcpsess_log_request *)(void *)r);
+#else
+    return MCPSESS_E_UNSUPPORTED;
+#endif
+}
+
 static int mcpsess_i_rstore_begin(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     int rc;
     if (s->i.closed) return MCPSESS_E_CLOSED;
-    rc = mcpsess_request_check(r);
-    if (rc == MCPSESS_OK && r->guarded) rc = mcpsess_principal_check(&r->owner);
+    rc = mcpsess_i_rstore_check(r);
     if (rc != MCPSESS_OK) return rc;
     s->stats.requests++;
     if (r->kind == MCPSESS_SWEEP) return MCPSESS_OK;
-    if (r->kind > MCPSESS_LEASE_RELEASE) return MCPSESS_E_UNSUPPORTED;
     r->left_ms = r->deadline_ms != 0 ? r->deadline_ms : mcpsess_time_add(now_ms, s->i.timeout_ms);
     r->fence = now_ms;
-    r->i.slot = MCPSESS_I_RSTORE_ASKED;
     return mcpsess_i_rstore_send(s, r, now_ms);
 }
 
 static int mcpsess_i_rstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
+    r->i.slot = MCPSESS_I_RSTORE_ASKED;
+    if (r->kind == MCPSESS_LOG_RANGE) r->i.slot = r->count;
     r->need = 0;
     r->count = 0;
     r->rc = mcpsess_i_rstore_begin((mcpsess_redis_store *)self, r, now_ms);
@@ -2883,6 +3462,40 @@ MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void) {
     return d;
 }
 
+#ifndef MCPSESS_NO_STREAM
+
+/* Logs are a module of their own, because a module hears of one prefix. Both are attached, or none. */
+static int mcpsess_i_rlog_attach(mcpsess_redis_store *s) {
+    mcpsess_redis_module **last = &s->i.redis->i.modules;
+    int rc;
+    s->i.log_module.user = s;
+    s->i.log_module.scripts = mcpsess_i_rlog_scripts;
+    s->i.log_module.script_count = (uint8_t)(sizeof mcpsess_i_rlog_scripts / sizeof mcpsess_i_rlog_scripts[0]);
+    s->i.log_module.prefix = mcpsess_str_of(s->i.log_prefix, s->i.prefix_len + 2u);
+    s->i.log_module.changed = mcpsess_i_rlog_changed;
+    rc = mcpsess_redis_attach(s->i.redis, &s->i.log_module);
+    if (rc == MCPSESS_OK) return rc;
+    while (*last != &s->i.module) last = &(*last)->i.next;
+    *last = NULL;
+    return rc;
+}
+
+#endif /* MCPSESS_NO_STREAM */
+
+static int mcpsess_i_rstore_attach(mcpsess_redis_store *s) {
+    int rc;
+    s->i.module.user = s;
+    s->i.module.scripts = mcpsess_i_rstore_scripts;
+    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_rstore_scripts / sizeof mcpsess_i_rstore_scripts[0]);
+    s->i.module.prefix = mcpsess_str_of(s->i.prefix, s->i.prefix_len + 2u);
+    s->i.module.changed = mcpsess_i_rstore_changed;
+    rc = mcpsess_redis_attach(s->i.redis, &s->i.module);
+#ifndef MCPSESS_NO_STREAM
+    if (rc == MCPSESS_OK) rc = mcpsess_i_rlog_attach(s);
+#endif
+    return rc;
+}
+
 MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d) {
     mcpsess_str prefix;
     size_t i;
@@ -2899,12 +3512,9 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
     s->i.redis = d->redis;
     s->i.log = d->log;
     s->i.timeout_ms = d->timeout_ms != 0 ? d->timeout_ms : d->redis->i.desc.timeout_ms;
-    s->i.module.scripts = mcpsess_i_rstore_scripts;
-    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_rstore_scripts / sizeof mcpsess_i_rstore_scripts[0]);
-    s->i.module.prefix = mcpsess_str_of(s->i.prefix, prefix.len + 2u);
-    s->i.module.changed = mcpsess_i_rstore_changed;
-    s->i.module.user = s;
-    return mcpsess_redis_attach(d->redis, &s->i.module);
+    memcpy(s->i.log_prefix, prefix.ptr, prefix.len);
+    memcpy(s->i.log_prefix + prefix.len, "m:", 2);
+    return mcpsess_i_rstore_attach(s);
 }
 
 #ifndef MCPSESS_REDIS_NO_COMPAT

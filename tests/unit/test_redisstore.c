@@ -550,7 +550,7 @@ TEST(rstore_scripts_that_are_gone_are_loaded_again) {
     kind_is(MCPSESS_PUT, MCPSESS_PUT_UPSERT);
     loads = server.loads;
     CHECK_EQ(ANSWER("-NOSCRIPT No matching script.\r\n"), MCPSESS_PENDING);
-    CHECK_EQ(server.loads, loads + 4u);
+    CHECK_EQ(server.loads, loads + SCRIPTS);
     CHECK_EQ(server.evals, 2);
     CHECK_EQ(ANSWER("*3\r\n:0\r\n:50\r\n:0\r\n"), MCPSESS_OK);
     CHECK_EQ(rstore.stats.read_backs, 0);
