@@ -1,0 +1,872 @@
+/* Logs on a real server: the contract of every store that has them, and what is this one's own.
+     logs HOST_OR_PATH PORT PASSWORD             all of it, as the user mcpsess; without a password as nobody
+     logs HOST_OR_PATH PORT PASSWORD may USER    a bit of everything, as another user; says on stderr what it may not
+     logs HOST_OR_PATH PORT PASSWORD KIND ...    one request, and its answer in one line: for tests of servers that come
+                                                 and go
+     logs script N, logs digest N                of the logs' scripts, from 0; status 1: there is none */
+
+#include "examples/posix_transport.h"
+
+#include <stdlib.h>
+
+#include "log_contract.h"
+
+#define SLOTS 64
+#define EVENT_MAX 20000u
+#define TX MCPSESS_REDIS_STORE_LOG_TX(EVENT_MAX)
+
+typedef struct end {
+    mcpsess_redis redis;
+    mcpsess_redis_store store;
+    sock sock;
+} end;
+
+MCPSESS_REDIS_STORAGE(wires[2], SLOTS, TX, 512);
+MCPSESS_REDIS_STORAGE(admin_wire, 1, 32768, 65536);
+
+static struct {
+    log_rig rig;
+    end at[2]; /* two connections; the contract's is the first */
+    sock admin_sock;
+    mcpsess_redis admin;
+    const char *host, *port, *user, *password;
+    uint64_t ahead_ms; /* of the real clock: time that was let go by */
+    uint32_t checked;  /* replies after which every key's TTL was looked at */
+    uint8_t tracking;
+    bool resp2;
+    bool tracks; /* the server can, by its own account */
+} t;
+
+static uint64_t now(void) {
+    mcpsess_wait_hook hook = sock_wait_hook(&t.at[0].sock);
+    return hook.now_ms(hook.user) + t.ahead_ms;
+}
+
+/* -- as the server's owner sees it -- */
+
+static char said[65536];
+
+static int admin(const char *const *words, size_t count, mcpsess_str *text) {
+    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
+    mcpsess_str argv[8];
+    mcpsess_buf reply;
+    size_t n;
+    int rc;
+    for (n = 0; n < count; n++) argv[n] = mcpsess_str_z(words[n]);
+    mcpsess_buf_init(&reply, said, sizeof said - 1);
+    rc = mcpsess_redis_call(&t.admin, argv, count, &reply, &hook);
+    said[reply.len] = '\0';
+    *text = mcpsess_redis_text(mcpsess_buf_str(&reply));
+    return rc;
+}
+
+static mcpsess_str admin_text(const char *const *words, size_t count) {
+    mcpsess_str text;
+    int rc = admin(words, count, &text);
+    if (!CHECK_EQ(rc, MCPSESS_OK)) fprintf(stderr, "%s: %.96s\n", words[0], mcpsess_redis_error(&t.admin).ptr);
+    return text;
+}
+
+#define WORDS(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define ADMIN(...) admin_text(WORDS(__VA_ARGS__))
+
+static int64_t number(mcpsess_str s) {
+    char digits[24];
+    size_t n = s.len < sizeof digits - 1 ? s.len : sizeof digits - 1;
+    memcpy(digits, s.ptr, n);
+    digits[n] = '\0';
+    return strtoll(digits, NULL, 10);
+}
+
+#define NUMBER(...) number(ADMIN(__VA_ARGS__))
+
+static bool text_is(mcpsess_str s, const char *z) {
+    if (mcpsess_str_eq(s, mcpsess_str_z(z))) return true;
+    fprintf(stderr, "%.*s\n", (int)s.len, s.ptr);
+    return false;
+}
+
+/* Every key has a TTL, that of a log is longer than that of its events, and that of the index than that of its logs,
+   which are in it, and nothing else is.  -> the key of which that is not true */
+static const char ttls_script[] =
+    "local P=function(k) return redis.call('PTTL',k) end\n"
+    "for _,k in ipairs(redis.call('KEYS','*')) do\n"
+    "if P(k)<0 then return k end\n"
+    "local p,s,g,n=string.match(k,'^(.*:)([emi]):({.*})(.*)$')\n"
+    "if s=='e' and P(p..'m:'..g..n)<P(k) then return k end\n"
+    "if s=='m' and P(p..'i:'..g)<P(k) then return k end\n"
+    "if s=='m' and not redis.call('ZSCORE',p..'i:'..g,string.sub(n,2)) then return k..' in the index' end\n"
+    "if s=='i' then for _,n in ipairs(redis.call('ZRANGE',k,0,-1)) do\n"
+    "if redis.call('EXISTS',p..'m:'..g..':'..n)==0 then return k..' has '..n end end end\n"
+    "end return ''";
+
+static void look_at_ttls(void) {
+    t.checked = t.at[0].redis.stats.replies;
+    CHECK(text_is(ADMIN("EVAL", ttls_script, "0"), ""));
+}
+
+/* Nobody waits for the server's clock: what is left of every TTL is shortened instead, and every instant that is stored
+   becomes an earlier one. */
+static void age(uint64_t ms) {
+    static const char script[] =
+        "local d=tonumber(ARGV[1])\n"
+        "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
+        "local s=string.match(k,':([emi]):{')\n"
+        "if s=='m' then for _,f in ipairs({'g','u','k','a','x','y'}) do redis.call('HINCRBY',k,f,-d) end end\n"
+        "if s=='i' then for _,v in ipairs(redis.call('ZRANGE',k,0,-1)) do redis.call('ZINCRBY',k,-d,v) end end\n"
+        "if s=='e' then local all=redis.call('XRANGE',k,'-','+')\n"
+        "redis.call('DEL',k)\n"
+        "for _,v in ipairs(all) do local q,w=string.match(v[1],'(.*)-(.*)')\n"
+        "redis.call('XADD',k,q..'-'..string.format('%.0f',w-d),v[2][1],v[2][2]) end end\n"
+        "if n>=0 then redis.call('PEXPIRE',k,n-d) end end";
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
+    (void)ADMIN("EVAL", script, "0", text);
+}
+
+static void admin_open(void) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    sock_init(&t.admin_sock, t.host, t.port);
+    d.transport = sock_transport(&t.admin_sock);
+    d.slots = 1;
+    d.tx_bytes = 32768;
+    d.rx_bytes = 65536;
+    d.tracking = MCPSESS_REDIS_TRACK_OFF;
+    CHECK_EQ(mcpsess_redis_init(&t.admin, &d, admin_wire.bytes, sizeof admin_wire.bytes), MCPSESS_OK);
+}
+
+/* -- the store, its requests -- */
+
+static void make(unsigned n) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    end *e = &t.at[n];
+    mcpsess_redis_close(&e->redis);
+    sock_init(&e->sock, t.host, t.port);
+    d.transport = sock_transport(&e->sock);
+    d.slots = SLOTS;
+    d.tx_bytes = TX;
+    d.rx_bytes = 512;
+    d.user = mcpsess_str_z(t.user);
+    d.password = mcpsess_str_z(t.password);
+    d.resp2 = t.resp2;
+    d.tracking = t.tracking;
+    CHECK_EQ(mcpsess_redis_init(&e->redis, &d, wires[n].bytes, sizeof wires[n].bytes), MCPSESS_OK);
+    sd.redis = &e->redis;
+    CHECK_EQ(mcpsess_redis_store_init(&e->store, &sd), MCPSESS_OK);
+}
+
+/* The store of the contract: after each answer the keys are looked at. */
+static mcpsess_store real;
+static mcpsess_store_class watched;
+
+static void watched_poll(void *self, uint64_t now_ms) {
+    real.cls->poll(self, now_ms);
+    if (t.at[0].redis.stats.replies != t.checked) look_at_ttls();
+}
+
+static void reset(log_rig *rig) {
+    (void)ADMIN("FLUSHALL");
+    make(0);
+    t.checked = 0;
+    real = mcpsess_redis_store_store(&t.at[0].store);
+    watched = *real.cls;
+    watched.poll = watched_poll;
+    rig->store.cls = &watched;
+    rig->store.self = real.self;
+    rig->now_ms = now();
+}
+
+static void pass(log_rig *rig, uint64_t ms) {
+    age(ms);
+    t.ahead_ms += ms;
+    rig->now_ms = now();
+}
+
+static void idle_at(unsigned n) {
+    mcpsess_wait_hook hook = sock_wait_hook(&t.at[n].sock);
+    mcpsess_store s = mcpsess_redis_store_store(&t.at[n].store);
+    uint64_t due_ms = s.cls->next_due(s.self, now());
+    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
+    (void)hook.wait(hook.user, s.cls->want(s.self), due_ms);
+}
+
+static void idle(log_rig *rig) {
+    idle_at(0);
+    rig->now_ms = now();
+}
+
+static mcpsess_log_request q;
+static mcpsess_log_limits limits;
+static mcpsess_buf out;
+static char out_mem[EVENT_MAX + 64u];
+static uint64_t writer, epoch; /* as of the last open */
+
+static int run_at(unsigned n) {
+    mcpsess_store s = mcpsess_redis_store_store(&t.at[n].store);
+    s.cls->submit(s.self, &q.request, now());
+    while (q.request.rc == MCPSESS_PENDING) {
+        s.cls->poll(s.self, now());
+        if (q.request.rc == MCPSESS_PENDING) idle_at(n);
+    }
+    return q.request.rc;
+}
+
+static void request(uint8_t kind, const char *session, const char *stream) {
+    memset(&q, 0, sizeof q);
+    q.request.kind = kind;
+    q.request.key = mcpsess_str_z(session);
+    q.request.ttl_ms = 60000;
+    q.log.stream = mcpsess_str_z(stream);
+    q.log.limits = &limits;
+    q.log.writer = writer;
+    q.log.epoch = epoch;
+}
+
+static int open_as(const char *session, const char *stream, const char *token, bool fresh) {
+    request(MCPSESS_LOG_OPEN, session, stream);
+    q.request.value = mcpsess_str_z(token);
+    q.log.fresh = fresh;
+    if (run_at(0) != MCPSESS_OK) return q.request.rc;
+    writer = q.log.writer;
+    epoch = q.log.epoch;
+    return MCPSESS_OK;
+}
+
+static int append_bytes(const char *session, const char *stream, uint64_t sequence, uint64_t confirmed,
+                        mcpsess_str data) {
+    request(MCPSESS_LOG_APPEND, session, stream);
+    q.log.sequence = sequence;
+    q.log.confirmed = confirmed;
+    q.log.event.data = data;
+    return run_at(0);
+}
+
+static int append(uint64_t sequence, const char *data) {
+    return append_bytes("s", "1", sequence, sequence - 1, mcpsess_str_z(data));
+}
+
+static int range_at(unsigned n, const char *session, const char *stream, uint64_t after, uint64_t ttl_ms) {
+    request(MCPSESS_LOG_RANGE, session, stream);
+    mcpsess_buf_init(&out, out_mem, sizeof out_mem);
+    q.request.out = &out;
+    q.request.ttl_ms = ttl_ms;
+    q.log.sequence = after;
+    return run_at(n);
+}
+
+static int range(uint64_t after, uint64_t ttl_ms) {
+    return range_at(0, "s", "1", after, ttl_ms);
+}
+
+static int ask(uint8_t kind, const char *session, const char *stream) {
+    request(kind, session, stream);
+    return run_at(0);
+}
+
+static void start(void) {
+    memset(&limits, 0, sizeof limits);
+    reset(&t.rig);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+}
+
+/* -- as others see it -- */
+
+TEST(keys_are_escaped_and_events_are_raw) {
+    start();
+    request(MCPSESS_LOG_OPEN, "", "");
+    q.request.key = MCPSESS_STR("a{b}\r\n");
+    q.log.stream = MCPSESS_STR("}:{\0\n:%");
+    q.request.value = MCPSESS_STR("\0\r\n");
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK(text_is(ADMIN("ZRANGE", "mcpsess:i:{a%7Bb%7D%0D%0A}", "0", "-1"), "")); /* an array */
+    CHECK(strstr(said, "%7D:%7B%00%0A:%25") != NULL);
+    q.request.kind = MCPSESS_LOG_APPEND;
+    q.log.sequence = 1;
+    q.log.event.data = MCPSESS_STR("d\0\r\n\xff");
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK_EQ(NUMBER("XLEN", "mcpsess:e:{a%7Bb%7D%0D%0A}:%7D:%7B%00%0A:%25"), 1);
+    CHECK_EQ(NUMBER("EXISTS", "mcpsess:m:{a%7Bb%7D%0D%0A}:%7D:%7B%00%0A:%25"), 1);
+    CHECK(mcpsess_str_eq(ADMIN("EVAL", "return redis.call('XRANGE',KEYS[1],'-','+')[1][2][2]", "1",
+                               "mcpsess:e:{a%7Bb%7D%0D%0A}:%7D:%7B%00%0A:%25"),
+                         MCPSESS_STR("\1\0d\0\r\n\xff")));
+    look_at_ttls();
+}
+
+TEST(a_request_is_one_command) {
+    uint32_t commands;
+    char *at;
+    start();
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    commands = t.at[0].redis.stats.commands;
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_DUP);
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+    CHECK_EQ(ask(MCPSESS_LOG_SET, "s", "1"), MCPSESS_OK);
+    CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
+    CHECK_EQ(t.at[0].redis.stats.commands - commands, 8);
+    (void)ADMIN("INFO", "commandstats");
+    at = strstr(said, "cmdstat_evalsha:calls=");
+    CHECK(at != NULL && strtol(at + sizeof "cmdstat_evalsha:calls=" - 1, NULL, 10) == 8);
+    CHECK_EQ(NUMBER("DBSIZE"), 0);
+}
+
+/* Redis command calls that the scripts made since RESETSTAT, TIME and EVALSHA apart. */
+static int64_t calls(const char *command) {
+    char name[40], *at;
+    snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
+    (void)ADMIN("INFO", "commandstats");
+    at = strstr(said, name);
+    return at == NULL ? 0 : strtol(at + strlen(name), NULL, 10);
+}
+
+TEST(an_append_writes_the_event_and_one_key_besides) {
+    uint64_t n;
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    for (n = 2; n <= 101; n++) CHECK_EQ(append(n, "a"), MCPSESS_OK);
+    CHECK_EQ(calls("xadd"), 100);
+    CHECK_EQ(calls("hset"), 100);
+    CHECK_EQ(calls("hmget"), 100);
+    CHECK_EQ(calls("pexpire") + calls("zadd") + calls("xrange") + calls("del"), 0);
+    age(40 * 60000); /* of an hour */
+    t.ahead_ms += 40 * 60000;
+    CHECK_EQ(append(102, "a"), MCPSESS_OK); /* the events have expired by then */
+    look_at_ttls();
+    CHECK_EQ(range(101, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+    CHECK(calls("pexpire") >= 2);
+}
+
+TEST(following_writes_nothing) {
+    unsigned n;
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    for (n = 0; n < 10; n++) {
+        CHECK_EQ(range(1, 0), MCPSESS_OK);
+        CHECK_EQ(range(0, 60000), MCPSESS_OK); /* more than half is left */
+        CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+    }
+    CHECK_EQ(calls("hset") + calls("pexpire") + calls("zadd") + calls("zremrangebyscore"), 0);
+    age(16 * 60000);
+    t.ahead_ms += 16 * 60000;
+    CHECK_EQ(range(0, 0), MCPSESS_OK);
+    CHECK_EQ(calls("hset"), 0);
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    CHECK_EQ(calls("hset"), 1);
+    look_at_ttls();
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    CHECK_EQ(calls("hset"), 1);
+}
+
+/* -- bounds -- */
+
+static int64_t held(void) {
+    return number(ADMIN("EVAL",
+                        "local n=0\n"
+                        "for _,v in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do n=n+4+#v[2][2] end\n"
+                        "return n",
+                        "1", "mcpsess:e:{s}:1"));
+}
+
+TEST(bounds_of_events_and_bytes_are_exact) {
+    static char data[4000];
+    uint64_t n, first, kept = 0, seed = 1;
+    uint32_t sizes[200];
+    memset(data, 'd', sizeof data);
+    start();
+    limits.events = 20;
+    limits.bytes = 9000;
+    for (n = 1, first = 1; n < COUNT_OF(sizes); n++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        sizes[n] = 6u + (uint32_t)((seed >> 33) % (n % 7 == 0 ? 3900u : 700u));
+        CHECK_EQ(append_bytes("s", "1", n, n - 1, mcpsess_str_of(data, sizes[n] - 6u)), MCPSESS_OK);
+        for (kept += sizes[n]; kept > limits.bytes || n - first + 1 > limits.events; first++) kept -= sizes[first];
+        CHECK_EQ(held(), (int64_t)kept);
+        CHECK_EQ(NUMBER("XLEN", "mcpsess:e:{s}:1"), (int64_t)(n - first + 1));
+        CHECK_EQ(NUMBER("HGET", "mcpsess:m:{s}:1", "b"), (int64_t)kept);
+    }
+    CHECK_EQ(range(first - 2, 0), MCPSESS_GAP);
+    CHECK_EQ(q.log.first, first);
+    CHECK_EQ(range(first - 1, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, n - first);
+    CHECK_EQ(out.len, kept);
+}
+
+/* A log of many small events makes room for a large one at once. */
+TEST(one_event_may_displace_many) {
+    static char data[EVENT_MAX - 6u];
+    uint64_t n;
+    memset(data, 'd', sizeof data);
+    start();
+    limits.bytes = EVENT_MAX;
+    for (n = 1; n <= 1000; n++) CHECK_EQ(append(n, "x"), MCPSESS_OK);
+    CHECK_EQ(append_bytes("s", "1", 1001, 1000, mcpsess_str_of(data, sizeof data)), MCPSESS_OK);
+    CHECK_EQ(held(), EVENT_MAX);
+    CHECK_EQ(append(1002, "y"), MCPSESS_OK);
+    CHECK_EQ(held(), 7);
+    limits.events = 1;
+    CHECK_EQ(append(1003, "z"), MCPSESS_OK);
+    CHECK_EQ(NUMBER("XLEN", "mcpsess:e:{s}:1"), 1);
+}
+
+/* A page is what there is room for, and the server does not send, nor fetch, much more. */
+TEST(pages_are_as_large_as_the_room) {
+    static char data[1000];
+    uint64_t n, received;
+    memset(data, 'd', sizeof data);
+    start();
+    for (n = 1; n <= 100; n++)
+        CHECK_EQ(append_bytes("s", "1", n, n - 1, mcpsess_str_of(data, sizeof data)), MCPSESS_OK);
+    received = t.at[0].redis.stats.bytes_received;
+    request(MCPSESS_LOG_RANGE, "s", "1");
+    mcpsess_buf_init(&out, out_mem, 3500);
+    q.request.out = &out;
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 3);
+    CHECK(t.at[0].redis.stats.bytes_received - received < 3500 + 200);
+    for (n = 0; n < 100; n += q.request.count) { /* 19 a page */
+        if (!CHECK_EQ(range(n, 0), MCPSESS_OK) || !CHECK(q.request.count > 0)) break;
+    }
+    CHECK_EQ(n, 100);
+}
+
+/* -- keys that went -- */
+
+TEST(events_that_were_evicted_are_a_gap) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    (void)ADMIN("DEL", "mcpsess:e:{s}:1");
+    CHECK_EQ(range(0, 0), MCPSESS_GAP);
+    CHECK_EQ(range(2, 0), MCPSESS_OK);
+    CHECK(q.log.first == 3 && q.log.last == 2);
+    CHECK_EQ(append(3, "c"), MCPSESS_OK);
+    look_at_ttls();
+    CHECK_EQ(range(1, 0), MCPSESS_GAP);
+    CHECK_EQ(range(2, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+    CHECK_EQ(NUMBER("HGET", "mcpsess:m:{s}:1", "b"), 7);
+}
+
+TEST(events_with_a_hole_are_a_gap) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    CHECK_EQ(append(3, "c"), MCPSESS_OK);
+    (void)ADMIN("EVAL", "return redis.call('XDEL',KEYS[1],redis.call('XRANGE',KEYS[1],2,2)[1][1])", "1",
+                "mcpsess:e:{s}:1");
+    CHECK_EQ(range(0, 0), MCPSESS_GAP);
+    CHECK_EQ(range(1, 0), MCPSESS_GAP);
+    CHECK_EQ(range(2, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+    CHECK_EQ(append(4, "d"), MCPSESS_OK);
+}
+
+TEST(a_log_that_was_evicted_begins_anew) {
+    uint64_t before;
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    before = epoch;
+    (void)ADMIN("DEL", "mcpsess:m:{s}:1"); /* its events are there */
+    CHECK_EQ(append(3, "c"), MCPSESS_MISS);
+    CHECK_EQ(range(0, 0), MCPSESS_MISS);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    CHECK(epoch > before && q.log.last == 0);
+    CHECK_EQ(NUMBER("EXISTS", "mcpsess:e:{s}:1"), 0);
+    CHECK_EQ(append(1, "c"), MCPSESS_OK);
+    look_at_ttls();
+}
+
+TEST(deletes_with_keys_that_went) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(open_as("s", "2", "token", false), MCPSESS_OK);
+    CHECK_EQ(append_bytes("s", "2", 1, 0, MCPSESS_STR("b")), MCPSESS_OK);
+    CHECK_EQ(open_as("s", "3", "token", false), MCPSESS_OK);
+    CHECK_EQ(append_bytes("s", "3", 1, 0, MCPSESS_STR("c")), MCPSESS_OK);
+    (void)ADMIN("DEL", "mcpsess:m:{s}:1", "mcpsess:e:{s}:2");
+    request(MCPSESS_LOG_DEL, "s", "");
+    q.log.stream = mcpsess_str_of(NULL, 0);
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+    CHECK_EQ(NUMBER("DBSIZE"), 0);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    (void)ADMIN("DEL", "mcpsess:i:{s}");
+    request(MCPSESS_LOG_DEL, "s", "");
+    q.log.stream = mcpsess_str_of(NULL, 0);
+    CHECK_EQ(run_at(0), MCPSESS_OK); /* it does not know of any */
+    CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
+    CHECK_EQ(NUMBER("DBSIZE"), 0);
+}
+
+/* The index does not grow with every stream that a long session ever had. */
+TEST(an_index_forgets_logs_that_are_gone) {
+    char name[8];
+    unsigned n;
+    start();
+    for (n = 0; n < 20; n++) {
+        snprintf(name, sizeof name, "r%u", n);
+        CHECK_EQ(open_as("s", name, "token", false), MCPSESS_OK);
+        age(30 * 60000);
+        t.ahead_ms += 30 * 60000;
+    }
+    CHECK(NUMBER("ZCARD", "mcpsess:i:{s}") <= 5);
+    CHECK(NUMBER("ZCARD", "mcpsess:i:{s}") >= 2); /* 30 min are no age for a log */
+}
+
+/* -- numbers -- */
+
+TEST(epochs_and_fences_grow_when_the_clock_goes_back) {
+    start();
+    CHECK(epoch > UINT64_C(1600000000000000) && writer > UINT64_C(1600000000000000)); /* the clock in microseconds */
+    (void)ADMIN("HSET", "mcpsess:m:{s}:1", "e", "4000000000000000", "w", "4000000000000007"); /* one that was ahead */
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    CHECK(epoch == UINT64_C(4000000000000001) && writer == UINT64_C(4000000000000007));
+    (void)ADMIN("HSET", "mcpsess:m:{s}:1", "g", "0");
+    CHECK_EQ(open_as("s", "1", "other", false), MCPSESS_OK);
+    CHECK(epoch == UINT64_C(4000000000000001) && writer == UINT64_C(4000000000000008));
+    CHECK_EQ(append_bytes("s", "1", 3, 2, MCPSESS_STR("a")), MCPSESS_LOST_TAIL);
+    CHECK(q.log.epoch == UINT64_C(4000000000000002));
+    CHECK(text_is(ADMIN("HGET", "mcpsess:m:{s}:1", "e"), "4000000000000002")); /* no exponent, no lost digit */
+}
+
+TEST(epochs_grow_when_all_keys_are_lost) {
+    uint64_t last_epoch, last_writer;
+    unsigned n;
+    start();
+    for (n = 0; n < 20; n++) {
+        last_epoch = epoch;
+        last_writer = writer;
+        (void)ADMIN("FLUSHALL");
+        CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+        CHECK(epoch > last_epoch && writer > last_writer);
+    }
+}
+
+/* The log is an older state than the writer knows, by all that it knows of it. */
+TEST(an_older_state_is_a_lost_tail) {
+    uint64_t old_epoch;
+    start();
+    old_epoch = epoch;
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("EVAL", "redis.call('HSET',KEYS[1],'e',ARGV[1],'w',ARGV[2],'l',0) redis.call('DEL',KEYS[2])", "2",
+                "mcpsess:m:{s}:1", "mcpsess:e:{s}:1", "1600000000000001", "1600000000000002");
+    CHECK_EQ(append(2, "b"), MCPSESS_LOST_TAIL); /* its fence is newer than the log's */
+    CHECK(q.log.epoch > epoch && epoch > old_epoch && q.log.last == 0);
+    epoch = q.log.epoch;
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("HSET", "mcpsess:m:{s}:1", "w", "1600000000000002");
+    CHECK_EQ(append(2, "b"), MCPSESS_FENCED); /* all is there that it knows of: another writer has come */
+    look_at_ttls();
+}
+
+/* -- trouble -- */
+
+TEST(keys_of_another_type_are_told) {
+    static const char *const spaces = "mei";
+    unsigned n;
+    start();
+    for (n = 0; n < 3; n++) {
+        char key[32];
+        (void)ADMIN("FLUSHALL");
+        CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+        CHECK_EQ(append(1, "a"), MCPSESS_OK);
+        snprintf(key, sizeof key, n == 2 ? "mcpsess:%c:{s}" : "mcpsess:%c:{s}:1", spaces[n]);
+        (void)ADMIN("SET", key, "v", "EX", "1000");
+        CHECK_EQ(append(2, "b"), n == 2 ? MCPSESS_OK : MCPSESS_REDIS_E_WRONGTYPE);
+        CHECK_EQ(append(1, "a"), n == 2 ? MCPSESS_DUP : MCPSESS_REDIS_E_WRONGTYPE);
+        CHECK_EQ(range(0, 0), n == 2 ? MCPSESS_OK : MCPSESS_REDIS_E_WRONGTYPE);
+        CHECK_EQ(ask(MCPSESS_LOG_SET, "s", "1"), n == 0 ? MCPSESS_REDIS_E_WRONGTYPE : MCPSESS_OK);
+        CHECK_EQ(open_as("s", "1", "token", false), n == 1 ? MCPSESS_OK : MCPSESS_REDIS_E_WRONGTYPE);
+        CHECK_EQ(open_as("s", "2", "token", false), n == 2 ? MCPSESS_REDIS_E_WRONGTYPE : MCPSESS_OK);
+        request(MCPSESS_LOG_DEL, "s", "");
+        q.log.stream = mcpsess_str_of(NULL, 0);
+        CHECK_EQ(run_at(0), MCPSESS_REDIS_E_WRONGTYPE);
+        CHECK_EQ(NUMBER("EXISTS", key), 1);
+    }
+    CHECK_EQ(t.at[0].redis.stats.disconnects, 0);
+}
+
+TEST(a_full_server_takes_nothing) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "1");
+    CHECK_EQ(append(2, "b"), MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(open_as("s", "2", "token", false), MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(ask(MCPSESS_LOG_SET, "s", "1"), MCPSESS_REDIS_E_OOM);
+    CHECK_EQ(range(0, 0), MCPSESS_OK); /* reads go on */
+    CHECK_EQ(q.log.last, 1);
+    CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
+    CHECK_EQ(NUMBER("DBSIZE"), 0);
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "0");
+}
+
+TEST(scripts_that_are_flushed_come_back_in_order) {
+    static mcpsess_log_request many[40];
+    mcpsess_store s;
+    unsigned n, done = 0;
+    start();
+    (void)ADMIN("SCRIPT", "FLUSH");
+    s = mcpsess_redis_store_store(&t.at[0].store);
+    for (n = 0; n < COUNT_OF(many); n++) {
+        request(MCPSESS_LOG_APPEND, "s", "1");
+        many[n] = q;
+        many[n].log.sequence = n + 1u;
+        many[n].log.event.data = MCPSESS_STR("data");
+        CHECK_EQ(s.cls->submit(s.self, &many[n].request, now()), MCPSESS_PENDING);
+    }
+    while (done < COUNT_OF(many)) {
+        s.cls->poll(s.self, now());
+        for (done = 0; done < COUNT_OF(many) && many[done].request.rc != MCPSESS_PENDING;) done++;
+        if (done < COUNT_OF(many)) idle_at(0);
+    }
+    for (n = 0; n < COUNT_OF(many); n++) CHECK_EQ(many[n].request.rc, MCPSESS_OK);
+    CHECK_EQ(t.at[0].redis.stats.reloads, 1);
+}
+
+TEST(digests_are_those_of_the_server) {
+    unsigned n;
+    CHECK(t.at[0].store.i.log_module.script_count > 0);
+    for (n = 0; n < t.at[0].store.i.log_module.script_count; n++) {
+        const mcpsess_redis_script *script = &t.at[0].store.i.log_module.scripts[n];
+        CHECK_EQ(strlen(script->text), script->len);
+        CHECK(text_is(ADMIN("SCRIPT", "LOAD", script->text), script->sha1));
+    }
+}
+
+/* -- who waits is told -- */
+
+static char heard[MCPSESS_ID_MAX];
+static size_t heard_len;
+static unsigned hearings;
+
+static void changed(void *user, mcpsess_str key) {
+    (void)user;
+    hearings++;
+    heard_len = key.len;
+    if (key.len != 0) memcpy(heard, key.ptr, key.len);
+}
+
+static const mcpsess_listener listener = {changed, NULL};
+
+/* Everything that was pushed by now is heard: a request comes back behind it. */
+static void settle(void) {
+    CHECK_EQ(range_at(1, "other", "1", 0, 0), MCPSESS_MISS);
+}
+
+/* A reader at the second connection. */
+static void listening(void) {
+    mcpsess_store s;
+    start();
+    make(1);
+    s = mcpsess_redis_store_store(&t.at[1].store);
+    CHECK_EQ(s.cls->listen(s.self, MCPSESS_OF_LOGS, &listener), MCPSESS_OK);
+    CHECK_EQ(range_at(1, "s", "1", 0, 0), MCPSESS_OK);
+    settle();
+    hearings = 0;
+}
+
+static void wakes(bool is) {
+    settle();
+    CHECK_EQ(hearings != 0, is);
+    if (is) CHECK(mcpsess_str_eq(mcpsess_str_of(heard, heard_len), MCPSESS_STR("s")));
+    CHECK_EQ(range_at(1, "s", "1", 0, 0), MCPSESS_OK);
+    settle();
+    hearings = 0;
+}
+
+TEST(every_write_wakes_a_reader_and_no_read_does) {
+    unsigned n;
+    listening();
+    wakes(false);
+    for (n = 1; n < 10; n++) {
+        CHECK_EQ(append(n, "a"), MCPSESS_OK);
+        wakes(true);
+        CHECK_EQ(append(n, "a"), MCPSESS_DUP);
+        CHECK_EQ(append_bytes("s", "1", n + 9, n, MCPSESS_STR("a")), MCPSESS_LOST);
+        CHECK_EQ(range(0, 60000), MCPSESS_OK);
+        CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+        wakes(false);
+    }
+    request(MCPSESS_LOG_SET, "s", "1");
+    q.log.sequence = 9;
+    q.log.done = true;
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    wakes(true);
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    settle();
+    CHECK_EQ(hearings, 1);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+}
+
+TEST(a_reader_that_keeps_the_log_alive_wakes_itself_once) {
+    unsigned n;
+    listening();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    age(16 * 60000);
+    t.ahead_ms += 16 * 60000;
+    wakes(true);
+    CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK); /* writes */
+    settle();
+    hearings = 0;
+    for (n = 0; n < 5; n++) CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK);
+    settle();
+    CHECK_EQ(hearings, 0);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK); /* and is still told of others' */
+    wakes(true);
+}
+
+TEST(a_delete_wakes_a_reader) {
+    listening();
+    CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
+    settle();
+    CHECK_EQ(hearings, 1);
+    CHECK_EQ(range_at(1, "s", "1", 0, 0), MCPSESS_MISS);
+    hearings = 0;
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK); /* who met MISS is told as well */
+    settle();
+    CHECK_EQ(hearings, 1);
+}
+
+TEST(a_read_of_nothing_but_the_state_is_told_of_what_comes) {
+    listening();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    wakes(true);
+    request(MCPSESS_LOG_STATE, "s", "1");
+    CHECK_EQ(run_at(1), MCPSESS_OK);
+    CHECK_EQ(append(2, "a"), MCPSESS_OK);
+    wakes(true);
+}
+
+static void own_tests(void) {
+    RUN(keys_are_escaped_and_events_are_raw);
+    RUN(a_request_is_one_command);
+    RUN(an_append_writes_the_event_and_one_key_besides);
+    RUN(following_writes_nothing);
+    RUN(bounds_of_events_and_bytes_are_exact);
+    RUN(one_event_may_displace_many);
+    RUN(pages_are_as_large_as_the_room);
+    RUN(events_that_were_evicted_are_a_gap);
+    RUN(events_with_a_hole_are_a_gap);
+    RUN(a_log_that_was_evicted_begins_anew);
+    RUN(deletes_with_keys_that_went);
+    RUN(an_index_forgets_logs_that_are_gone);
+    RUN(epochs_and_fences_grow_when_the_clock_goes_back);
+    RUN(epochs_grow_when_all_keys_are_lost);
+    RUN(an_older_state_is_a_lost_tail);
+    RUN(keys_of_another_type_are_told);
+    RUN(a_full_server_takes_nothing);
+    RUN(scripts_that_are_flushed_come_back_in_order);
+    RUN(digests_are_those_of_the_server);
+    if (t.resp2 || !t.tracks) return;
+    RUN(every_write_wakes_a_reader_and_no_read_does);
+    RUN(a_reader_that_keeps_the_log_alive_wakes_itself_once);
+    RUN(a_delete_wakes_a_reader);
+    RUN(a_read_of_nothing_but_the_state_is_told_of_what_comes);
+}
+
+/* -- one request -- */
+
+/* KIND and up to 3 numbers: open | append WRITER EPOCH SEQUENCE | range EPOCH SEQUENCE */
+static int one(int argc, char **argv) {
+    uint64_t n[3] = {0, 0, 0};
+    int k;
+    for (k = 0; k < argc - 1 && k < 3; k++) n[k] = strtoull(argv[k + 1], NULL, 10);
+    make(0);
+    if (strcmp(argv[0], "open") == 0) {
+        (void)open_as("s", "1", "token", false);
+    } else if (strcmp(argv[0], "append") == 0) {
+        writer = n[0];
+        epoch = n[1];
+        (void)append(n[2], "event");
+    } else {
+        epoch = n[0];
+        (void)range(n[1], 0);
+    }
+    printf("%s %llu %llu %llu\n", mcpsess_redis_code_name(q.request.rc), (unsigned long long)q.log.writer,
+           (unsigned long long)q.log.epoch, (unsigned long long)q.log.last);
+    return 0;
+}
+
+/* -- permissions -- */
+
+static int refusals;
+
+static void may(int rc, const char *what) {
+    if (rc == MCPSESS_OK) return;
+    refusals++;
+    fprintf(stderr, "%s: %s %.96s\n", what, mcpsess_redis_code_name(rc), mcpsess_redis_error(&t.at[0].redis).ptr);
+}
+
+/* Everything that the scripts of logs ever call. */
+static int permissions(void) {
+    limits.events = 2;
+    make(0);
+    may(open_as("may", "1", "token", false), "open");
+    may(append_bytes("may", "1", 1, 0, MCPSESS_STR("a")), "append");
+    may(append_bytes("may", "1", 2, 1, MCPSESS_STR("b")), "append");
+    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")), "append that drops");
+    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")) == MCPSESS_DUP ? MCPSESS_OK : q.request.rc, "duplicate");
+    may(range_at(0, "may", "1", 1, 60000), "range");
+    may(ask(MCPSESS_LOG_SET, "may", "1"), "set");
+    may(open_as("may", "1", "token", true), "open anew");
+    request(MCPSESS_LOG_DEL, "may", "");
+    q.log.stream = mcpsess_str_of(NULL, 0);
+    may(run_at(0), "delete");
+    return refusals == 0 ? 0 : 1;
+}
+
+static int print_script(const char *what, unsigned n) {
+    const mcpsess_redis_script *script;
+    t.host = t.port = t.user = t.password = "";
+    make(0);
+    if (n >= t.at[0].store.i.log_module.script_count) return 1;
+    script = &t.at[0].store.i.log_module.scripts[n];
+    fputs(strcmp(what, "script") == 0 ? script->text : script->sha1, stdout);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    mcpsess_str text;
+    int mode;
+    if (argc == 3) return print_script(argv[1], (unsigned)atoi(argv[2]));
+    if (argc < 4) return 2;
+    t.host = argv[1];
+    t.port = argv[2];
+    t.user = argv[3][0] != '\0' ? "mcpsess" : "";
+    t.password = argv[3];
+    if (argc == 6 && strcmp(argv[4], "may") == 0) {
+        t.user = argv[5];
+        return permissions();
+    }
+    if (argc > 4) return one(argc - 4, argv + 4);
+    t.rig.unit_ms = 10000;
+    t.rig.closes = t.rig.epochs = t.rig.owners = t.rig.bounds = t.rig.ages = t.rig.deletes_all = true;
+    t.rig.reset = reset;
+    t.rig.pass = pass;
+    t.rig.idle = idle;
+    port_init();
+    tap_begin("connects");
+    admin_open();
+    t.tracks = admin(WORDS("CLIENT", "TRACKING", "ON"), &text) == MCPSESS_OK;
+    if (t.tracks) (void)ADMIN("CLIENT", "TRACKING", "OFF");
+    tap_note("the server tracks", t.tracks);
+    tap_end();
+    for (mode = 0; mode < 3; mode++) {
+        t.resp2 = mode == 2;
+        t.tracking = mode == 1 ? MCPSESS_REDIS_TRACK_PREFIXES : MCPSESS_REDIS_TRACK_KEYS;
+        tap_note("RESP2", t.resp2);
+        tap_note("tracking", t.tracking);
+        log_contract(&t.rig);
+        own_tests();
+    }
+    return tap_finish();
+}
