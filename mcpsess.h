@@ -3268,13 +3268,18 @@ static void mcpsess_i_memlog_seek(const struct mcpsess_i_memlog *g, uint64_t seq
 
 /* -- life -- */
 
+/* Gives the writer its whole lease again; a complete log has none. */
+static void mcpsess_i_memlog_lease(mcpsess_i_log_turn *t) {
+    if (!t->g->done) t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
+}
+
 /* Every write gives the log its whole time again. */
 static void mcpsess_i_memlog_written(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     uint64_t expires_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
     t->g->log_until_ms = mcpsess_time_add(t->now_ms, t->limits.log_max_ms);
     m->i.names.i.nodes[t->at].expires_ms = expires_ms < t->g->log_until_ms ? expires_ms : t->g->log_until_ms;
     mcpsess_i_lru_refresh(&m->i.names, t->at);
-    if (!t->g->done) t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
+    mcpsess_i_memlog_lease(t);
 }
 
 /* A replay does so only if less than half of it is left, as with records; events and log together, so that the log
@@ -3411,7 +3416,11 @@ static int mcpsess_i_memlog_append(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     int rc = mcpsess_i_memlog_writes(m, t, t->l->log.confirmed);
     if (rc != MCPSESS_OK) return rc;
     mcpsess_i_event_pieces(&t->l->log.event, head, pieces);
-    if (t->l->log.sequence <= t->g->last) return mcpsess_i_memlog_has(t, pieces) ? MCPSESS_DUP : MCPSESS_LOST;
+    if (t->l->log.sequence <= t->g->last) {
+        if (!mcpsess_i_memlog_has(t, pieces)) return MCPSESS_LOST;
+        mcpsess_i_memlog_lease(t);
+        return MCPSESS_DUP;
+    }
     if (t->l->log.sequence != t->g->last + 1 || t->g->done) return MCPSESS_LOST;
     if (bytes > t->limits.bytes || bytes + MCPSESS_RING_HEAD > t->g->ring.i.cap) {
         t->l->request.need = (size_t)bytes;

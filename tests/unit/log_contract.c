@@ -391,9 +391,12 @@ TEST(log_repeated_append_is_a_duplicate) {
     CHECK_EQ(append(&h, "two"), MCPSESS_OK);
     CHECK_EQ(append_at(&h, 2, 1, "two"), MCPSESS_DUP);
     CHECK_EQ(append_at(&h, 2, 0, "two"), MCPSESS_DUP);
+    pass(LEASE / 2);
     CHECK_EQ(append_at(&h, 1, 0, "one"), MCPSESS_DUP);
     CHECK_EQ(q.log.last, 2);
+    CHECK(left_is(LEASE)); /* whoever repeats is there */
     CHECK(holds(&h, "one,two,"));
+    CHECK(left_is(LEASE));
     CHECK_EQ(append(&h, "two"), MCPSESS_OK); /* the same bytes, but not the same event */
     CHECK(holds(&h, "one,two,two,"));
 }
