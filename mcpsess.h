@@ -1959,7 +1959,12 @@ MCPSESS_API int mcpsess_lru_get(mcpsess_lru *l, mcpsess_str key, uint64_t now_ms
     uint16_t at;
     int state;
     if (!mcpsess_i_lru_ready(l) || value == NULL || mcpsess_i_str_bad(key)) return MCPSESS_E_ARG;
-    at = mcpsess_i_lru_live(l, key, now_ms, &l->stats.expirations);
+    at = mcpsess_i_lru_lookup(l, key);
+    if (at != MCPSESS_I_NIL && mcpsess_i_lru_expired(l, at, now_ms)) { /* not by lru_live: a call costs more than it */
+        mcpsess_i_lru_remove(l, at);
+        l->stats.expirations++;
+        at = MCPSESS_I_NIL;
+    }
     if (at == MCPSESS_I_NIL) {
         *value = mcpsess_str_of(NULL, 0);
         l->stats.misses++;
@@ -3203,19 +3208,22 @@ typedef struct mcpsess_i_log_turn {
     mcpsess_log_request *l;
     mcpsess_log_limits limits;
     uint64_t now_ms;
+    mcpsess_str name;           /* session and stream as one key, whatever bytes they are made of */
     struct mcpsess_i_memlog *g; /* its log, once found */
     uint16_t at;                /* of its name */
     bool changed;               /* somebody may wait for this */
     mcpsess_i_note *note;
 } mcpsess_i_log_turn;
 
-/* Session and stream as one key, whatever bytes they are made of. */
-static mcpsess_str mcpsess_i_memlog_name(const mcpsess_log_request *l, char mem[MCPSESS_I_NAME_MAX]) {
+static void mcpsess_i_memlog_begin(mcpsess_i_log_turn *t, mcpsess_log_request *l, char mem[MCPSESS_I_NAME_MAX]) {
     mcpsess_buf b;
+    memset(t, 0, sizeof *t);
     mcpsess_buf_init(&b, mem, MCPSESS_I_NAME_MAX);
     mcpsess_i_put_str(&b, l->request.key, 1);
     mcpsess_buf_put(&b, l->log.stream);
-    return mcpsess_buf_str(&b);
+    t->l = l;
+    t->name = mcpsess_buf_str(&b);
+    t->limits = mcpsess_log_limits_of(l->log.limits);
 }
 
 /* May this request see that log? */
@@ -3229,8 +3237,7 @@ static bool mcpsess_i_memlog_owns(mcpsess_memstore *m, const mcpsess_i_log_turn 
 
 /* The log of the request, if it has not expired; its events go where they have. */
 static void mcpsess_i_memlog_find(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    char mem[MCPSESS_I_NAME_MAX];
-    t->at = mcpsess_i_lru_live(&m->i.names, mcpsess_i_memlog_name(t->l, mem), t->now_ms, &m->stats.expired);
+    t->at = mcpsess_i_lru_live(&m->i.names, t->name, t->now_ms, &m->stats.expired);
     t->g = t->at == MCPSESS_I_NIL ? NULL : &m->i.logs[t->at];
     if (t->g != NULL && t->now_ms >= t->g->events_until_ms) mcpsess_ring_clear(&t->g->ring);
 }
@@ -3331,20 +3338,17 @@ static char *mcpsess_i_memlog_ring(const mcpsess_memstore *m, uint16_t at) {
 }
 
 static int mcpsess_i_memlog_create(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    char mem[MCPSESS_I_NAME_MAX], owner_mem[MCPSESS_RECORD_OWNER_MAX];
-    mcpsess_str name = mcpsess_i_memlog_name(t->l, mem);
     mcpsess_buf owner;
-    int rc;
-    mcpsess_buf_init(&owner, owner_mem, sizeof owner_mem);
-    rc = mcpsess_record_owner(&t->l->request.owner, &owner);
+    int rc = mcpsess_principal_check(&t->l->request.owner);
     if (rc == MCPSESS_OK) rc = mcpsess_i_memlog_room(m, t);
-    if (rc == MCPSESS_OK) rc = mcpsess_lru_put(&m->i.names, name, mcpsess_str_of(NULL, 0), MCPSESS_NEVER);
+    if (rc == MCPSESS_OK) rc = mcpsess_lru_put(&m->i.names, t->name, mcpsess_str_of(NULL, 0), MCPSESS_NEVER);
     if (rc != MCPSESS_OK) return rc;
-    t->at = mcpsess_i_lru_lookup(&m->i.names, name);
+    t->at = mcpsess_i_lru_lookup(&m->i.names, t->name);
     t->g = &m->i.logs[t->at];
     memset(t->g, 0, sizeof *t->g);
     (void)mcpsess_ring_init(&t->g->ring, mcpsess_i_memlog_ring(m, t->at), (size_t)m->i.ring_bytes);
-    memcpy(t->g->owner, owner.ptr, owner.len);
+    mcpsess_buf_init(&owner, t->g->owner, sizeof t->g->owner);
+    (void)mcpsess_record_owner(&t->l->request.owner, &owner);
     t->g->owner_len = (uint16_t)owner.len;
     t->g->streaming = true;
     mcpsess_i_memlog_anew(m, t);
@@ -3480,8 +3484,7 @@ static void mcpsess_i_memlog_drop(mcpsess_memstore *m, mcpsess_i_log_turn *t, ui
 }
 
 static int mcpsess_i_memlog_del(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    char mem[MCPSESS_I_NAME_MAX];
-    mcpsess_str session = mcpsess_i_memlog_name(t->l, mem);
+    mcpsess_str session = mcpsess_str_of(t->name.ptr, t->name.len - t->l->log.stream.len);
     uint16_t at = m->i.names.i.oldest, newer;
     if (t->l->log.stream.ptr != NULL) {
         if (t->at != MCPSESS_I_NIL) mcpsess_i_memlog_drop(m, t, t->at);
@@ -3525,15 +3528,14 @@ static int mcpsess_i_memlog_do(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint3
 /* -> the result; *tell: who is to be told that the session's logs have changed, if anybody */
 static int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note,
                                   const mcpsess_listener **tell) {
+    char mem[MCPSESS_I_NAME_MAX];
     mcpsess_i_log_turn t;
     uint32_t count = r->count;
     int rc;
-    memset(&t, 0, sizeof t);
-    t.l = (mcpsess_log_request *)(void *)r;
+    mcpsess_i_memlog_begin(&t, (mcpsess_log_request *)(void *)r, mem);
     r->count = 0;
     t.l->log.first = t.l->log.last = 0;
     if (!mcpsess_i_lru_ready(&m->i.names)) return MCPSESS_E_UNSUPPORTED;
-    t.limits = mcpsess_log_limits_of(t.l->log.limits);
     t.now_ms = now_ms;
     t.note = note;
     mcpsess_i_memlog_find(m, &t);
