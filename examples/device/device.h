@@ -41,7 +41,8 @@ enum {
     BODY_MAX = 64 * 1024,        /* bytes; more is 413 */
     BATCH_MAX = 16,              /* messages, 2025-03-26 only */
     JOBS_MAX = 64,               /* slow calls under way */
-    BACKLOG_MAX = 256 * 1024,    /* bytes a slow reader may leave unread before its stream ends */
+    BACKLOG_MAX = 16 * 1024,     /* bytes that wait for a slow reader, and one event; the others wait in the log */
+    SEND_BYTES = 32 * 1024,      /* of a connection, in the kernel */
     RECORD_MAX = 256,            /* bytes of a session record */
     IDLE_SECONDS = 60,           /* a silent connection is closed */
     KEEP_ALIVE_SECONDS = 15,     /* between comments on a quiet GET stream */
@@ -103,12 +104,12 @@ void random_name(char name[STREAM_NAME]);
 typedef struct reader reader;
 
 /* Answer a request with a stream of the session, from an event of it on. -> OK; another: req is not answered */
-int reader_open(device *dev, struct evhttp_request *req, const session *s, mcpsess_str name, uint64_t epoch,
+int reader_open(device *dev, struct evhttp_request *req, const session *s, const char *name, uint64_t epoch,
                 uint64_t sequence);
 /* Takes over from the connection that shows this stream already. -> OK, E_ID: of another session, E_NOMEM; another: it
    is no event id, or what followed it is gone */
 int reader_resume(device *dev, struct evhttp_request *req, const session *s, const char *last_event_id);
-reader *reader_of(device *dev, const char *session_id, mcpsess_str name); /* NULL: nobody listens */
+reader *reader_of(device *dev, const char *session_id, const char *name); /* NULL: nobody listens */
 void reader_step(reader *r);                                              /* hands on what there is; may end it */
 bool reader_tell(reader *r, const mcpsess_event *e);                      /* one that is in no log; false: not told */
 void reader_comment(reader *r, const char *text);

@@ -99,11 +99,12 @@ static unsigned bound_port(evutil_socket_t fd) {
 }
 
 static bool listen_on(device *dev, const options *o) {
-    const int yes = 1;
+    const int yes = 1, send_bytes = SEND_BYTES;
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(dev->http, o->host, (ev_uint16_t)o->port);
     if (!bound) return false;
     evutil_socket_t fd = evhttp_bound_socket_get_fd(bound);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* inherited: an event must not wait for an ACK */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
     printf("device %s: listening on http://%s:%u/mcp\n", dev->name, o->host, bound_port(fd));
     fflush(stdout);
     return true;

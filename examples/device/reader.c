@@ -19,8 +19,19 @@ struct reader {
     bool waits; /* op is pending */
     bool full;  /* the client has to read first */
     char session[MCPSESS_ID_MAX + 1];
+    char name[STREAM_NAME]; /* who writes the stream may be gone before it is read to its end */
     char mem[]; /* the names in an event id, and a page of the log: its largest event fits */
 };
+
+static reader *find(device *dev, const char *session_id, mcpsess_str name) {
+    reader *r = dev->readers;
+    while (r && !(strcmp(r->session, session_id) == 0 && mcpsess_str_eq(r->log.stream, name))) r = r->next;
+    return r;
+}
+
+reader *reader_of(device *dev, const char *session_id, const char *name) {
+    return find(dev, session_id, mcpsess_str_z(name));
+}
 
 static void free_reader(reader *r) {
     reader **at = &r->dev->readers;
@@ -149,12 +160,13 @@ static void start(reader *r) {
     evhttp_send_reply_start(r->req, HTTP_OK, "OK");
 }
 
-int reader_open(device *dev, struct evhttp_request *req, const session *s, mcpsess_str name, uint64_t epoch,
+int reader_open(device *dev, struct evhttp_request *req, const session *s, const char *name, uint64_t epoch,
                 uint64_t sequence) {
     reader *r = new_reader(dev, req, s);
     if (!r) return MCPSESS_E_NOMEM;
-    int rc = mcpsess_stream_read(&dev->sessions.streams, &r->log, &r->op, mcpsess_str_z(r->session), &nobody, name,
-                                 epoch, sequence, r->mem, reader_bytes(dev), now_ms());
+    memcpy(r->name, name, strlen(name) + 1);
+    int rc = mcpsess_stream_read(&dev->sessions.streams, &r->log, &r->op, mcpsess_str_z(r->session), &nobody,
+                                 mcpsess_str_z(r->name), epoch, sequence, r->mem, reader_bytes(dev), now_ms());
     if (rc != MCPSESS_OK) {
         free(r);
         return rc;
@@ -182,17 +194,11 @@ int reader_resume(device *dev, struct evhttp_request *req, const session *s, con
         free(r);
         return rc;
     }
-    reader *old = reader_of(dev, r->session, r->log.stream);
+    reader *old = find(dev, r->session, r->log.stream);
     if (old) reader_close(old); /* its client is here */
     start(r);
     rc = next_event(r);
     if (session_primes(s) && !(rc == MCPSESS_END && r->log.done)) tell_position(r, last_event_id);
     hand_on(r, rc);
     return MCPSESS_OK;
-}
-
-reader *reader_of(device *dev, const char *session_id, mcpsess_str name) {
-    reader *r = dev->readers;
-    while (r && !(strcmp(r->session, session_id) == 0 && mcpsess_str_eq(r->log.stream, name))) r = r->next;
-    return r;
 }

@@ -20,7 +20,7 @@ static mcpsess_stream_op new_op(void) {
 
 /* Its reader, if it has one, hands on what was written. */
 static void wake(stream *s) {
-    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    reader *r = reader_of(s->dev, s->session, s->name);
     if (r) reader_step(r);
 }
 
@@ -67,7 +67,7 @@ stream *stream_open(device *dev, struct evhttp_request *req, const session *s, b
     if (!new) return NULL;
     new->holds = 1;
     prime(new, s, polls);
-    *rc = reader_open(dev, req, s, mcpsess_str_z(new->name), new->writer.epoch, 0);
+    *rc = reader_open(dev, req, s, new->name, new->writer.epoch, 0);
     if (*rc == MCPSESS_OK) return new;
     stream_release(new);
     return NULL;
@@ -77,7 +77,7 @@ stream *stream_open(device *dev, struct evhttp_request *req, const session *s, b
 
 static bool is_lost(stream *s, int rc, const mcpsess_event *e) {
     if (rc == MCPSESS_OK) return false;
-    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    reader *r = reader_of(s->dev, s->session, s->name);
     return rc != MCPSESS_E_TOOBIG || !r || !reader_tell(r, e); /* who listens hears it, without an id */
 }
 
@@ -117,7 +117,7 @@ static void delete_logs(device *dev, const char *session_id, mcpsess_str name) {
 }
 
 static void end_stream(stream *s) {
-    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    reader *r = reader_of(s->dev, s->session, s->name);
     if (r) reader_close(r);
     delete_logs(s->dev, s->session, mcpsess_str_z(s->name));
     free_stream(s);
@@ -127,7 +127,7 @@ static void end_stream(stream *s) {
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
     stream *s = arg;
     mcpsess_stream_op op = new_op();
-    reader *r = reader_of(s->dev, s->session, mcpsess_str_z(s->name));
+    reader *r = reader_of(s->dev, s->session, s->name);
     (void)fd;
     (void)what;
     int rc = r ? session_touch(&s->dev->sessions, s->session) : session_peek(&s->dev->sessions, s->session);
@@ -162,12 +162,12 @@ static stream *new_get_stream(device *dev, const session *s, int *rc) {
 int stream_listen(device *dev, struct evhttp_request *req, const session *s) {
     int rc = MCPSESS_OK;
     stream *get = get_stream(dev, s->id);
-    if (get && reader_of(dev, s->id, mcpsess_str_z(get->name))) return MCPSESS_BUSY;
+    if (get && reader_of(dev, s->id, get->name)) return MCPSESS_BUSY;
     if (!get) get = new_get_stream(dev, s, &rc);
     if (!get) return rc;
     uint64_t after = get->writer.sequence;
     prime(get, s, false);
-    return reader_open(dev, req, s, mcpsess_str_z(get->name), get->writer.epoch, after);
+    return reader_open(dev, req, s, get->name, get->writer.epoch, after);
 }
 
 void streams_notify(device *dev, const char *session_id, const cJSON *message) {

@@ -284,16 +284,39 @@ check "how many no log took" lost 5 'not stored'
 check "how many logs made room" lost '[1-9]' 'logs evicted'
 check "how many streams were refused" lost 2 'streams refused'
 
+# Five events of 50 kB and the answer, to a reader that takes its time.
+slow_reader() { # FILE RATE
+    curl -s -N -m 20 --limit-rate "$2" -H "$json" -H "$accept" -H "Mcp-Session-Id: $sid" -d "$(call calibrate \
+        '{"seconds":0}' ",\"_meta\":{\"progressToken\":\"$(printf '%50000s' x | tr ' ' x)\"}")" "$device_url" >$out/"$1"
+}
+start_device --log-bytes 300000
+new_session 2025-11-25
+check "a slow reader is waited for" slow_reader all 200k
+check "and gets everything" tells '1 2 3 4 5 R' all
+check "with an id each" distinct all
+stop_device
+start_device --log-bytes 60000
+new_session 2025-11-25
+check "one that the log overtakes is not: its stream ends" slow_reader all 100k
+check "before the answer" bash -c "grep -q '\"progress\":1' $out/all && ! grep -q result $out/all"
+check "it cannot go on where it was: 400" resume 400 "$expired" "$(last_id all)"
+stop_device
+check "and is counted" lost 1 'readers overtaken'
+
 start_device --sessions 4 --logs 1 --ttl 1
 new_session 2025-11-25
 read_post all 5 "$(slow 0)" || true
 for _ in 1 2 3 4; do sleep 0.4 && post 200 '' "$ping" || true; done
 check "events expire while their session lives: 400" resume 400 "$expired" "$(first_id all)"
 listen get0
+sleep 2.5
+check "a GET stream keeps its session, and its log" led true
+await $out/get0 'LED is on'
+check "however long nothing came" tells_leds 'on' get0
 hang_up
-check "a GET stream that nobody listens to waits for its client" led true
+check "a GET stream that nobody listens to waits for its client" led false
 sleep 0.3
-check "and is there" resume 200 'LED is on' "$(first_id get0)"
+check "and is there" resume 200 'LED is off' "$(last_id get0)"
 sleep 2.2
 new_session 2025-11-25
 listen get1
