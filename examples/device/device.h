@@ -114,6 +114,7 @@ void reader_step(reader *r);                                              /* han
 bool reader_tell(reader *r, const mcpsess_event *e);                      /* one that is in no log; false: not told */
 void reader_comment(reader *r, const char *text);
 void reader_close(reader *r);
+void readers_close(device *dev);
 
 /* ---- stream.c ---- */
 

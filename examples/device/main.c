@@ -164,6 +164,7 @@ static void run(device *dev) {
     event_base_dispatch(dev->base);
     jobs_abort(dev); /* what began in that moment */
     streams_end(dev, NULL);
+    readers_close(dev); /* of streams that have ended, and whose clients do not read */
     report_lost(dev);
     event_free(on_time);
     event_free(on_term);

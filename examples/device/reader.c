@@ -48,6 +48,10 @@ void reader_close(reader *r) {
     free_reader(r);
 }
 
+void readers_close(device *dev) {
+    while (dev->readers) reader_close(dev->readers);
+}
+
 /* The client is gone. That cancels nothing: a job that is under way goes on without a reader (revision 2025-11-25,
    "disconnection should not be interpreted as the client cancelling its request"). */
 static void on_gone(struct evhttp_connection *conn, void *arg) {
