@@ -869,7 +869,8 @@ typedef struct mcpsess_store {
    E_FORMAT: a type that is none of SSE */
 MCPSESS_API int mcpsess_request_check(const mcpsess_request *r);
 #ifndef MCPSESS_NO_STREAM
-/* The limits with defaults in place of zeros; NULL: all of them. A log's TTLs are at least its events'. */
+/* The limits with defaults in place of zeros; NULL: all of them. A log's are at least its events',
+   and an event is not kept longer than it is replayed. */
 MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l);
 #endif
 
@@ -3162,6 +3163,7 @@ MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l
     if (all.event_max_ms == 0) all.event_max_ms = 120 * (uint64_t)minute_ms;
     if (all.log_ttl_ms == 0) all.log_ttl_ms = 60 * (uint64_t)minute_ms;
     if (all.log_max_ms == 0) all.log_max_ms = 240 * (uint64_t)minute_ms;
+    if (all.event_ttl_ms > all.event_max_ms) all.event_ttl_ms = all.event_max_ms;
     if (all.log_ttl_ms < all.event_ttl_ms) all.log_ttl_ms = all.event_ttl_ms;
     if (all.log_max_ms < all.event_max_ms) all.log_max_ms = all.event_max_ms;
     return all;
@@ -3275,32 +3277,36 @@ static void mcpsess_i_memlog_seek(const struct mcpsess_i_memlog *g, uint64_t seq
 
 /* -- life -- */
 
-/* Gives the writer its whole lease again; a complete log has none. */
-static void mcpsess_i_memlog_lease(mcpsess_i_log_turn *t) {
+static void mcpsess_i_memlog_lives(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint64_t until_ms) {
+    m->i.names.i.nodes[t->at].expires_ms = until_ms;
+    if (t->g->log_until_ms < until_ms) t->g->log_until_ms = until_ms;
+}
+
+/* Every write gives the log its whole time again, and its writer the lease; it outlives the events there are. */
+static void mcpsess_i_memlog_written(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    uint64_t until_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
+    t->g->log_until_ms = mcpsess_time_add(t->now_ms, t->limits.log_max_ms);
+    if (until_ms > t->g->log_until_ms) until_ms = t->g->log_until_ms;
+    if (t->g->ring.i.count != 0 && until_ms < t->g->events_until_ms) until_ms = t->g->events_until_ms;
+    mcpsess_i_memlog_lives(m, t, until_ms);
+    mcpsess_i_lru_refresh(&m->i.names, t->at);
     if (!t->g->done) t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
 }
 
-/* Every write gives the log its whole time again. */
-static void mcpsess_i_memlog_written(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    uint64_t expires_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
-    t->g->log_until_ms = mcpsess_time_add(t->now_ms, t->limits.log_max_ms);
-    m->i.names.i.nodes[t->at].expires_ms = expires_ms < t->g->log_until_ms ? expires_ms : t->g->log_until_ms;
-    mcpsess_i_lru_refresh(&m->i.names, t->at);
-    mcpsess_i_memlog_lease(t);
-}
-
 /* A replay does so only if less than half of it is left, as with records; events and log together, so that the log
-   outlives them. */
+   outlives them. It makes nothing live shorter. */
 static void mcpsess_i_memlog_kept(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    mcpsess_i_lru_node *node = &m->i.names.i.nodes[t->at];
-    uint64_t expires_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
+    uint64_t expires_ms = m->i.names.i.nodes[t->at].expires_ms;
+    uint64_t events_ms = mcpsess_time_add(t->now_ms, t->limits.event_ttl_ms);
+    uint64_t until_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
     mcpsess_i_lru_refresh(&m->i.names, t->at);
-    if (mcpsess_time_left(t->now_ms, node->expires_ms) >= t->limits.log_ttl_ms / 2 &&
+    if (mcpsess_time_left(t->now_ms, expires_ms) >= t->limits.log_ttl_ms / 2 &&
         mcpsess_time_left(t->now_ms, t->g->events_until_ms) >= t->limits.event_ttl_ms / 2) {
         return;
     }
-    t->g->events_until_ms = mcpsess_time_add(t->now_ms, t->limits.event_ttl_ms);
-    node->expires_ms = expires_ms < t->g->log_until_ms ? expires_ms : t->g->log_until_ms;
+    if (events_ms > t->g->events_until_ms) t->g->events_until_ms = events_ms;
+    if (until_ms > t->g->log_until_ms) until_ms = t->g->log_until_ms;
+    if (until_ms > expires_ms) mcpsess_i_memlog_lives(m, t, until_ms);
 }
 
 /* The log begins anew: under another epoch, so that no position of before is one of it. */
@@ -3420,11 +3426,7 @@ static int mcpsess_i_memlog_append(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     int rc = mcpsess_i_memlog_writes(m, t, t->l->log.confirmed);
     if (rc != MCPSESS_OK) return rc;
     mcpsess_i_event_pieces(&t->l->log.event, head, pieces);
-    if (t->l->log.sequence <= t->g->last) {
-        if (!mcpsess_i_memlog_has(t, pieces)) return MCPSESS_LOST;
-        mcpsess_i_memlog_lease(t);
-        return MCPSESS_DUP;
-    }
+    if (t->l->log.sequence <= t->g->last) return mcpsess_i_memlog_has(t, pieces) ? MCPSESS_DUP : MCPSESS_LOST;
     if (t->l->log.sequence != t->g->last + 1 || t->g->done) return MCPSESS_LOST;
     if (bytes > t->limits.bytes || bytes + MCPSESS_RING_HEAD > t->g->ring.i.cap) {
         t->l->request.need = (size_t)bytes;

@@ -558,7 +558,10 @@ TEST(memlog_limits_have_defaults) {
     m.event_ttl_ms = 40;
     m.event_max_ms = 50;
     m = mcpsess_log_limits_of(&m); /* a log outlives its events */
-    CHECK(m.log_ttl_ms == 40 && m.log_max_ms == 50);
+    CHECK(m.event_ttl_ms == 40 && m.log_ttl_ms == 40 && m.log_max_ms == 50);
+    m.event_max_ms = 30;
+    m = mcpsess_log_limits_of(&m); /* what is not replayed is not kept */
+    CHECK(m.event_ttl_ms == 30 && m.log_ttl_ms == 40);
 }
 
 TEST(memlog_check_sees_overwritten_memory) {
