@@ -14,7 +14,7 @@ help:
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder and the engine; MINUTES=$(MINUTES) for each"
 	@echo "make interop  sessions shared with ToolHive's own packages; needs Go 1.26 and its module proxy"
-	@echo "make prove    Frama-C: no undefined behaviour in base, lru, eventid, record, resp"
+	@echo "make prove    Frama-C: no undefined behaviour in base, lru, eventid, sse, record, resp"
 	@echo "make clean    removes build/"
 
 demo serve: demo-packages

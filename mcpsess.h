@@ -2493,10 +2493,16 @@ static uint8_t mcpsess_i_sse_field_of(char c) {
 }
 
 static void mcpsess_i_sse_name_byte(mcpsess_sse *s, char c) {
-    if (s->i.field == MCPSESS_I_SSE_NONE) s->i.field = mcpsess_i_sse_field_of(c);
-    else if (c == ':' && mcpsess_i_sse_name(s) == '\0') mcpsess_i_sse_begin_value(s);
-    else if (c == '\0' || c != mcpsess_i_sse_name(s)) s->i.field = MCPSESS_I_SSE_OTHER;
-    s->i.matched++;
+    char next;
+    if (s->i.field == MCPSESS_I_SSE_NONE) {
+        s->i.field = mcpsess_i_sse_field_of(c);
+        s->i.matched = 1;
+        return;
+    }
+    next = mcpsess_i_sse_name(s);
+    if (next == '\0' && c == ':') mcpsess_i_sse_begin_value(s);
+    else if (next != '\0' && c == next) s->i.matched++;
+    else s->i.field = MCPSESS_I_SSE_OTHER;
 }
 
 /* The mark in bytes: what begins like it, and is none, is the name of a field that nobody knows. */
@@ -2551,6 +2557,11 @@ static void mcpsess_i_sse_piece(mcpsess_sse *s, mcpsess_str piece) {
     if (n < piece.len) mcpsess_i_sse_value(s, mcpsess_str_of(piece.ptr + n, piece.len - n));
 }
 
+/* The end of memory is no place to write to, even for no bytes. */
+static void mcpsess_i_sse_move(char *to, const char *from, size_t n) {
+    if (n != 0) memmove(to, from, n);
+}
+
 /* The line that was read becomes the event's type or id. What it replaces leaves no gap: what was kept after that
    moves, and only once, for then it comes before. */
 static void mcpsess_i_sse_keep(mcpsess_sse *s) {
@@ -2559,9 +2570,9 @@ static void mcpsess_i_sse_keep(mcpsess_sse *s) {
     uint16_t *other = &s->i.at[s->i.field ^ 1u];
     char *from = mcpsess_i_sse_end(s) - len, *to = s->i.mem + s->i.cap - below;
     if (mcpsess_i_find_nul(mcpsess_str_of(from, len)) != len) return;
-    memmove(to, from, len);
+    mcpsess_i_sse_move(to, from, len);
     if (was != 0) {
-        memmove(to + was, to, below - at);
+        mcpsess_i_sse_move(to + was, to, below - at);
         if (*other > at) *other = (uint16_t)(*other - was);
     }
     s->i.at[s->i.field] = (uint16_t)(below - was);
@@ -2601,7 +2612,7 @@ static void mcpsess_i_sse_end_value(mcpsess_sse *s) {
 
 /* -> as above */
 static bool mcpsess_i_sse_end_line(mcpsess_sse *s, mcpsess_event *e) {
-    bool empty = s->i.field == MCPSESS_I_SSE_NONE && s->i.matched == 0; /* else it is the beginning of a mark */
+    bool empty = s->i.field == MCPSESS_I_SSE_NONE; /* or half a mark, before which there is no event to end */
     if (!empty && s->i.stage == MCPSESS_I_SSE_NAME && s->i.field < MCPSESS_I_SSE_OTHER && mcpsess_i_sse_name(s) == '\0')
         mcpsess_i_sse_begin_value(s);
     if (s->i.stage >= MCPSESS_I_SSE_SPACE) mcpsess_i_sse_end_value(s);
