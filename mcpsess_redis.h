@@ -604,7 +604,7 @@ MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpse
    that is out of order.
    -> OK, E_FORMAT: not JSON, not of this form, of another id, twice what a record holds once (any member but data and
    unknown ones; "terminated"; the binding), a key that is empty or begins with NUL, E_PRINCIPAL: a malformed binding,
-   E_ID, E_TOOBIG: no room, over a limit of records, or 33 values within each other, E_ARG; on an error record is as it
+   E_ID, E_TOOBIG: no room, over a limit of records, or 64 values within each other, E_ARG; on an error record is as it
    was */
 MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str id, mcpsess_buf *record, size_t *need);
 
@@ -3522,7 +3522,7 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
 /* ==== json ==== */
 /* uses: base */
 
-#define MCPSESS_I_JSON_DEPTH 32u /* values within each other; a bit each */
+#define MCPSESS_I_JSON_DEPTH 63u /* values within each other; a bit each. In an envelope, .NET reads 64 */
 
 /* A writer that goes on counting where its room ends: len is what all of it takes. */
 typedef struct mcpsess_i_json_out {
@@ -3584,12 +3584,13 @@ static char mcpsess_i_json_letter(char c, bool to_letter) {
     return 0;
 }
 
-static void mcpsess_i_json_put_u(mcpsess_i_json_out *o, uint32_t unit) {
+/* ten: how a digit of that value is written, 'a' or 'A'. */
+static void mcpsess_i_json_put_u(mcpsess_i_json_out *o, uint32_t unit, unsigned ten) {
     unsigned shift;
     mcpsess_i_json_put_z(o, "\\u");
     for (shift = 16; shift > 0; shift -= 4) {
         unsigned nibble = (unsigned)(unit >> (shift - 4) & 15u);
-        mcpsess_i_json_put(o, nibble < 10 ? '0' + nibble : 'a' + (nibble - 10));
+        mcpsess_i_json_put(o, nibble < 10 ? '0' + nibble : ten + (nibble - 10));
     }
 }
 
@@ -3608,7 +3609,7 @@ static void mcpsess_i_json_escape(mcpsess_i_json_out *o, mcpsess_str s) {
             mcpsess_i_json_put(o, '\\');
             mcpsess_i_json_put(o, (unsigned char)letter);
         } else if (n == 0 || point < 0x20 || mcpsess_i_json_html(point)) {
-            mcpsess_i_json_put_u(o, n == 0 ? 0xFFFD : point);
+            mcpsess_i_json_put_u(o, n == 0 ? 0xFFFD : point, 'a');
         } else {
             mcpsess_i_json_put_str(o, mcpsess_str_of(s.ptr, n));
         }
@@ -3718,7 +3719,7 @@ static bool mcpsess_i_json_name(mcpsess_i_json_in *in, mcpsess_str *name) {
 
 /* The beginning of a value: all the aggregates it opens with, and the first scalar, unless the innermost one is empty.
    The lowest bit of *objects: the innermost is an object. -> OK, E_FORMAT, E_TOOBIG */
-static int mcpsess_i_json_descend(mcpsess_i_json_in *in, uint32_t *objects, unsigned *depth) {
+static int mcpsess_i_json_descend(mcpsess_i_json_in *in, uint64_t *objects, unsigned *depth) {
     mcpsess_str name;
     for (;;) {
         char c = mcpsess_i_json_look(in);
@@ -3735,7 +3736,7 @@ static int mcpsess_i_json_descend(mcpsess_i_json_in *in, uint32_t *objects, unsi
 /* Any value; *raw is its text, white space around it apart.  -> OK, E_FORMAT, E_TOOBIG: too deep */
 static int mcpsess_i_json_value(mcpsess_i_json_in *in, mcpsess_str *raw) {
     const char *start;
-    uint32_t objects = 0;
+    uint64_t objects = 0;
     unsigned depth = 0;
     mcpsess_str name;
     (void)mcpsess_i_json_look(in);
@@ -4317,7 +4318,7 @@ static bool mcpsess_i_thv_put_special(mcpsess_i_json_out *o, const mcpsess_recor
     mcpsess_i_thv_put_name(o, mcpsess_str_z(mcpsess_i_thv_name(n)), before);
     mcpsess_i_json_put(o, '"');
     mcpsess_i_json_escape(o, binding ? r->principal.issuer : MCPSESS_STR("true"));
-    if (binding) mcpsess_i_json_put_u(o, 0);
+    if (binding) mcpsess_i_json_put_u(o, 0, 'a');
     if (binding) mcpsess_i_json_escape(o, r->principal.subject);
     mcpsess_i_json_put(o, '"');
     return true;

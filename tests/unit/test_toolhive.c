@@ -391,7 +391,7 @@ TEST(toolhive_proxy_reads_what_go_reads) {
 }
 
 TEST(toolhive_proxy_refuses) {
-    char deep[80];
+    char deep[160];
     mcpsess_record r;
     mcpsess_buf b;
     size_t n, depth;
@@ -430,14 +430,14 @@ TEST(toolhive_proxy_refuses) {
     REFUSED(PROXY, HEAD2 ",\"x\":\"\\x\"}", MCPSESS_E_FORMAT);
     REFUSED(PROXY, "{\"id\":\"" UUID "\",\"type\":5}", MCPSESS_E_FORMAT);
     REFUSED(PROXY, "{\"id\":\"" UUID "\",\"created_at\":5}", MCPSESS_E_FORMAT);
-    for (depth = 32; depth <= 33; depth++) {
+    for (depth = 63; depth <= 64; depth++) {
         mcpsess_buf_init(&b, deep, sizeof deep);
         mcpsess_buf_put(&b, MCPSESS_STR("{\"x\":"));
         for (n = 0; n < depth; n++) mcpsess_buf_put_char(&b, '[');
-        if (depth == 33) CHECK_EQ(proxy(mcpsess_buf_str(&b), &r), MCPSESS_E_TOOBIG);
+        if (depth == 64) CHECK_EQ(proxy(mcpsess_buf_str(&b), &r), MCPSESS_E_TOOBIG);
         for (n = 0; n < depth; n++) mcpsess_buf_put_char(&b, ']');
-        mcpsess_buf_put_char(&b, '}'); /* 32 are read; but there is no id */
-        CHECK_EQ(proxy(mcpsess_buf_str(&b), &r), depth == 33 ? MCPSESS_E_TOOBIG : MCPSESS_E_FORMAT);
+        mcpsess_buf_put_char(&b, '}'); /* 63 are read; but there is no id */
+        CHECK_EQ(proxy(mcpsess_buf_str(&b), &r), depth == 64 ? MCPSESS_E_TOOBIG : MCPSESS_E_FORMAT);
     }
     mcpsess_buf_init(&b, record_mem, RECORD_MAX); /* any id, if none is given */
     CHECK_EQ(mcpsess_toolhive_decode(PROXY, MCPSESS_STR(HEAD2 "}"), mcpsess_str_of(NULL, 0), &b, NULL), MCPSESS_OK);
