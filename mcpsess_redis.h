@@ -21,6 +21,7 @@
      any command as an operation                            >>rediscmd
      the store on Redis                                     >>redisstore
      sessions as ToolHive keeps them                        >>toolhive
+     event streams as the MCP C# SDK keeps them             >>csharp
 
    EXAMPLE
        MCPSESS_REDIS_STORAGE(wire, 8, 1024, 1024);                 // 8 commands under way, 1 KiB each way
@@ -55,6 +56,8 @@
 
      Without logs (MCPSESS_NO_STREAM) it takes nothing from +hmget to +zremrangebyscore.
      Sessions as ToolHive keeps them also need:  ~thv:* +getex
+     Streams as the C# SDK keeps them, in an instance of no name:  ~mcp:sse:v1:* ~mcpsess:sse:v1:* +hget +hmget +hset
+       +hdel +exists +unlink
 */
 
 #ifndef MCPSESS_REDIS_H
@@ -643,6 +646,142 @@ typedef struct mcpsess_toolhive_words {
    -> OK, E_TOOBIG, E_ARG: also for no id, or no json; on an error scratch and words are as they were */
 MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int command, mcpsess_str id,
                                          mcpsess_str json, mcpsess_buf *scratch, mcpsess_toolhive_words *words);
+
+#ifndef MCPSESS_NO_STREAM
+
+/* ---- csharp: event streams as the MCP C# SDK keeps them -------------------------------------------------- >>csharp
+
+   A store of logs, for mcpsess_streams: the keys and bytes of the SDK's DistributedCacheEventStreamStore on .NET's
+   StackExchangeRedis cache, so that either may replay and follow what the other has written. <b64> is base64, of the
+   session, and of the stream.
+
+   key                                               type     holds
+   <instance>mcp:sse:v1:event:<b64>:<b64>:<n>        hash     absexp, sldexp, data: an event
+   <instance>mcp:sse:v1:meta:<b64>:<b64>             hash     absexp, sldexp, data: mode, whether complete, the last n
+   <instance>mcp:sse:v1:idx:<b64>                    hash     absexp, sldexp, data: the session's streams; on request
+   <instance>mcpsess:sse:v1:writer:<b64>:<b64>       hash     ours alone: the writer's lease and fence, the principal
+
+   absexp and sldexp are ticks of 100 ns, of the server's clock; data is JSON. A key gets its TTL, min(absolute,
+   sliding), in the same script as its value; one without, as a .NET process leaves it that ends in between, gets it
+   from whoever opens it for a replay. Append, set, open and state are one round trip each, a replay one a page; so is a
+   delete, or one for each thousand events. LEASE_... and records answer E_UNSUPPORTED.
+
+   The format is weaker than the store's own:
+                            the store's own layout         this one
+   identity of a log        an epoch, in every event id    none. A log that begins anew goes on counting, and leaves out
+                                                           a number: ids of before are GAP. That is remembered, beside,
+                                                           as long as a log may live; what begins after that, or was
+                                                           begun by .NET, begins at 1
+   takeover                 fenced                         fenced among writers of ours. A .NET writer asks nobody:
+                                                           against one there is the compare of the last n, so it is
+                                                           LOST where both write, and LOST_TAIL where .NET began again
+   lost tail                LOST_TAIL, a new epoch         LOST_TAIL: the events go, and 32,768 numbers are left out
+   exactly once             DUP: the same bytes            the same, as the JSON has it: no type is "message"
+   data of an event         any bytes                      one JSON value, at most 63 deep, in UTF-8; else E_FORMAT
+   a retry                  up to 2^32-1 ms                up to 2^31-1; above E_TOOBIG
+   bound on events          exact                          exact, for what one writer of ours wrote
+   bound on bytes           exact                          of one event alone: in all it is the product
+   sliding of events        the log's                      each event's own: since its append, or its replay
+   a missing event          the oldest go first            any may be: GAP, by whoever opens before it; by one that
+                                                           follows at the page it is in
+   delete of a session      one call                       of streams whose writers kept the index; without
+   E_UNSUPPORTED principal                of the log                     in our key: lost with it, none for what .NET
+   alone wrote, and .NET's readers ask for none the writer's lease       told to readers                ours is; a .NET
+   writer looks like none a request id, again      fresh: a new epoch             fresh: old ids are GAP; .NET's readers
+   meet an error there Redis Cluster            yes                            E_CROSSSLOT, unless the instance has a
+   tag: "{mcp}" readers of the other     none                           the SDK's, byte for byte; the events' TTLs slide
+   for both
+
+   Positions from 2^53 - 32,768 on are GAP. RANGE says `first` of all there is only with a TTL, as a reader opens; else
+   it is the position + 1. An event that decodes to null is handed out as one with neither type nor data. E_FORMAT: what
+   is stored is not what .NET writes. With TRACK_KEYS the server remembers every event's key that is replayed;
+   TRACK_PREFIXES names the metadata alone. */
+
+#define MCPSESS_CSHARP_INSTANCE_MAX 64u
+
+typedef struct mcpsess_csharp_store_desc {
+    mcpsess_redis *redis;
+    mcpsess_str instance; /* the cache's InstanceName, 0..64 bytes; default none */
+    bool index;           /* keep the session's index; then a stream's name is UTF-8 */
+    bool numbers;         /* write the mode as 0 or 1: the only one that a trimmed or AOT build of .NET reads */
+    uint32_t timeout_ms;  /* of a request without a deadline; default: the engine's */
+    mcpsess_log log;
+} mcpsess_csharp_store_desc;
+
+typedef struct mcpsess_csharp_store_stats {
+    uint32_t requests;
+    uint32_t foreign; /* asked for by another principal */
+    uint32_t events;  /* appended */
+    uint32_t dropped; /* of them, because there were too many */
+    uint32_t steps;   /* further round trips of deletes */
+} mcpsess_csharp_store_stats;
+
+typedef struct mcpsess_csharp_store {
+    mcpsess_csharp_store_stats stats;
+    struct {
+        mcpsess_redis *redis;
+        mcpsess_redis_module module;
+        const mcpsess_listener *listener;
+        mcpsess_request *pending; /* newest first */
+        mcpsess_log log;
+        int64_t numbers[6]; /* of the reply that is being read: code, last, fence or first, flags, left, extra */
+        size_t used, need;  /* bytes of its events in out, and of the one that did not fit */
+        uint32_t count, timeout_ms;
+        int stopped;   /* why no more events of it are taken; 0: they are */
+        uint8_t items; /* numbers of it so far */
+        uint8_t instance_len;
+        bool bad; /* it is not as a script's should be */
+        bool index, numeric, closed;
+        char prefix[MCPSESS_CSHARP_INSTANCE_MAX + 16u]; /* of the metadata's keys */
+    } i;
+} mcpsess_csharp_store;
+
+/* Bytes of the longest command of the store, for tx_bytes: with an event of data_max bytes, whose type has at most 64
+   letters. */
+#define MCPSESS_CSHARP_STORE_TX(data_max)                                                                     \
+    (640u + 3u * (MCPSESS_CSHARP_INSTANCE_MAX + 2u * MCPSESS_EVENTID_MAX) + 6u * (MCPSESS_STREAM_MAX + 64u) + \
+     2u * MCPSESS_RECORD_OWNER_MAX + (uint64_t)(data_max))
+
+MCPSESS_API mcpsess_csharp_store_desc mcpsess_csharp_store_desc_default(void);
+/* Attaches to the engine, which must not have been polled.  -> OK, E_ARG, E_STATE */
+MCPSESS_API int mcpsess_csharp_store_init(mcpsess_csharp_store *s, const mcpsess_csharp_store_desc *d);
+/* Closing it leaves the engine open, for others. */
+MCPSESS_API mcpsess_store mcpsess_csharp_store_store(mcpsess_csharp_store *s);
+
+/* The JSON, for who has other ways to keep it. Written byte for byte as .NET's System.Text.Json writes it by default:
+   no null members, and \uXXXX for all that is not ASCII, or is one of " & ' + < > ` or DEL; bytes that are not UTF-8
+   are U+FFFD, one for as many as could have begun a character. Read as it reads it: members in any order, of any case,
+   what is unknown passed over, the last of equal names, whole numbers as strings too, null for what may be none. Cost:
+   one pass. decode -> OK, MISS: null, E_FORMAT: not JSON, not of this form, or 64 values within each other, E_TOOBIG:
+   mem is too small, E_ARG; encode -> OK, E_TOOBIG, E_ARG; on an error what was to be written is as it was */
+
+/* type, id, retry and data of an event; data is the text of one JSON value, and is not changed.  encode -> also
+   E_FORMAT: data is no such text, or not UTF-8; E_TOOBIG: a retry over 2^31-1, too */
+MCPSESS_API int mcpsess_csharp_event_encode(const mcpsess_event *e, mcpsess_buf *json);
+/* type and id are appended to mem; data points into json. */
+MCPSESS_API int mcpsess_csharp_event_decode(mcpsess_str json, mcpsess_buf *mem, mcpsess_event *e);
+
+typedef struct mcpsess_csharp_meta {
+    uint64_t last; /* sequence, 0..2^63-1 */
+    bool polling;  /* else streaming */
+    bool done;
+} mcpsess_csharp_meta;
+
+/* numeric: the mode as 0 or 1, not "Streaming" or "Polling". Both are read. */
+MCPSESS_API int mcpsess_csharp_meta_encode(const mcpsess_csharp_meta *m, bool numeric, mcpsess_buf *json);
+MCPSESS_API int mcpsess_csharp_meta_decode(mcpsess_str json, mcpsess_csharp_meta *m);
+
+typedef struct mcpsess_csharp_entry {
+    mcpsess_str stream;
+    uint64_t last;
+} mcpsess_csharp_entry;
+
+MCPSESS_API int mcpsess_csharp_index_encode(const mcpsess_csharp_entry *entries, size_t count, mcpsess_buf *json);
+/* Walks the streams of an index. Start with *cursor 0; the name is appended to mem.  -> as decode, END */
+MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcpsess_buf *mem,
+                                          mcpsess_csharp_entry *entry);
+
+#endif /* MCPSESS_NO_STREAM */
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
@@ -4533,6 +4672,1258 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
     words->argc = (size_t)(word - words->argv);
     return MCPSESS_OK;
 }
+
+#ifndef MCPSESS_NO_STREAM
+
+/* ==== csharpjson ==== */
+/* uses: base event json */
+
+/* Members, in the order in which they are written. */
+enum { MCPSESS_I_CSJ_TYPE, MCPSESS_I_CSJ_ID, MCPSESS_I_CSJ_RETRY, MCPSESS_I_CSJ_DATA };
+
+/* What an event's JSON has in it. */
+typedef struct mcpsess_i_csj_event {
+    mcpsess_str type, id; /* between the quotes */
+    mcpsess_str data;     /* as it stands there; ptr NULL: none */
+    uint64_t retry_ms;
+    bool retry;
+} mcpsess_i_csj_event;
+
+/* -- writing -- */
+
+/* Bytes of broken UTF-8 that .NET makes one U+FFFD of: as many as could have begun a character, but one at least. */
+static size_t mcpsess_i_csj_broken(mcpsess_str s) {
+    unsigned c = (unsigned char)s.ptr[0], low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+    unsigned high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+    size_t n = 1, len = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+    if (c < 0xC2 || c > 0xF4) return 1;
+    for (; n < len && n < s.len; n++) {
+        unsigned next = (unsigned char)s.ptr[n];
+        if (next < low || next > high) break;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return n;
+}
+
+/* Does .NET's default encoder write a character as it is? */
+static bool mcpsess_i_csj_plain(uint32_t point) {
+    switch (point) {
+    case '"':
+    case '&':
+    case '\'':
+    case '+':
+    case '<':
+    case '>':
+    case '`':
+    case '\\': return false;
+    default: return point >= 0x20 && point < 0x7F;
+    }
+}
+
+static void mcpsess_i_csj_put_char(mcpsess_i_json_out *o, uint32_t point) {
+    char letter = point < 0x80 && point != '"' ? mcpsess_i_json_letter((char)point, true) : 0;
+    if (mcpsess_i_csj_plain(point)) {
+        mcpsess_i_json_put(o, (unsigned)point);
+    } else if (letter != 0) {
+        mcpsess_i_json_put(o, '\\');
+        mcpsess_i_json_put(o, (unsigned char)letter);
+    } else if (point < 0x10000) {
+        mcpsess_i_json_put_u(o, point, 'A');
+    } else {
+        mcpsess_i_json_put_u(o, 0xD800u + ((point - 0x10000u) >> 10), 'A');
+        mcpsess_i_json_put_u(o, 0xDC00u + (point & 0x3FFu), 'A');
+    }
+}
+
+/* The text of a string, escaped. */
+static void mcpsess_i_csj_escape(mcpsess_i_json_out *o, mcpsess_str s) {
+    while (s.len != 0) {
+        uint32_t point;
+        size_t n = mcpsess_i_json_utf8(s, &point);
+        mcpsess_i_csj_put_char(o, n == 0 ? 0xFFFDu : point);
+        s = mcpsess_i_json_drop(s, n == 0 ? mcpsess_i_csj_broken(s) : n);
+    }
+}
+
+static void mcpsess_i_csj_put_u64(mcpsess_i_json_out *o, uint64_t v) {
+    char mem[20];
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, mem, sizeof mem);
+    mcpsess_buf_put_u64(&b, v);
+    mcpsess_i_json_put_str(o, mcpsess_buf_str(&b));
+}
+
+/* A name and its colon, behind '{' or ','. */
+static void mcpsess_i_csj_put_name(mcpsess_i_json_out *o, unsigned *before, const char *name) {
+    mcpsess_i_json_put(o, *before);
+    mcpsess_i_json_put_string(o, mcpsess_str_z(name));
+    mcpsess_i_json_put(o, ':');
+    *before = ',';
+}
+
+static void mcpsess_i_csj_put_text(mcpsess_i_json_out *o, unsigned *before, const char *name, mcpsess_str text) {
+    mcpsess_i_csj_put_name(o, before, name);
+    mcpsess_i_json_put(o, '"');
+    mcpsess_i_csj_escape(o, text);
+    mcpsess_i_json_put(o, '"');
+}
+
+/* An event up to its data; what is left are the data, if there are any, and '}'. */
+static void mcpsess_i_csj_put_head(mcpsess_i_json_out *o, const mcpsess_event *e) {
+    unsigned before = '{';
+    mcpsess_i_csj_put_text(o, &before, "eventType", e->type.len != 0 ? e->type : MCPSESS_STR("message"));
+    if (e->id.len != 0) mcpsess_i_csj_put_text(o, &before, "eventId", e->id);
+    if (e->retry) {
+        mcpsess_i_csj_put_name(o, &before, "reconnectionIntervalMs");
+        mcpsess_i_csj_put_u64(o, e->retry_ms);
+    }
+    if (e->data.ptr != NULL) mcpsess_i_csj_put_name(o, &before, "data");
+}
+
+static void mcpsess_i_csj_put_entry(mcpsess_i_json_out *o, mcpsess_str stream, uint64_t last) {
+    unsigned before = '{';
+    mcpsess_i_csj_put_text(o, &before, "streamId", stream);
+    mcpsess_i_csj_put_name(o, &before, "lastSequence");
+    mcpsess_i_csj_put_u64(o, last);
+    mcpsess_i_json_put(o, '}');
+}
+
+/* A writer behind what b holds; what it wrote counts when it is settled. */
+static mcpsess_i_json_out mcpsess_i_csj_out(const mcpsess_buf *b) {
+    mcpsess_i_json_out o;
+    o.ptr = b->ptr;
+    o.cap = b->overflow ? 0 : b->cap;
+    o.len = b->len;
+    return o;
+}
+
+static int mcpsess_i_csj_settle(const mcpsess_i_json_out *o, mcpsess_buf *b) {
+    if (b->overflow || o->len > o->cap) return MCPSESS_E_TOOBIG;
+    b->len = o->len;
+    return MCPSESS_OK;
+}
+
+/* -- reading -- */
+
+static bool mcpsess_i_csj_bad(mcpsess_str s) {
+    return s.ptr == NULL && s.len != 0;
+}
+
+/* What a text is but for white space around it. */
+static mcpsess_str mcpsess_i_csj_trim(mcpsess_str s) {
+    while (s.len != 0 && mcpsess_i_json_blank(s.ptr[s.len - 1])) s.len--;
+    while (s.len != 0 && mcpsess_i_json_blank(s.ptr[0])) s = mcpsess_i_json_drop(s, 1);
+    return s;
+}
+
+static bool mcpsess_i_csj_is_utf8(mcpsess_str s) {
+    uint32_t point;
+    while (s.len != 0) {
+        unsigned n = mcpsess_i_json_utf8(s, &point);
+        if (n == 0) return false;
+        s = mcpsess_i_json_drop(s, n);
+    }
+    return true;
+}
+
+/* Is this one JSON value that .NET can read within an event? */
+static bool mcpsess_i_csj_is_value(mcpsess_str text) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(text);
+    mcpsess_str raw;
+    return mcpsess_i_json_value(&in, &raw) == MCPSESS_OK && raw.len == mcpsess_i_csj_trim(text).len &&
+           mcpsess_i_csj_is_utf8(raw);
+}
+
+/* Walks the members of an object that is all of its text.  -> OK, END, MISS: it is null, E_FORMAT */
+static int mcpsess_i_csj_member(mcpsess_i_json_in *in, mcpsess_str *name, mcpsess_str *raw) {
+    int rc;
+    if (in->begun || mcpsess_i_json_look(in) != 'n') rc = mcpsess_i_json_member(in, name, raw);
+    else rc = mcpsess_i_json_word(in, "null") ? MCPSESS_MISS : MCPSESS_E_FORMAT;
+    if (rc == MCPSESS_OK) return rc;
+    (void)mcpsess_i_json_look(in);
+    return rc > 0 && in->at == in->end ? rc : MCPSESS_E_FORMAT;
+}
+
+/* Which of these names is it? Each ends with a NUL, the last with two.  -> as many as there are: none */
+static unsigned mcpsess_i_csj_which(mcpsess_str name, const char *names) {
+    unsigned n = 0;
+    while (*names != '\0' && !mcpsess_i_json_is(name, names, true)) {
+        while (*names++ != '\0') {
+        }
+        n++;
+    }
+    return n;
+}
+
+/* A whole number, or one in a string. */
+static bool mcpsess_i_csj_number(mcpsess_str raw, uint64_t max, uint64_t *v) {
+    char mem[20];
+    mcpsess_i_json_out o = {NULL, sizeof mem, 0};
+    o.ptr = mem;
+    if (raw.ptr[0] == '"') {
+        mcpsess_i_json_unescape(&o, mcpsess_i_json_inner(raw));
+        if (o.len > o.cap) return false;
+        raw = mcpsess_str_of(mem, o.len);
+    }
+    return mcpsess_u64_decode(raw, max, v) == MCPSESS_OK;
+}
+
+static bool mcpsess_i_csj_text(mcpsess_str raw, mcpsess_str *text) {
+    *text = mcpsess_i_json_inner(raw);
+    return raw.ptr[0] == '"' || raw.ptr[0] == 'n';
+}
+
+static bool mcpsess_i_csj_part(mcpsess_i_csj_event *e, unsigned which, mcpsess_str raw) {
+    uint64_t below_zero;
+    bool null = raw.ptr[0] == 'n';
+    switch (which) {
+    case MCPSESS_I_CSJ_TYPE: return mcpsess_i_csj_text(raw, &e->type);
+    case MCPSESS_I_CSJ_ID: return mcpsess_i_csj_text(raw, &e->id);
+    case MCPSESS_I_CSJ_RETRY:
+        e->retry = !null && raw.ptr[0] != '-'; /* a client takes no other */
+        if (null) return true;
+        if (e->retry) return mcpsess_i_csj_number(raw, INT32_MAX, &e->retry_ms);
+        return mcpsess_i_csj_number(mcpsess_i_json_drop(raw, 1), INT32_MAX, &below_zero);
+    case MCPSESS_I_CSJ_DATA: e->data = null ? mcpsess_str_of(NULL, 0) : raw; return mcpsess_i_csj_is_utf8(raw);
+    default: return true;
+    }
+}
+
+/* -> OK, MISS, E_FORMAT */
+static int mcpsess_i_csj_read_event(mcpsess_str json, mcpsess_i_csj_event *e) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(json);
+    mcpsess_str name, raw;
+    int rc;
+    memset(e, 0, sizeof *e);
+    while ((rc = mcpsess_i_csj_member(&in, &name, &raw)) == MCPSESS_OK) {
+        unsigned which = mcpsess_i_csj_which(name, "eventtype\0eventid\0reconnectionintervalms\0data\0");
+        if (!mcpsess_i_csj_part(e, which, raw)) return MCPSESS_E_FORMAT;
+    }
+    return rc == MCPSESS_END ? MCPSESS_OK : rc;
+}
+
+/* "Streaming" or "Polling", 0 or 1, or such a number in a string; of any other number .NET takes neither for itself. */
+static bool mcpsess_i_csj_mode(mcpsess_str raw, bool *polling) {
+    mcpsess_str text = mcpsess_i_json_inner(raw);
+    uint64_t number = 0;
+    *polling = mcpsess_i_json_is(text, "polling", true);
+    if (*polling || mcpsess_i_json_is(text, "streaming", true)) return true;
+    if (!mcpsess_i_csj_number(raw, INT32_MAX, &number)) return false;
+    *polling = number == 1;
+    return true;
+}
+
+/* -- the API -- */
+
+MCPSESS_API int mcpsess_csharp_event_encode(const mcpsess_event *e, mcpsess_buf *json) {
+    mcpsess_i_json_out o;
+    if (e == NULL || json == NULL || mcpsess_i_csj_bad(e->type) || mcpsess_i_csj_bad(e->id)) return MCPSESS_E_ARG;
+    if (mcpsess_i_csj_bad(e->data)) return MCPSESS_E_ARG;
+    if (e->data.ptr != NULL && !mcpsess_i_csj_is_value(e->data)) return MCPSESS_E_FORMAT;
+    if (e->retry && e->retry_ms > INT32_MAX) return MCPSESS_E_TOOBIG;
+    o = mcpsess_i_csj_out(json);
+    mcpsess_i_csj_put_head(&o, e);
+    mcpsess_i_json_put_str(&o, mcpsess_i_csj_trim(e->data));
+    mcpsess_i_json_put(&o, '}');
+    return mcpsess_i_csj_settle(&o, json);
+}
+
+MCPSESS_API int mcpsess_csharp_event_decode(mcpsess_str json, mcpsess_buf *mem, mcpsess_event *e) {
+    mcpsess_i_csj_event parts;
+    mcpsess_i_json_out o;
+    size_t from, mid;
+    int rc;
+    if (e == NULL) return MCPSESS_E_ARG;
+    memset(e, 0, sizeof *e);
+    if (mem == NULL || mcpsess_i_csj_bad(json)) return MCPSESS_E_ARG;
+    rc = mcpsess_i_csj_read_event(json, &parts);
+    if (rc != MCPSESS_OK) return rc;
+    o = mcpsess_i_csj_out(mem);
+    from = o.len;
+    mcpsess_i_json_unescape(&o, parts.type);
+    mid = o.len;
+    mcpsess_i_json_unescape(&o, parts.id);
+    rc = mcpsess_i_csj_settle(&o, mem);
+    if (rc != MCPSESS_OK) return rc;
+    if (mid != from) e->type = mcpsess_str_of(mem->ptr + from, mid - from);
+    if (o.len != mid) e->id = mcpsess_str_of(mem->ptr + mid, o.len - mid);
+    e->data = parts.data;
+    e->retry = parts.retry;
+    if (e->retry) e->retry_ms = (uint32_t)parts.retry_ms;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_csharp_meta_encode(const mcpsess_csharp_meta *m, bool numeric, mcpsess_buf *json) {
+    mcpsess_i_json_out o;
+    unsigned before = '{';
+    if (m == NULL || json == NULL || m->last > (uint64_t)MCPSESS_SEQUENCE_MAX) return MCPSESS_E_ARG;
+    o = mcpsess_i_csj_out(json);
+    mcpsess_i_csj_put_name(&o, &before, "mode");
+    if (numeric) mcpsess_i_json_put(&o, m->polling ? '1' : '0');
+    else mcpsess_i_json_put_string(&o, m->polling ? MCPSESS_STR("Polling") : MCPSESS_STR("Streaming"));
+    mcpsess_i_csj_put_name(&o, &before, "isCompleted");
+    mcpsess_i_json_put_str(&o, m->done ? MCPSESS_STR("true") : MCPSESS_STR("false"));
+    mcpsess_i_csj_put_name(&o, &before, "lastSequence");
+    mcpsess_i_csj_put_u64(&o, m->last);
+    mcpsess_i_json_put(&o, '}');
+    return mcpsess_i_csj_settle(&o, json);
+}
+
+static bool mcpsess_i_csj_meta_part(mcpsess_csharp_meta *m, mcpsess_str name, mcpsess_str raw) {
+    switch (mcpsess_i_csj_which(name, "mode\0iscompleted\0lastsequence\0")) {
+    case 0: return mcpsess_i_csj_mode(raw, &m->polling);
+    case 1: m->done = raw.ptr[0] == 't'; return m->done || raw.ptr[0] == 'f';
+    case 2: return mcpsess_i_csj_number(raw, (uint64_t)MCPSESS_SEQUENCE_MAX, &m->last);
+    default: return true;
+    }
+}
+
+MCPSESS_API int mcpsess_csharp_meta_decode(mcpsess_str json, mcpsess_csharp_meta *m) {
+    mcpsess_i_json_in in;
+    mcpsess_str name, raw;
+    int rc;
+    if (m == NULL) return MCPSESS_E_ARG;
+    memset(m, 0, sizeof *m);
+    if (mcpsess_i_csj_bad(json)) return MCPSESS_E_ARG;
+    in = mcpsess_i_json_in_of(json);
+    while ((rc = mcpsess_i_csj_member(&in, &name, &raw)) == MCPSESS_OK) {
+        if (!mcpsess_i_csj_meta_part(m, name, raw)) break;
+    }
+    if (rc == MCPSESS_END) return MCPSESS_OK;
+    memset(m, 0, sizeof *m);
+    return rc == MCPSESS_OK ? MCPSESS_E_FORMAT : rc;
+}
+
+MCPSESS_API int mcpsess_csharp_index_encode(const mcpsess_csharp_entry *entries, size_t count, mcpsess_buf *json) {
+    mcpsess_i_json_out o;
+    size_t n;
+    if (json == NULL || (entries == NULL && count != 0)) return MCPSESS_E_ARG;
+    for (n = 0; n < count; n++) {
+        if (mcpsess_i_csj_bad(entries[n].stream) || entries[n].last > (uint64_t)MCPSESS_SEQUENCE_MAX)
+            return MCPSESS_E_ARG;
+    }
+    o = mcpsess_i_csj_out(json);
+    mcpsess_i_json_put_z(&o, "{\"streams\":[");
+    for (n = 0; n < count; n++) {
+        if (n != 0) mcpsess_i_json_put(&o, ',');
+        mcpsess_i_csj_put_entry(&o, entries[n].stream, entries[n].last);
+    }
+    mcpsess_i_json_put_z(&o, "]}");
+    return mcpsess_i_csj_settle(&o, json);
+}
+
+/* Where the first stream of an index is, its "[" behind it; *at 0: it has none. */
+static int mcpsess_i_csj_streams(mcpsess_str json, size_t *at) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(json);
+    mcpsess_str name, raw;
+    int rc;
+    *at = 0;
+    while ((rc = mcpsess_i_csj_member(&in, &name, &raw)) == MCPSESS_OK) {
+        if (!mcpsess_i_json_is(name, "streams", true)) continue;
+        if (raw.ptr[0] != '[' && raw.ptr[0] != 'n') return MCPSESS_E_FORMAT;
+        *at = raw.ptr[0] == '[' ? (size_t)(raw.ptr - json.ptr) + 1u : 0u;
+    }
+    return rc == MCPSESS_END ? MCPSESS_OK : rc;
+}
+
+/* The members of one stream; *name is the text of its own. */
+static int mcpsess_i_csj_entry(mcpsess_str raw, mcpsess_str *stream, uint64_t *last) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(raw);
+    mcpsess_str name, value;
+    int rc;
+    *last = 0;
+    while ((rc = mcpsess_i_csj_member(&in, &name, &value)) == MCPSESS_OK) {
+        unsigned which = mcpsess_i_csj_which(name, "streamid\0lastsequence\0");
+        if (which == 0 && !mcpsess_i_csj_text(value, stream)) return MCPSESS_E_FORMAT;
+        if (which == 1 && !mcpsess_i_csj_number(value, (uint64_t)MCPSESS_SEQUENCE_MAX, last)) return MCPSESS_E_FORMAT;
+    }
+    return rc == MCPSESS_END ? MCPSESS_OK : MCPSESS_E_FORMAT;
+}
+
+MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcpsess_buf *mem,
+                                          mcpsess_csharp_entry *entry) {
+    mcpsess_i_json_in in;
+    mcpsess_i_json_out o;
+    mcpsess_str raw, stream = {NULL, 0};
+    size_t at;
+    int rc = MCPSESS_OK;
+    if (cursor == NULL || mem == NULL || entry == NULL || mcpsess_i_csj_bad(json)) return MCPSESS_E_ARG;
+    memset(entry, 0, sizeof *entry);
+    at = *cursor;
+    if (at == 0) rc = mcpsess_i_csj_streams(json, &at);
+    if (rc != MCPSESS_OK) return rc;
+    if (at == 0 || at > json.len) return MCPSESS_END;
+    in = mcpsess_i_json_in_of(mcpsess_i_json_drop(json, at));
+    if (mcpsess_i_json_take(&in, ']')) return MCPSESS_END;
+    (void)mcpsess_i_json_take(&in, ','); /* that they are as they should be was seen at the first */
+    if (mcpsess_i_json_value(&in, &raw) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    rc = mcpsess_i_csj_entry(raw, &stream, &entry->last);
+    o = mcpsess_i_csj_out(mem);
+    at = o.len;
+    mcpsess_i_json_unescape(&o, stream);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_csj_settle(&o, mem);
+    if (rc != MCPSESS_OK) {
+        entry->last = 0;
+        return rc;
+    }
+    entry->stream = mcpsess_str_of(mem->ptr + at, o.len - at);
+    *cursor = (size_t)(in.at - json.ptr);
+    return MCPSESS_OK;
+}
+
+/* ==== csharpscripts ==== */
+/* uses: redis */
+
+/* Each is one atomic step of the server, and answers {code, last, fence or first, flags, left, extra}; a page, its
+   events behind them. code: as in MCPSESS_CODES. flags: 1 polling, 2 complete, 4 the log is another principal's. left:
+   ms of the writer's lease. extra: events dropped, or deleted; bytes of an event that is too big.
+
+   The writer's hash: o the owner's bytes, f the fence, t the token, u until when (ms), n the last sequence there ever
+   was, b the one that the log begins after. A log lives if it has metadata; or, not written yet, a writer and n = b.
+   Where n has gone on and the metadata have not, somebody has begun again who knew nothing of it.
+
+   Metadata are read, never rewritten from what was read: as they are usually, by a pattern, else by cjson. Numbers are
+   put together as text by N, because Lua writes large ones with an exponent; instants, in ticks of 100 ns, of two. */
+
+/* KEYS: of the metadata, of the writer. ARGV: bytes of the instance's name; what; owner's bytes or none. E: what
+   events' keys begin with; M: what the metadata of a key say. */
+#define MCPSESS_I_CSHARP_KNOW                                                                               \
+    "local K,W,n,own=KEYS[1],KEYS[2],tonumber(ARGV[1]),ARGV[3]\n"                                           \
+    "local call,pcal,sub,fmt=redis.call,redis.pcall,string.sub,string.format\n"                             \
+    "local bad={-6,0,0,0,0,0}\n"                                                                            \
+    "local E=sub(K,1,n)..'mcp:sse:v1:event:'..sub(K,n+17)..':'\n"                                           \
+    "local function N(x) return fmt('%.0f',x) end\n"                                                        \
+    "local T=call('TIME')\n"                                                                                \
+    "local now=T[1]*1000+math.floor(T[2]/1000)\n"                                                           \
+    "local function M(k)\n"                                                                                 \
+    "local v=pcal('HGET',k,'data')\n"                                                                       \
+    "if not v or v=='null' then return end\n"                                                               \
+    "if type(v)=='table' then return {x=v} end\n"                                                           \
+    "local p,d,l=string.match(v,'^{\"mode\":\"?(%w+)\"?,\"isCompleted\":(%l+),\"lastSequence\":(%d+)}$')\n" \
+    "if not p then\n"                                                                                       \
+    "local ok,j=pcall(cjson.decode,v)\n"                                                                    \
+    "if not ok or not string.find(v,'^%s*{') then return {x=bad} end\n"                                     \
+    "p,d,l=0,'false','0'\n"                                                                                 \
+    "for a,b in pairs(j) do\n"                                                                              \
+    "a=string.lower(a)\n"                                                                                   \
+    "if a=='mode' then p=b\n"                                                                               \
+    "elseif a=='iscompleted' then d=type(b)=='boolean' and tostring(b)\n"                                   \
+    "elseif a=='lastsequence' then l=string.match(tostring(b),'^%d+$') end\n"                               \
+    "end\n"                                                                                                 \
+    "end\n"                                                                                                 \
+    "p=({streaming=0,polling=1})[string.lower(tostring(p))] or tonumber(p)\n"                               \
+    "l=l and tonumber(l)\n"                                                                                 \
+    "if not p or d~='true' and d~='false' or not l or l>=2^53-32768 then\n"                                 \
+    "return {x=bad} end\n"                                                                                  \
+    "return {l=l,p=p==1,d=d=='true'}\n"                                                                     \
+    "end\n"
+
+/* m: the metadata; L: the last sequence; live: there is a log */
+#define MCPSESS_I_CSHARP_FIND                                                                         \
+    "local m=M(K)\n"                                                                                  \
+    "if m and m.x then return m.x end\n"                                                              \
+    "local w=pcal('HMGET',W,'o','f','t','u','n','b')\n"                                               \
+    "if w.err then return w end\n"                                                                    \
+    "local f,u,s,b=tonumber(w[2]) or 0,tonumber(w[4]) or 0,tonumber(w[5]) or 0,tonumber(w[6]) or 0\n" \
+    "local L=m and m.l or s\n"                                                                        \
+    "local live=m or w[2] and s==b\n"                                                                 \
+    "if live and own~='' and w[1] and w[1]~=own then return {2,0,0,4,0,0} end\n"
+
+/* ARGV: TTL of the lease; sliding and absolute TTL of the metadata; 1: mode as a number; and
+   O (open)    token, 1 to begin anew, owner's bytes
+   A (append)  fence, sequence, confirmed, event, sliding and absolute TTL, events at most, the name in an index
+   S (set)     fence, sequence, 1 polling, 1 complete
+   P: a hash as .NET's cache writes it. H: the writer's, in time. Z: what there was goes, at most 1,000 keys of it; a
+   log that goes on from r, which no event has, is another one to whoever knew the old. */
+static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MCPSESS_I_CSHARP_FIND
+    "local op,ttl,S,A=ARGV[2],tonumber(ARGV[4]),tonumber(ARGV[5]),tonumber(ARGV[6])\n"
+    "local function R(c,x) return {c,L,f,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),math.max(0,u-now),x or 0} end\n"
+    "local function P(k,v,s,a)\n"
+    "local t=T[2]+a%1000*1000\n"
+    "call('HSET',k,'absexp',fmt('%.0f%06d0',T[1]+62135596800+math.floor(a/1000)+math.floor(t/1000000),t%1000000),\n"
+    "'sldexp',N(s)..'0000','data',v)\n"
+    "call('PEXPIRE',k,math.min(s,a)) end\n"
+    "local function J(p,d)\n"
+    "p=ARGV[7]=='1' and (p and '1' or '0') or p and '\"Polling\"' or '\"Streaming\"'\n"
+    "return '{\"mode\":'..p..',\"isCompleted\":'..tostring(d)..',\"lastSequence\":'..N(L)..'}' end\n"
+    "local function H(...)\n"
+    "call('HSET',W,'u',u,...)\n"
+    "call('PEXPIRE',W,A+ttl) end\n"
+    "local function Z(r)\n"
+    "local t,k=math.max(L,s),{K}\n"
+    "for i=t,math.max(1,t-998),-1 do k[#k+1]=E..N(i) end\n"
+    "call('UNLINK',unpack(k))\n"
+    "L,s,b=r,r,r end\n"
+    "local q=tonumber(ARGV[9])\n"
+    "if op=='O' then\n"
+    "local t=ARGV[8]\n"
+    "local mine=w[3]==t and u>now\n"
+    "if w[3] and u>now and not mine then return R(6) end\n"
+    "if live and m and m.d and q==0 then return R(7) end\n"
+    "local new=not live or q==1 or L<s\n"
+    "if new and (m or s>b) then\n"
+    "Z(math.max(L,s)>b and math.max(L,s)+1 or b)\n"
+    "m,mine=nil,false end\n"
+    "if not mine then f=math.max(f+1,T[1]*1000000+T[2]) end\n"
+    "u=now+ttl\n"
+    "H('o',not new and w[1] or ARGV[10],'f',f,'t',t,'n',L,'b',b)\n"
+    "return R(0) end\n"
+    "if not live then return R(2) end\n"
+    "if w[2]~=ARGV[8] then return R(10) end\n"
+    "local known=op=='A' and tonumber(ARGV[10]) or q\n"
+    "if known>L or L<s then\n"
+    "local p=m and m.p\n"
+    "Z(math.max(q,known,L,s)+32768)\n"
+    "if m then\n"
+    "m={p=p,d=false}\n"
+    "P(K,J(p,false),S,A) end\n"
+    "u=now+ttl\n"
+    "H('n',L,'b',b)\n"
+    "return R(11) end\n"
+    "if q<b or q==b and op=='A' then return R(11) end\n"
+    "if op=='S' then\n"
+    "if m and m.d then return R(0) end\n"
+    "local p,d=ARGV[10]=='1',ARGV[11]=='1'\n"
+    "if not m or m.p~=p or d or call('PTTL',K)*2<math.min(S,A) then P(K,J(p,d),S,A) end\n"
+    "m={p=p,d=d}\n"
+    "u=d and 0 or now+ttl\n"
+    "H('n',L)\n"
+    "return R(0) end\n"
+    "local k=E..ARGV[9]\n"
+    "if q<=L then\n"
+    "local v=pcal('HGET',k,'data')\n"
+    "if type(v)=='table' then return v end\n"
+    "return R((not v or v==ARGV[11]) and 9 or 5) end\n"
+    "if q>L+1 or m and m.d then return R(5) end\n"
+    "local x=KEYS[3]\n"
+    "if x then\n"
+    "local e='{\"streamId\":\"'..ARGV[15]..'\",\"lastSequence\":'\n"
+    "local v=pcal('HGET',x,'data') or '{\"streams\":[]}'\n"
+    "if type(v)=='table' then return v end\n"
+    "if sub(v,1,12)~='{\"streams\":[' or sub(v,-2)~=']}' then return R(-6) end\n"
+    "local _,j=string.find(v,e,1,true)\n"
+    "if j then x=sub(v,1,j)..ARGV[9]..sub(v,string.find(v,'%D',j+1),-1)\n"
+    "else x=sub(v,1,-3)..(#v>14 and ',' or '')..e..ARGV[9]..'}]}' end\n"
+    "end\n"
+    "L,u=q,now+ttl\n"
+    "P(k,ARGV[11],tonumber(ARGV[12]),tonumber(ARGV[13]))\n"
+    "P(K,J(m and m.p,false),S,A)\n"
+    "if x then P(KEYS[3],x,S,A) end\n"
+    "H('n',q)\n"
+    "local o=q-tonumber(ARGV[14])\n"
+    "return R(0,o>b and call('UNLINK',E..N(o)) or 0)";
+static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "250f5cb806a07e6f95a2a59d2e135d7c29ae4c4d";
+
+/* ARGV: how far to look for the oldest event; and
+   R (range)   after which sequence, room, events at most or 0, sliding TTL of events to keep it alive or none, and of
+               the metadata
+   S (state)
+   F: the oldest event that leads to i without a hole. S: what keeps a key alive; there is one.  */
+static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MCPSESS_I_CSHARP_FIND
+    "local C,p=tonumber(ARGV[4]),tonumber(ARGV[5])\n"
+    "if not live then return {2,0,0,0,0,0} end\n"
+    "local function R(c,F,x) return {c,L,F,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),math.max(0,u-now),x or 0} "
+    "end\n"
+    "local function F(i)\n"
+    "local z=math.max(b,i-C)\n"
+    "while i>z do\n"
+    "local k={}\n"
+    "for j=i,math.max(z+1,i-999),-1 do k[#k+1]=E..N(j) end\n"
+    "if call('EXISTS',unpack(k))<#k then\n"
+    "for j=1,#k do if call('EXISTS',k[j])==0 then return i-j+2 end end end\n"
+    "i=i-#k end\n"
+    "return i+1 end\n"
+    "local function S(k,ttl)\n"
+    "local t=call('PTTL',k)\n"
+    "if t==-2 then return end\n"
+    "if t*2>=tonumber(ttl) then return true end\n"
+    "local h,x=call('HMGET',k,'absexp','sldexp'),math.huge\n"
+    "local a,s=tonumber(h[1]) or -1,tonumber(h[2]) or -1\n"
+    "if s>=0 then x=s/10000 elseif t>=0 then return true end\n"
+    "if a>=0 then x=math.min(x,a/10000-62135596800000-now) end\n"
+    "if x<math.huge and t*2<x or t<0 and x<1 then\n"
+    "call('PEXPIRE',k,math.max(1,math.floor(x)))\n"
+    "call('PTTL',k) end\n"
+    "return t>=0 or x>=1 end\n"
+    "if ARGV[2]=='S' then return R(0,F(L)) end\n"
+    "local room,most,first=tonumber(ARGV[6]),tonumber(ARGV[7]),p+1\n"
+    "if p>L or p<b then return R(8,0) end\n"
+    "if most==0 then most=L end\n"
+    "if ARGV[8]~='' then\n"
+    "S(K,ARGV[9])\n"
+    "if KEYS[3] then S(KEYS[3],ARGV[9]) end\n"
+    "for i=p+1,math.min(L,p+most) do if not S(E..N(i),ARGV[8]) then return R(8,0) end end\n"
+    "first=F(p) end\n"
+    "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
+    "while i<=L and i-p<=most do\n"
+    "local v=pcal('HGET',E..N(i),'data')\n"
+    "if not v then return R(8,0) end\n"
+    "if type(v)=='table' then return v end\n"
+    "if used+#v>room then\n"
+    "if i==p+1 then return R(-4,first,#v) end\n"
+    "break end\n"
+    "used=used+math.max(6,#v-x)\n"
+    "r[#r+1]=v\n"
+    "i=i+1 end\n"
+    "return r";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "fbd34b55deba24211fad668367770421f432b7f8";
+
+/* ARGV: for how long a number is remembered; and
+   1           where to go on or none, the name in an index
+   A (all)     KEYS: of the index; what the writers' begin with
+   At most 1,000 keys go, the newest first, and a code of 1 says that there are more. Events expire in their order:
+   where there are none of 1,000, there are none before. */
+static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
+    "local P,Y,c,more=sub(K,1,n),1000,0,0\n"
+    "local function D(id,l,again)\n"
+    "local k,w,e=P..'mcp:sse:v1:meta:'..id,P..'mcpsess:sse:v1:writer:'..id,P..'mcp:sse:v1:event:'..id..':'\n"
+    "local h,m=call('HMGET',w,'o','n','b'),M(k)\n"
+    "if own~='' and h[1] and h[1]~=own then return end\n"
+    "local s,b=tonumber(h[2]) or 0,tonumber(h[3]) or 0\n"
+    "if not again and (m or not l) then\n"
+    "l=math.max(m and m.l or 0,s,l or 0)\n"
+    "call('UNLINK',k)\n"
+    "call('HDEL',w,'o','f','t','u')\n"
+    "if l>0 then\n"
+    "s=l>b and l+1 or b\n"
+    "call('HSET',w,'n',s,'b',s)\n"
+    "call('PEXPIRE',w,ARGV[4]) end\n"
+    "end\n"
+    "while l>0 and Y>0 do\n"
+    "local k={}\n"
+    "for j=l,math.max(1,l-Y+1),-1 do k[#k+1]=e..N(j) end\n"
+    "local d=call('UNLINK',unpack(k))\n"
+    "c,l,Y=c+d,l-#k,Y-#k\n"
+    "if d==0 and #k==1000 then l=0 end end\n"
+    "return l end\n"
+    "local none={0,0,0,0,0,0}\n"
+    "if ARGV[2]=='1' then\n"
+    "local l=D(sub(K,n+17),tonumber(ARGV[5]),ARGV[5]~='')\n"
+    "if not l then return {0,0,0,4,0,0} end\n"
+    "local v=KEYS[3] and call('HGET',KEYS[3],'data')\n"
+    "local i,j=string.find(v or '','{\"streamId\":\"'..ARGV[6]..'\",\"lastSequence\":',1,true)\n"
+    "if i then\n"
+    "local a,z=sub(v,1,i-1),sub(v,string.find(v,'}',j,true)+1)\n"
+    "if sub(z,1,1)==',' then z=sub(z,2) elseif sub(a,-1)==',' then a=sub(a,1,-2) end\n"
+    "if #a+#z==14 then call('UNLINK',KEYS[3]) else call('HSET',KEYS[3],'data',a..z) end end\n"
+    "return {l>0 and 1 or 0,l,0,0,0,c} end\n"
+    "local function B(s)\n"
+    "local d,o='ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',''\n"
+    "for i=1,#s,3 do\n"
+    "local a,b,c=string.byte(s,i,i+2)\n"
+    "for j=3,0,-1 do\n"
+    "local x=math.floor((a*65536+(b or 0)*256+(c or 0))/64^j)%64+1\n"
+    "o=o..((j==1 and not b or j==0 and not c) and '=' or sub(d,x,x)) end end\n"
+    "return o end\n"
+    "local function Q(t)\n"
+    "local o={}\n"
+    "for i,e in ipairs(t) do o[i]='{\"streamId\":\"'..e[1]..'\",\"lastSequence\":'..N(e[2])..'}' end\n"
+    "return '{\"streams\":['..table.concat(o,',')..']}' end\n"
+    "local v,t,keep=pcal('HGET',K,'data'),{},{}\n"
+    "if not v then return none end\n"
+    "if type(v)=='table' then return v end\n"
+    "for i,l in string.gmatch(v,'{\"streamId\":\"([^\"]*)\",\"lastSequence\":(%d+)}') do t[#t+1]={i,tonumber(l)} end\n"
+    "if Q(t)~=v then return bad end\n"
+    "for _,e in ipairs(t) do\n"
+    "local l=1\n"
+    "if Y>0 then\n"
+    "local ok,j=pcall(cjson.decode,'[\"'..e[1]..'\"]')\n"
+    "if not ok then return bad end\n"
+    "l=D(sub(KEYS[2],n+23)..B(j[1]),e[2])\n"
+    "if l then Y,e[2]=Y-3,l end end\n"
+    "if l~=0 then\n"
+    "keep[#keep+1]=e\n"
+    "more=l and 1 or more end end\n"
+    "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
+    "return {more,0,0,0,0,c}";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "c21ce304089b70db25075ef38def4545e9af90b3";
+
+enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
+
+#define MCPSESS_I_CSHARP_SCRIPT(name) \
+    { mcpsess_i_csharp_##name, mcpsess_i_csharp_##name##_sha1, (uint16_t)(sizeof mcpsess_i_csharp_##name - 1u) }
+static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
+    MCPSESS_I_CSHARP_SCRIPT(write), MCPSESS_I_CSHARP_SCRIPT(read), MCPSESS_I_CSHARP_SCRIPT(delete)};
+
+/* ==== csharpwords ==== */
+/* uses: base eventid event record store resp redisstore json csharpjson csharpscripts */
+
+/* What is asked: the words of the scripts. */
+
+/* While a request is pending its results are scratch: left_ms its deadline, fence when it began; of a delete log.last
+   is what the next step begins with, once i.slot says that there was one before. i.link is the next pending request. */
+enum { MCPSESS_I_CSHARP_FIRST, MCPSESS_I_CSHARP_AGAIN };
+
+/* No TTL is longer: with it an instant in .NET's ticks is before the year 10000. */
+#define MCPSESS_I_CSHARP_TTL_MAX 0x1FFFFFFFFFFFu /* 1,115 years */
+#define MCPSESS_I_CSHARP_META_LEN 16u            /* of "mcp:sse:v1:meta:" */
+
+/* numbers of a reply */
+enum {
+    MCPSESS_I_CSHARP_CODE,
+    MCPSESS_I_CSHARP_LAST,
+    MCPSESS_I_CSHARP_FENCE, /* or the oldest event, of a read */
+    MCPSESS_I_CSHARP_FLAGS,
+    MCPSESS_I_CSHARP_LEFT,
+    MCPSESS_I_CSHARP_EXTRA /* events dropped, or deleted; bytes of an event that is too big */
+};
+enum { MCPSESS_I_CSHARP_POLLING = 1, MCPSESS_I_CSHARP_DONE = 2, MCPSESS_I_CSHARP_FOREIGN = 4 };
+
+static mcpsess_log_request *mcpsess_i_csharp_log_of(mcpsess_request *r) {
+    return (mcpsess_log_request *)(void *)r;
+}
+
+static void mcpsess_i_csharp_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
+    mcpsess_i_rstore_put_number(out, ttl_ms < MCPSESS_I_CSHARP_TTL_MAX ? ttl_ms : MCPSESS_I_CSHARP_TTL_MAX);
+}
+
+static mcpsess_str mcpsess_i_csharp_instance(const mcpsess_csharp_store *s) {
+    return mcpsess_str_of(s->i.prefix, s->i.instance_len);
+}
+
+/* A key: instance, space, the session; and the stream, unless NULL. */
+static void mcpsess_i_csharp_put_key(const mcpsess_csharp_store *s, mcpsess_str space, mcpsess_str session,
+                                     const mcpsess_str *stream, mcpsess_buf *out) {
+    size_t len = s->i.instance_len + space.len + mcpsess_b64_bytes(session.len);
+    if (stream != NULL) len += 1u + mcpsess_b64_bytes(stream->len);
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
+    mcpsess_buf_put(out, mcpsess_i_csharp_instance(s));
+    mcpsess_buf_put(out, space);
+    mcpsess_buf_put_b64(out, session);
+    if (stream != NULL) {
+        mcpsess_buf_put_char(out, ':');
+        mcpsess_buf_put_b64(out, *stream);
+    }
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+/* submit has checked the owner */
+static void mcpsess_i_csharp_put_owner(mcpsess_buf *out, const mcpsess_request *r, bool always) {
+    char mem[MCPSESS_RECORD_OWNER_MAX];
+    mcpsess_buf owner;
+    mcpsess_buf_init(&owner, mem, sizeof mem);
+    if ((always || r->guarded) && mcpsess_record_owner(&r->owner, &owner) != MCPSESS_OK) out->overflow = true;
+    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&owner));
+}
+
+/* The stream's name as the index has it. */
+static void mcpsess_i_csharp_put_name(mcpsess_buf *out, mcpsess_str stream) {
+    mcpsess_i_json_out o = {NULL, 0, 0};
+    mcpsess_i_csj_escape(&o, stream);
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)o.len);
+    o = mcpsess_i_csj_out(out);
+    mcpsess_i_csj_escape(&o, stream);
+    if (mcpsess_i_csj_settle(&o, out) != MCPSESS_OK) out->overflow = true;
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+static void mcpsess_i_csharp_put_event(mcpsess_buf *out, const mcpsess_log_request *l) {
+    char mem[MCPSESS_EVENTID_MAX];
+    mcpsess_event e = l->log.event;
+    mcpsess_eventid id;
+    mcpsess_i_json_out o = {NULL, 0, 0};
+    mcpsess_buf text;
+    id.session = l->request.key;
+    id.stream = l->log.stream;
+    id.epoch = 0;
+    id.sequence = l->log.sequence;
+    mcpsess_buf_init(&text, mem, sizeof mem);
+    if (mcpsess_eventid_encode(&id, &text) != MCPSESS_OK) out->overflow = true;
+    e.id = mcpsess_buf_str(&text);
+    e.data = mcpsess_i_csj_trim(e.data);
+    mcpsess_i_csj_put_head(&o, &e);
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)(o.len + e.data.len + 1u));
+    o = mcpsess_i_csj_out(out);
+    mcpsess_i_csj_put_head(&o, &e);
+    if (mcpsess_i_csj_settle(&o, out) != MCPSESS_OK) out->overflow = true;
+    mcpsess_buf_put(out, e.data);
+    mcpsess_buf_put(out, MCPSESS_STR("}\r\n"));
+}
+
+/* Digest, keys, and the first three arguments, which all scripts have in common. */
+static void mcpsess_i_csharp_put_head(const mcpsess_csharp_store *s, const mcpsess_log_request *l, uint8_t script,
+                                      uint8_t args, mcpsess_str what, mcpsess_buf *out) {
+    const char *sha1 = mcpsess_i_csharp_scripts[script].sha1;
+    const mcpsess_str none = {NULL, 0}, *stream = l->log.stream.ptr != NULL ? &l->log.stream : &none;
+    bool all = script == MCPSESS_I_CSHARP_DELETE && l->log.stream.ptr == NULL;
+    uint8_t keys = all ? 2 : s->i.index ? 3 : 2, n;
+    char digest[40];
+    for (n = 0; n < sizeof digest; n++) digest[n] = (char)MCPSESS_ROM_U8(sha1 + n);
+    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
+    mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
+    mcpsess_i_rstore_put_arg(out, mcpsess_str_of(digest, sizeof digest));
+    mcpsess_i_rstore_put_number(out, keys);
+    if (!all) mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:meta:"), l->request.key, stream, out);
+    else mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:idx:"), l->request.key, NULL, out);
+    mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcpsess:sse:v1:writer:"), l->request.key, stream, out);
+    if (keys == 3) mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:idx:"), l->request.key, NULL, out);
+    mcpsess_i_rstore_put_number(out, s->i.instance_len);
+    mcpsess_i_rstore_put_arg(out, what);
+    mcpsess_i_csharp_put_owner(out, &l->request, false);
+}
+
+static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const mcpsess_log_request *l,
+                                          mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(l->log.limits);
+    bool opens = l->request.kind == MCPSESS_LOG_OPEN, appends = l->request.kind == MCPSESS_LOG_APPEND;
+    uint8_t args = (uint8_t)(opens ? 10 : !appends ? 11 : s->i.index ? 15 : 14);
+    mcpsess_str what = opens ? MCPSESS_STR("O") : appends ? MCPSESS_STR("A") : MCPSESS_STR("S");
+    mcpsess_i_csharp_put_head(s, l, MCPSESS_I_CSHARP_WRITE, args, what, out);
+    mcpsess_i_csharp_put_ttl(out, l->request.ttl_ms);
+    mcpsess_i_csharp_put_ttl(out, limits.log_ttl_ms);
+    mcpsess_i_csharp_put_ttl(out, limits.log_max_ms);
+    mcpsess_i_rstore_put_number(out, s->i.numeric ? 1 : 0);
+    if (opens) {
+        mcpsess_i_rstore_put_arg(out, l->request.value);
+        mcpsess_i_rstore_put_number(out, l->log.fresh ? 1 : 0);
+        mcpsess_i_csharp_put_owner(out, &l->request, true);
+        return;
+    }
+    mcpsess_i_rstore_put_number(out, l->log.writer);
+    mcpsess_i_rstore_put_number(out, l->log.sequence);
+    if (!appends) {
+        mcpsess_i_rstore_put_number(out, l->log.streaming ? 0 : 1);
+        mcpsess_i_rstore_put_number(out, l->log.done ? 1 : 0);
+        return;
+    }
+    mcpsess_i_rstore_put_number(out, l->log.confirmed);
+    mcpsess_i_csharp_put_event(out, l);
+    mcpsess_i_csharp_put_ttl(out, limits.event_ttl_ms);
+    mcpsess_i_csharp_put_ttl(out, limits.event_max_ms);
+    mcpsess_i_rstore_put_number(out, limits.events);
+    if (s->i.index) mcpsess_i_csharp_put_name(out, l->log.stream);
+}
+
+static void mcpsess_i_csharp_encode_read(const mcpsess_csharp_store *s, const mcpsess_log_request *l,
+                                         mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(l->log.limits);
+    bool page = l->request.kind == MCPSESS_LOG_RANGE, keeps = page && l->request.ttl_ms != 0;
+    const mcpsess_buf *to = l->request.out;
+    mcpsess_i_csharp_put_head(s, l, MCPSESS_I_CSHARP_READ, page ? 9 : 4, page ? MCPSESS_STR("R") : MCPSESS_STR("S"),
+                              out);
+    mcpsess_i_rstore_put_number(out, limits.events);
+    if (!page) return;
+    mcpsess_i_rstore_put_number(out, l->log.sequence);
+    mcpsess_i_rstore_put_number(out, to->overflow ? 0 : to->cap - to->len);
+    mcpsess_i_rstore_put_number(out, l->request.count);
+    if (keeps) mcpsess_i_csharp_put_ttl(out, limits.event_ttl_ms);
+    else mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    mcpsess_i_csharp_put_ttl(out, limits.log_ttl_ms);
+}
+
+static void mcpsess_i_csharp_encode_delete(const mcpsess_csharp_store *s, const mcpsess_log_request *l,
+                                           mcpsess_buf *out) {
+    mcpsess_log_limits limits = mcpsess_log_limits_of(l->log.limits);
+    bool one = l->log.stream.ptr != NULL;
+    uint8_t args = (uint8_t)(!one ? 4 : s->i.index ? 6 : 5);
+    mcpsess_i_csharp_put_head(s, l, MCPSESS_I_CSHARP_DELETE, args, one ? MCPSESS_STR("1") : MCPSESS_STR("A"), out);
+    mcpsess_i_csharp_put_ttl(out, limits.log_max_ms);
+    if (!one) return;
+    if (l->request.i.slot == MCPSESS_I_CSHARP_AGAIN) mcpsess_i_rstore_put_number(out, l->log.last);
+    else mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    if (s->i.index) mcpsess_i_csharp_put_name(out, l->log.stream);
+}
+
+static void mcpsess_i_csharp_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)user;
+    const mcpsess_log_request *l = mcpsess_i_csharp_log_of((mcpsess_request *)request);
+    switch (l->request.kind) {
+    case MCPSESS_LOG_RANGE:
+    case MCPSESS_LOG_STATE: mcpsess_i_csharp_encode_read(s, l, out); break;
+    case MCPSESS_LOG_DEL: mcpsess_i_csharp_encode_delete(s, l, out); break;
+    default: mcpsess_i_csharp_encode_write(s, l, out); break;
+    }
+}
+
+/* ==== csharp ==== */
+/* uses: base event record store resp wire redis redisstore json csharpjson csharpscripts csharpwords */
+
+/* -- replies -- */
+
+static void mcpsess_i_csharp_put_le(char *at, uint64_t v, unsigned bytes) {
+    unsigned n;
+    for (n = 0; n < bytes; n++, v >>= 8) at[n] = (char)(unsigned char)(v & 0xFFu);
+}
+
+/* The type of an event, as SSE may have it.  -> its bytes, or SIZE_MAX */
+static size_t mcpsess_i_csharp_type(mcpsess_str text, char mem[255]) {
+    mcpsess_i_json_out o = {NULL, 255, 0};
+    size_t n;
+    o.ptr = mem;
+    mcpsess_i_json_unescape(&o, text);
+    if (o.len > 255u) return SIZE_MAX;
+    for (n = 0; n < o.len; n++) {
+        if (mem[n] == '\r' || mem[n] == '\n' || mem[n] == '\0') return SIZE_MAX;
+    }
+    return o.len;
+}
+
+/* The JSON of an event, which is all there, becomes what mcpsess_event_put writes, in its place: the data move, and
+   what is before them is written around.  -> OK, E_FORMAT, E_TOOBIG (need) */
+static int mcpsess_i_csharp_frame(mcpsess_csharp_store *s, const mcpsess_buf *out, size_t len) {
+    char type[255], *at = out->ptr + out->len + s->i.used;
+    mcpsess_i_csj_event e;
+    size_t type_len, head;
+    if (mcpsess_i_csj_read_event(mcpsess_str_of(at, len), &e) < 0) return MCPSESS_E_FORMAT;
+    type_len = mcpsess_i_csharp_type(e.type, type);
+    if (type_len == SIZE_MAX) return MCPSESS_E_FORMAT;
+    head = 6u + type_len + (e.retry ? 4u : 0u);
+    s->i.need = head + e.data.len;
+    if (s->i.need > out->cap - out->len - s->i.used) return MCPSESS_E_TOOBIG;
+    if (e.data.len != 0) memmove(at + head, e.data.ptr, e.data.len);
+    mcpsess_i_csharp_put_le(at, s->i.need - 4u, 4);
+    at[4] = (char)((e.data.ptr != NULL ? 1 : 0) | (e.retry ? 2 : 0));
+    at[5] = (char)(unsigned char)type_len;
+    if (type_len != 0) memcpy(at + 6, type, type_len);
+    if (e.retry) mcpsess_i_csharp_put_le(at + 6 + type_len, e.retry_ms, 4);
+    s->i.used += s->i.need;
+    s->i.count++;
+    return MCPSESS_OK;
+}
+
+/* A piece of an event goes behind what out holds, where it does not count until the request is done. The first that
+   does not fit, or is none, ends the page. */
+static void mcpsess_i_csharp_event(mcpsess_csharp_store *s, const mcpsess_buf *out, const mcpsess_resp_item *item) {
+    uint64_t at = (uint64_t)item->number - item->left - item->text.len;
+    if (s->i.stopped != MCPSESS_OK) return;
+    if (out->overflow || (uint64_t)item->number > out->cap - out->len - s->i.used) {
+        s->i.need = mcpsess_i_rstore_size(item->number);
+        s->i.stopped = MCPSESS_E_TOOBIG;
+        return;
+    }
+    if (item->text.len != 0) memcpy(out->ptr + out->len + s->i.used + (size_t)at, item->text.ptr, item->text.len);
+    if (item->left == 0) s->i.stopped = mcpsess_i_csharp_frame(s, out, (size_t)item->number);
+}
+
+/* Is this a code that the request's script answers? */
+static bool mcpsess_i_csharp_known(const mcpsess_request *r, int64_t code) {
+    uint32_t codes = 1u << MCPSESS_OK;
+    if (code == MCPSESS_E_FORMAT) return true;
+    if (code == MCPSESS_E_TOOBIG) return r->kind == MCPSESS_LOG_RANGE;
+    switch (r->kind) {
+    case MCPSESS_LOG_OPEN: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_BUSY | 1u << MCPSESS_END; break;
+    case MCPSESS_LOG_APPEND: codes |= 1u << MCPSESS_DUP | 1u << MCPSESS_LOST; /* fall through */
+    case MCPSESS_LOG_SET: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_FENCED | 1u << MCPSESS_LOST_TAIL; break;
+    case MCPSESS_LOG_RANGE: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_GAP; break;
+    case MCPSESS_LOG_STATE: codes |= 1u << MCPSESS_MISS; break;
+    default: codes |= 1u << MCPSESS_PENDING; break;
+    }
+    return code >= 0 && code <= MCPSESS_LOST_TAIL && (codes >> code & 1u) != 0;
+}
+
+/* Is the reply what the request's script answers? */
+static bool mcpsess_i_csharp_sound(const mcpsess_csharp_store *s, const mcpsess_request *r) {
+    uint8_t n;
+    if (s->i.bad || s->i.items != 6u) return false;
+    for (n = 1; n < 6u; n++) {
+        if (s->i.numbers[n] < 0) return false;
+    }
+    if (r->kind == MCPSESS_LOG_OPEN && s->i.numbers[0] == MCPSESS_OK && s->i.numbers[MCPSESS_I_CSHARP_FENCE] == 0)
+        return false;
+    return mcpsess_i_csharp_known(r, s->i.numbers[0]);
+}
+
+static void mcpsess_i_csharp_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
+    mcpsess_csharp_store *s = (mcpsess_csharp_store *)user;
+    const mcpsess_request *r = (const mcpsess_request *)request;
+    (void)raw;
+    if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
+        s->i.items = 0;
+        s->i.used = s->i.need = 0;
+        s->i.count = 0;
+        s->i.stopped = MCPSESS_OK;
+        s->i.bad = item->type != MCPSESS_RESP_ARRAY;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 6u) {
+        s->i.numbers[s->i.items++] = item->number;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_BULK && s->i.items == 6u && s->i.numbers[0] == 0 &&
+               r->kind == MCPSESS_LOG_RANGE) {
+        mcpsess_i_csharp_event(s, r->out, item);
+    } else {
+        s->i.bad = true;
+    }
+    if (s->i.bad || (item->ends && !mcpsess_i_csharp_sound(s, r))) mcpsess_redis_refuse(s->i.redis);
+}
+
+static void mcpsess_i_csharp_note(const mcpsess_csharp_store *s, int level, int item, mcpsess_str session,
+                                  uint64_t number) {
+    if (s->i.log.log != NULL) s->i.log.log(s->i.log.user, level, item, session, number);
+}
+
+static int mcpsess_i_csharp_end(mcpsess_request *r, int rc) {
+    if (rc != MCPSESS_OK) r->count = 0;
+    if (rc < 0) r->left_ms = 0;
+    r->fence = 0;
+    r->rc = rc;
+    return rc;
+}
+
+/* A lease counts from when it was asked for. One of which nothing is left was not got. */
+static int mcpsess_i_csharp_answer_open(const mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t now_ms) {
+    uint64_t ttl_ms = l->request.ttl_ms < MCPSESS_I_CSHARP_TTL_MAX ? l->request.ttl_ms : MCPSESS_I_CSHARP_TTL_MAX;
+    uint64_t lost_ms = mcpsess_time_left(l->request.fence, now_ms) + ttl_ms / 128u + 2u;
+    if (lost_ms >= ttl_ms) return MCPSESS_E_TIMEOUT;
+    l->log.writer = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FENCE];
+    l->request.left_ms = ttl_ms - lost_ms;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_csharp_answer_append(mcpsess_csharp_store *s, const mcpsess_log_request *l) {
+    uint32_t dropped = (uint32_t)s->i.numbers[MCPSESS_I_CSHARP_EXTRA];
+    s->stats.events++;
+    s->stats.dropped += dropped;
+    if (dropped != 0) {
+        mcpsess_i_csharp_note(s, MCPSESS_LOG_INFO, MCPSESS_ITEM_EVENTS_DROPPED, l->request.key, dropped);
+    }
+    return MCPSESS_OK;
+}
+
+/* A page ends before what does not fit, or is no event, and is nothing if that is the first. */
+static int mcpsess_i_csharp_answer_range(const mcpsess_csharp_store *s, mcpsess_log_request *l) {
+    mcpsess_request *r = &l->request;
+    r->count = s->i.count;
+    if (s->i.count == 0 && s->i.stopped != MCPSESS_OK) {
+        if (s->i.stopped == MCPSESS_E_TOOBIG) r->need = s->i.need;
+        return s->i.stopped;
+    }
+    r->out->len += s->i.used;
+    return MCPSESS_OK;
+}
+
+/* What there is to know of a log, for everybody who may see it. */
+static void mcpsess_i_csharp_state(const mcpsess_csharp_store *s, mcpsess_log_request *l) {
+    int64_t flags = s->i.numbers[MCPSESS_I_CSHARP_FLAGS];
+    l->log.epoch = 0;
+    l->log.last = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_LAST];
+    l->log.streaming = (flags & MCPSESS_I_CSHARP_POLLING) == 0;
+    l->log.done = (flags & MCPSESS_I_CSHARP_DONE) != 0;
+    l->request.left_ms = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_LEFT];
+    if (l->request.kind == MCPSESS_LOG_RANGE || l->request.kind == MCPSESS_LOG_STATE)
+        l->log.first = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FENCE];
+}
+
+static int mcpsess_i_csharp_answer(mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t now_ms) {
+    int64_t extra = s->i.numbers[MCPSESS_I_CSHARP_EXTRA];
+    int code = (int)s->i.numbers[MCPSESS_I_CSHARP_CODE];
+    if ((s->i.numbers[MCPSESS_I_CSHARP_FLAGS] & MCPSESS_I_CSHARP_FOREIGN) != 0) {
+        s->stats.foreign++;
+        mcpsess_i_csharp_note(s, MCPSESS_LOG_WARN, MCPSESS_ITEM_FOREIGN_OWNER, l->request.key, s->stats.foreign);
+    }
+    l->request.left_ms = 0;
+    if (l->request.kind != MCPSESS_LOG_DEL && code != MCPSESS_MISS && code != MCPSESS_FENCED &&
+        code != MCPSESS_E_FORMAT) {
+        mcpsess_i_csharp_state(s, l);
+    }
+    if (code == MCPSESS_E_TOOBIG) l->request.need = mcpsess_i_rstore_size(extra);
+    if (code != MCPSESS_OK) return code;
+    switch (l->request.kind) {
+    case MCPSESS_LOG_OPEN: return mcpsess_i_csharp_answer_open(s, l, now_ms);
+    case MCPSESS_LOG_APPEND: return mcpsess_i_csharp_answer_append(s, l);
+    case MCPSESS_LOG_RANGE: return mcpsess_i_csharp_answer_range(s, l);
+    default: return code;
+    }
+}
+
+static int mcpsess_i_csharp_send(mcpsess_csharp_store *s, mcpsess_request *r, uint64_t now_ms);
+
+/* A step of a delete: there may be more to go.  -> is there? It is under way. */
+static bool mcpsess_i_csharp_goes_on(mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t deadline_ms,
+                                     uint64_t now_ms) {
+    if (l->request.kind != MCPSESS_LOG_DEL) return false;
+    l->request.count += (uint32_t)s->i.numbers[MCPSESS_I_CSHARP_EXTRA];
+    if (s->i.numbers[MCPSESS_I_CSHARP_CODE] != MCPSESS_PENDING) return false;
+    l->log.last = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_LAST];
+    l->request.i.slot = MCPSESS_I_CSHARP_AGAIN;
+    l->request.left_ms = deadline_ms;
+    s->stats.steps++;
+    return mcpsess_i_csharp_send(s, &l->request, now_ms) == MCPSESS_PENDING;
+}
+
+static void mcpsess_i_csharp_forget(mcpsess_csharp_store *s, const mcpsess_request *r) {
+    mcpsess_request *before = s->i.pending;
+    if (before == r) {
+        s->i.pending = (mcpsess_request *)r->i.link;
+        return;
+    }
+    while (before != NULL && before->i.link != r) before = (mcpsess_request *)before->i.link;
+    if (before != NULL) before->i.link = r->i.link;
+}
+
+static void mcpsess_i_csharp_done(void *user, void *request, int rc, uint64_t now_ms) {
+    mcpsess_csharp_store *s = (mcpsess_csharp_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
+    mcpsess_i_csharp_forget(s, r);
+    if (rc == MCPSESS_OK) {
+        if (mcpsess_i_csharp_goes_on(s, mcpsess_i_csharp_log_of(r), r->left_ms, now_ms)) return;
+        rc = mcpsess_i_csharp_answer(s, mcpsess_i_csharp_log_of(r), now_ms);
+        if (rc == MCPSESS_PENDING) rc = MCPSESS_E_IO; /* it could not go on; what is left is asked for again */
+    }
+    (void)mcpsess_i_csharp_end(r, rc);
+}
+
+/* A log of this session was written: the key of its metadata says which. */
+static void mcpsess_i_csharp_changed(void *user, mcpsess_str key) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)user;
+    size_t head = s->i.instance_len + MCPSESS_I_CSHARP_META_LEN, len = head;
+    char mem[MCPSESS_ID_MAX];
+    mcpsess_buf id;
+    if (s->i.listener == NULL) return;
+    mcpsess_buf_init(&id, mem, sizeof mem);
+    if (key.len > 0) {
+        if (key.len < head || memcmp(key.ptr, s->i.prefix, head) != 0) return;
+        while (len < key.len && key.ptr[len] != ':') len++;
+        if (len == key.len || mcpsess_b64_decode(mcpsess_str_of(key.ptr + head, len - head), &id) != MCPSESS_OK) return;
+        if (id.len == 0) return; /* no session of ours; and an empty one means any */
+    }
+    s->i.listener->changed(s->i.listener->user, mcpsess_buf_str(&id));
+}
+
+/* -- the store -- */
+
+static int mcpsess_i_csharp_send(mcpsess_csharp_store *s, mcpsess_request *r, uint64_t now_ms) {
+    static const mcpsess_redis_class cls = {mcpsess_i_csharp_encode, mcpsess_i_csharp_item, mcpsess_i_csharp_done};
+    int rc =
+        mcpsess_redis_submit(s->i.redis, &cls, s, r, MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT, r->left_ms, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    r->i.link = s->i.pending;
+    s->i.pending = r;
+    return rc;
+}
+
+/* What this layout has no place for. Beyond 2^53 scripts cannot count. */
+static int mcpsess_i_csharp_place(const mcpsess_csharp_store *s, mcpsess_log_request *l) {
+    const uint64_t most = (UINT64_C(1) << 53) - 65537u;
+    const mcpsess_event *e = &l->log.event;
+    uint8_t kind = l->request.kind;
+    uint64_t bytes;
+    if (kind < MCPSESS_LOG_OPEN) return MCPSESS_E_UNSUPPORTED;
+    if (kind == MCPSESS_LOG_RANGE && l->log.epoch != 0) return MCPSESS_GAP;
+    if (kind == MCPSESS_LOG_DEL && l->log.stream.ptr == NULL && !s->i.index) return MCPSESS_E_UNSUPPORTED;
+    if (s->i.index && !mcpsess_i_csj_is_utf8(l->log.stream)) return MCPSESS_E_FORMAT;
+    if (kind != MCPSESS_LOG_APPEND && kind != MCPSESS_LOG_SET) return MCPSESS_OK;
+    if (l->log.epoch != 0 || l->log.sequence > most || l->log.confirmed > most) return MCPSESS_E_ARG;
+    if (kind == MCPSESS_LOG_SET) return MCPSESS_OK;
+    if (e->data.ptr != NULL && !mcpsess_i_csj_is_value(e->data)) return MCPSESS_E_FORMAT;
+    if (e->retry && e->retry_ms > INT32_MAX) return MCPSESS_E_TOOBIG;
+    bytes = mcpsess_event_bytes(e);
+    if (bytes <= mcpsess_log_limits_of(l->log.limits).bytes) return MCPSESS_OK;
+    l->request.need = (size_t)bytes;
+    return MCPSESS_E_TOOBIG;
+}
+
+static int mcpsess_i_csharp_begin(mcpsess_csharp_store *s, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    if (s->i.closed) return MCPSESS_E_CLOSED;
+    rc = mcpsess_request_check(r);
+    if (rc == MCPSESS_OK && (r->guarded || r->kind == MCPSESS_LOG_OPEN)) rc = mcpsess_principal_check(&r->owner);
+    if (rc != MCPSESS_OK) return rc;
+    s->stats.requests++;
+    if (r->kind == MCPSESS_SWEEP) return MCPSESS_OK;
+    rc = r->kind < MCPSESS_LOG_OPEN ? MCPSESS_E_UNSUPPORTED : mcpsess_i_csharp_place(s, mcpsess_i_csharp_log_of(r));
+    if (rc != MCPSESS_OK) return rc;
+    r->left_ms = r->deadline_ms != 0 ? r->deadline_ms : mcpsess_time_add(now_ms, s->i.timeout_ms);
+    r->fence = now_ms;
+    r->i.slot = MCPSESS_I_CSHARP_FIRST;
+    return mcpsess_i_csharp_send(s, r, now_ms);
+}
+
+static int mcpsess_i_csharp_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    r->need = 0;
+    if (r->kind != MCPSESS_LOG_RANGE) r->count = 0;
+    rc = mcpsess_i_csharp_begin((mcpsess_csharp_store *)self, r, now_ms);
+    r->rc = rc;
+    return rc == MCPSESS_PENDING ? rc : mcpsess_i_csharp_end(r, rc);
+}
+
+static void mcpsess_i_csharp_poll(void *self, uint64_t now_ms) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)self;
+    if (!s->i.closed) mcpsess_redis_poll(s->i.redis, now_ms);
+}
+
+static void mcpsess_i_csharp_cancel(void *self, mcpsess_request *r) {
+    mcpsess_csharp_store *s = (mcpsess_csharp_store *)self;
+    if (r->rc != MCPSESS_PENDING) return;
+    mcpsess_redis_drop(s->i.redis, r);
+    mcpsess_i_csharp_forget(s, r);
+    (void)mcpsess_i_csharp_end(r, MCPSESS_E_CANCELED);
+}
+
+static uint64_t mcpsess_i_csharp_next_due(void *self, uint64_t now_ms) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)self;
+    return s->i.closed ? MCPSESS_NEVER : mcpsess_redis_next_due(s->i.redis, now_ms);
+}
+
+static unsigned mcpsess_i_csharp_want(void *self) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)self;
+    return s->i.closed ? 0 : mcpsess_redis_want(s->i.redis);
+}
+
+static void mcpsess_i_csharp_close(void *self) {
+    mcpsess_csharp_store *s = (mcpsess_csharp_store *)self;
+    mcpsess_request *r = s->i.pending;
+    s->i.closed = true;
+    s->i.pending = NULL;
+    while (r != NULL) {
+        mcpsess_request *next = (mcpsess_request *)r->i.link;
+        mcpsess_redis_drop(s->i.redis, r);
+        (void)mcpsess_i_csharp_end(r, MCPSESS_E_CLOSED);
+        r = next;
+    }
+}
+
+static int mcpsess_i_csharp_listen(void *self, int of, const mcpsess_listener *listener) {
+    mcpsess_csharp_store *s = (mcpsess_csharp_store *)self;
+    if (of != MCPSESS_OF_LOGS) return MCPSESS_E_UNSUPPORTED;
+    if (listener != NULL && s->i.listener != NULL && s->i.listener != listener) return MCPSESS_E_STATE;
+    s->i.listener = listener;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_csharp_hear(void *self, uint64_t now_ms) {
+    const mcpsess_csharp_store *s = (const mcpsess_csharp_store *)self;
+    return s->i.closed ? MCPSESS_STALE : mcpsess_redis_hear(s->i.redis, now_ms);
+}
+
+MCPSESS_API mcpsess_store mcpsess_csharp_store_store(mcpsess_csharp_store *s) {
+    static const mcpsess_store_class cls = {mcpsess_i_csharp_submit,   mcpsess_i_csharp_poll, mcpsess_i_csharp_cancel,
+                                            mcpsess_i_csharp_next_due, mcpsess_i_csharp_want, mcpsess_i_csharp_close,
+                                            mcpsess_i_csharp_listen,   mcpsess_i_csharp_hear};
+    mcpsess_store store;
+    store.cls = &cls;
+    store.self = s;
+    return store;
+}
+
+MCPSESS_API mcpsess_csharp_store_desc mcpsess_csharp_store_desc_default(void) {
+    mcpsess_csharp_store_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API int mcpsess_csharp_store_init(mcpsess_csharp_store *s, const mcpsess_csharp_store_desc *d) {
+    size_t len;
+    if (s == NULL || d == NULL || d->redis == NULL) return MCPSESS_E_ARG;
+    len = d->instance.len;
+    if (len > MCPSESS_CSHARP_INSTANCE_MAX || mcpsess_i_csj_bad(d->instance)) return MCPSESS_E_ARG;
+    memset(s, 0, sizeof *s);
+    if (len != 0) memcpy(s->i.prefix, d->instance.ptr, len);
+    memcpy(s->i.prefix + len, "mcp:sse:v1:meta:", MCPSESS_I_CSHARP_META_LEN);
+    s->i.instance_len = (uint8_t)len;
+    s->i.redis = d->redis;
+    s->i.log = d->log;
+    s->i.index = d->index;
+    s->i.numeric = d->numbers;
+    s->i.timeout_ms = d->timeout_ms != 0 ? d->timeout_ms : d->redis->i.desc.timeout_ms;
+    s->i.module.scripts = mcpsess_i_csharp_scripts;
+    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_csharp_scripts / sizeof mcpsess_i_csharp_scripts[0]);
+    s->i.module.prefix = mcpsess_str_of(s->i.prefix, len + MCPSESS_I_CSHARP_META_LEN);
+    s->i.module.changed = mcpsess_i_csharp_changed;
+    s->i.module.user = s;
+    return mcpsess_redis_attach(d->redis, &s->i.module);
+}
+
+#endif /* MCPSESS_NO_STREAM */
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
