@@ -5347,7 +5347,7 @@ static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
     MCPSESS_I_CSHARP_SCRIPT(write), MCPSESS_I_CSHARP_SCRIPT(read), MCPSESS_I_CSHARP_SCRIPT(delete)};
 
 /* ==== csharpwords ==== */
-/* uses: base eventid event record store resp redisstore json csharpjson csharpscripts */
+/* uses: base eventid event record store resp redisstore csharpjson csharpscripts */
 
 /* What is asked: the words of the scripts. */
 
