@@ -90,6 +90,23 @@ static hand opened(const char *session, const char *stream) {
     return h;
 }
 
+/* What stands for such data: a string, where they are JSON. Lives until the next call. */
+static mcpsess_str data_of(const char *data) {
+    static char mem[64];
+    mcpsess_buf b;
+    if (!rig->json) return mcpsess_str_z(data);
+    mcpsess_buf_init(&b, mem, sizeof mem);
+    mcpsess_buf_put_char(&b, '"');
+    mcpsess_buf_put(&b, mcpsess_str_z(data));
+    mcpsess_buf_put_char(&b, '"');
+    return mcpsess_buf_str(&b);
+}
+
+/* A log that began anew counts from 0 where that is told by its epoch. */
+static bool counts_from_0(uint64_t last) {
+    return last == 0 || !rig->epochs;
+}
+
 /* An append as the hand's fence and epoch allow, of any sequence. */
 static int append_at(const hand *h, uint64_t sequence, uint64_t confirmed, const char *data) {
     request(MCPSESS_LOG_APPEND, h);
@@ -98,7 +115,7 @@ static int append_at(const hand *h, uint64_t sequence, uint64_t confirmed, const
     q.log.epoch = h->epoch;
     q.log.sequence = sequence;
     q.log.confirmed = confirmed;
-    q.log.event.data = mcpsess_str_z(data);
+    q.log.event.data = data_of(data);
     return submit();
 }
 
@@ -157,6 +174,7 @@ static bool told(const char *want) {
     size_t at = 0;
     int rc;
     while ((rc = mcpsess_event_take(&frames, &e)) == MCPSESS_OK) {
+        if (rig->json) e.data = mcpsess_str_of(e.data.ptr + 1, e.data.len - 2u);
         if (e.data.len >= all.len - at || !same_bytes(all.ptr + at, e.data.ptr, e.data.len)) return false;
         at += e.data.len;
         if (all.ptr[at++] != ',') return false;
@@ -176,7 +194,8 @@ static bool holds(const hand *h, const char *want) {
 TEST(log_absent_is_a_miss_for_every_kind) {
     hand h = hand_of("s", "1", "token");
     start();
-    h.fence = h.epoch = 1;
+    h.fence = 1;
+    h.epoch = rig->epochs;
     CHECK_EQ(append_at(&h, 1, 0, "x"), MCPSESS_MISS);
     CHECK_EQ(set(&h, true, true), MCPSESS_MISS);
     CHECK_EQ(after(&h, 0), MCPSESS_MISS);
@@ -224,10 +243,10 @@ TEST(log_opened_fresh_begins_anew) {
     CHECK_EQ(append(&a, "two"), MCPSESS_OK);
     CHECK_EQ(set(&a, false, true), MCPSESS_OK);
     CHECK_EQ(open_as(&b, true), MCPSESS_OK);
-    CHECK(b.fence > a.fence && b.last == 0);
+    CHECK(b.fence > a.fence && counts_from_0(b.last));
     CHECK(q.log.streaming && !q.log.done);
     CHECK(holds(&b, ""));
-    CHECK(q.log.streaming && !q.log.done && q.log.last == 0);
+    CHECK(q.log.streaming && !q.log.done && counts_from_0(q.log.last));
     CHECK_EQ(append(&b, "uno"), MCPSESS_OK);
     if (!rig->epochs) return;
     CHECK(b.epoch > a.epoch);
@@ -248,7 +267,7 @@ TEST(log_opened_by_its_own_token_is_the_same_writers) {
     CHECK(left_is(LEASE));
     CHECK_EQ(append(&a, "two"), MCPSESS_OK);
     CHECK_EQ(open_as(&b, true), MCPSESS_OK);
-    CHECK(b.fence == a.fence && b.last == 0);
+    CHECK(b.fence == a.fence && counts_from_0(b.last));
     if (rig->epochs) CHECK(b.epoch > a.epoch);
     CHECK(holds(&b, ""));
 }
@@ -368,6 +387,7 @@ TEST(log_events_come_back_as_they_were) {
     mcpsess_event e;
     hand h;
     start();
+    if (rig->json) return;
     h = opened("s", "1");
     memset(&e, 0, sizeof e);
     CHECK(appends_in_full(&h, &e));
@@ -509,7 +529,7 @@ TEST(log_that_was_deleted_is_not_brought_back) {
     CHECK_EQ(after(&a, 0), MCPSESS_MISS);
     CHECK_EQ(state(&a), MCPSESS_MISS);
     CHECK_EQ(open_as(&b, false), MCPSESS_OK); /* its lease is gone too */
-    CHECK(b.fence > a.fence && b.last == 0);
+    CHECK(b.fence > a.fence && counts_from_0(b.last));
     CHECK_EQ(append_at(&a, 1, 0, "one"), MCPSESS_FENCED);
     CHECK(holds(&b, ""));
     if (!rig->epochs) return;
@@ -532,7 +552,8 @@ TEST(log_positions_are_told_from_others) {
     CHECK(told("one,two,three,"));
     CHECK_EQ(after(&h, 2), MCPSESS_OK);
     CHECK(told("three,"));
-    CHECK(q.log.epoch == h.epoch && q.log.first == 1 && q.log.last == 3 && q.log.streaming && !q.log.done);
+    CHECK(q.log.epoch == h.epoch && q.log.last == 3 && q.log.streaming && !q.log.done);
+    CHECK_EQ(q.log.first, rig->apart ? 3 : 1);
     CHECK(left_is(LEASE));
     CHECK_EQ(after(&h, 3), MCPSESS_OK);
     CHECK(told(""));
@@ -592,6 +613,7 @@ TEST(log_range_needs_room_for_one_event) {
     size_t cap;
     hand h;
     start();
+    if (rig->json) return;
     h = opened("s", "1");
     CHECK_EQ(append(&h, "one"), MCPSESS_OK);
     CHECK_EQ(append(&h, "two"), MCPSESS_OK);
@@ -705,6 +727,7 @@ TEST(log_outlives_its_events) {
     hand h;
     start();
     ttls(10, 100, 20, 100);
+    if (rig->apart) return;
     h = opened("s", "1");
     CHECK_EQ(append(&h, "one"), MCPSESS_OK);
     pass(8);
@@ -788,7 +811,7 @@ TEST(log_that_expired_is_absent) {
     CHECK_EQ(after(&a, 1), MCPSESS_MISS);
     CHECK_EQ(append(&a, "two"), MCPSESS_MISS);
     CHECK_EQ(open_as(&b, false), MCPSESS_OK);
-    CHECK(b.last == 0 && b.fence > a.fence);
+    CHECK(counts_from_0(b.last) && b.fence > a.fence);
     if (!rig->epochs) return;
     CHECK(b.epoch > a.epoch);
     CHECK_EQ(after(&a, 0), MCPSESS_GAP);
@@ -885,10 +908,11 @@ static void raw_request(uint8_t kind) {
 
 TEST(log_names_are_raw_bytes) {
     static const mcpsess_str names[] = {LIT("a"), LIT("a\0"), LIT("{a}"), LIT(":1"), LIT(""), LIT("\xff\r\n*")};
+    char data[2] = "";
     unsigned i;
     start();
     raw_hand = hand_of("s", "", "token");
-    for (i = 0; i < COUNT_OF(names); i++) {
+    for (i = 0; i < COUNT_OF(names) - rig->utf8; i++) {
         raw_stream = names[i];
         raw_request(MCPSESS_LOG_OPEN);
         CHECK_EQ(submit(), MCPSESS_OK);
@@ -899,10 +923,11 @@ TEST(log_names_are_raw_bytes) {
         q.log.writer = raw_hand.fence;
         q.log.epoch = raw_hand.epoch;
         q.log.sequence = 1;
-        q.log.event.data = str_byte('0' + i);
+        data[0] = (char)('0' + i);
+        q.log.event.data = data_of(data);
         CHECK_EQ(submit(), MCPSESS_OK);
     }
-    for (i = 0; i < COUNT_OF(names); i++) {
+    for (i = 0; i < COUNT_OF(names) - rig->utf8; i++) {
         char want[] = {(char)('0' + i), ',', '\0'};
         raw_stream = names[i];
         raw_request(MCPSESS_LOG_RANGE);
