@@ -675,7 +675,7 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    takeover                 fenced                         fenced among writers of ours. A .NET writer asks nobody:
                                                            against one there is the compare of the last n, so it is
                                                            LOST where both write, and LOST_TAIL where .NET began again
-   lost tail                LOST_TAIL, a new epoch         LOST_TAIL: the events go, and 32,768 numbers are left out
+   lost tail                LOST_TAIL, a new epoch         LOST_TAIL: the events go, and 65,536 numbers are left out
    exactly once             DUP: the same bytes            the same, as the JSON has it: no type is "message"
    data of an event         any bytes                      one JSON value, at most 63 deep, in UTF-8; else E_FORMAT
    a retry                  up to 2^32-1 ms                up to 2^31-1; above E_TOOBIG
@@ -692,10 +692,10 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    tag: "{mcp}" readers of the other     none                           the SDK's, byte for byte; the events' TTLs slide
    for both
 
-   Positions from 2^53 - 32,768 on are GAP. RANGE says `first` of all there is only with a TTL, as a reader opens; else
-   it is the position + 1. An event that decodes to null is handed out as one with neither type nor data. E_FORMAT: what
-   is stored is not what .NET writes. With TRACK_KEYS the server remembers every event's key that is replayed;
-   TRACK_PREFIXES names the metadata alone. */
+   Positions from 2^53 on are GAP, appends from 2^52 on LOST. RANGE says `first` of all there is only with a TTL, as a
+   reader opens; else it is the position + 1. An event that decodes to null is handed out as one with neither type nor
+   data. E_FORMAT: what is stored is not what .NET writes. With TRACK_KEYS the server remembers every event's key that
+   is replayed; TRACK_PREFIXES names the metadata alone. */
 
 #define MCPSESS_CSHARP_INSTANCE_MAX 64u
 
@@ -5114,7 +5114,7 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
     "end\n"                                                                                                 \
     "p=({streaming=0,polling=1})[string.lower(tostring(p))] or tonumber(p)\n"                               \
     "l=l and tonumber(l)\n"                                                                                 \
-    "if not p or d~='true' and d~='false' or not l or l>=2^53-32768 then\n"                                 \
+    "if not p or d~='true' and d~='false' or not l or l>=2^53 then\n"                                       \
     "return {x=bad} end\n"                                                                                  \
     "return {l=l,p=p==1,d=d=='true'}\n"                                                                     \
     "end\n"
@@ -5164,7 +5164,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "local new=not live or q==1 or L<s\n"
     "if new and (m or s>b) then\n"
     "Z(math.max(L,s)>b and math.max(L,s)+1 or b)\n"
-    "m,mine=nil,false end\n"
+    "m=nil end\n"
     "if not mine then f=math.max(f+1,T[1]*1000000+T[2]) end\n"
     "u=now+ttl\n"
     "H('o',not new and w[1] or ARGV[10],'f',f,'t',t,'n',L,'b',b)\n"
@@ -5174,7 +5174,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "local known=op=='A' and tonumber(ARGV[10]) or q\n"
     "if known>L or L<s then\n"
     "local p=m and m.p\n"
-    "Z(math.max(q,known,L,s)+32768)\n"
+    "Z(math.max(known,L,s)+65536)\n"
     "if m then\n"
     "m={p=p,d=false}\n"
     "P(K,J(p,false),S,A) end\n"
@@ -5213,7 +5213,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "H('n',q)\n"
     "local o=q-tonumber(ARGV[14])\n"
     "return R(0,o>b and call('UNLINK',E..N(o)) or 0)";
-static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "250f5cb806a07e6f95a2a59d2e135d7c29ae4c4d";
+static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "8c7e9a30685f5568785ed5c6ab3583ac6ba19057";
 
 /* ARGV: how far to look for the oldest event; and
    R (range)   after which sequence, room, events at most or 0, sliding TTL of events to keep it alive or none, and of
@@ -5248,17 +5248,17 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "return t>=0 or x>=1 end\n"
     "if ARGV[2]=='S' then return R(0,F(L)) end\n"
     "local room,most,first=tonumber(ARGV[6]),tonumber(ARGV[7]),p+1\n"
-    "if p>L or p<b then return R(8,0) end\n"
+    "if p>L or p<b then return R(8,F(L)) end\n"
     "if most==0 then most=L end\n"
     "if ARGV[8]~='' then\n"
     "S(K,ARGV[9])\n"
     "if KEYS[3] then S(KEYS[3],ARGV[9]) end\n"
-    "for i=p+1,math.min(L,p+most) do if not S(E..N(i),ARGV[8]) then return R(8,0) end end\n"
+    "for i=p+1,math.min(L,p+most) do if not S(E..N(i),ARGV[8]) then return R(8,F(L)) end end\n"
     "first=F(p) end\n"
     "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
     "while i<=L and i-p<=most do\n"
     "local v=pcal('HGET',E..N(i),'data')\n"
-    "if not v then return R(8,0) end\n"
+    "if not v then return R(8,F(L)) end\n"
     "if type(v)=='table' then return v end\n"
     "if used+#v>room then\n"
     "if i==p+1 then return R(-4,first,#v) end\n"
@@ -5267,7 +5267,7 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "r[#r+1]=v\n"
     "i=i+1 end\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "fbd34b55deba24211fad668367770421f432b7f8";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "7f9ba4ece4ef10c18868dfd8d3eeaf62dfcb1c69";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index
@@ -5302,7 +5302,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "local l=D(sub(K,n+17),tonumber(ARGV[5]),ARGV[5]~='')\n"
     "if not l then return {0,0,0,4,0,0} end\n"
     "local v=KEYS[3] and call('HGET',KEYS[3],'data')\n"
-    "local i,j=string.find(v or '','{\"streamId\":\"'..ARGV[6]..'\",\"lastSequence\":',1,true)\n"
+    "local i,j=string.find(v or '','{\"streamId\":\"'..(ARGV[6] or '')..'\",\"lastSequence\":',1,true)\n"
     "if i then\n"
     "local a,z=sub(v,1,i-1),sub(v,string.find(v,'}',j,true)+1)\n"
     "if sub(z,1,1)==',' then z=sub(z,2) elseif sub(a,-1)==',' then a=sub(a,1,-2) end\n"
@@ -5337,7 +5337,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "more=l and 1 or more end end\n"
     "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
     "return {more,0,0,0,0,c}";
-static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "c21ce304089b70db25075ef38def4545e9af90b3";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "322ffbcd7b3411960914db506294d228679bca05";
 
 enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
 
@@ -5356,8 +5356,9 @@ static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
 enum { MCPSESS_I_CSHARP_FIRST, MCPSESS_I_CSHARP_AGAIN };
 
 /* No TTL is longer: with it an instant in .NET's ticks is before the year 10000. */
-#define MCPSESS_I_CSHARP_TTL_MAX 0x1FFFFFFFFFFFu /* 1,115 years */
-#define MCPSESS_I_CSHARP_META_LEN 16u            /* of "mcp:sse:v1:meta:" */
+#define MCPSESS_I_CSHARP_TTL_MAX 0x1FFFFFFFFFFFu     /* 1,115 years */
+#define MCPSESS_I_CSHARP_META_LEN 16u                /* of "mcp:sse:v1:meta:" */
+#define MCPSESS_I_CSHARP_COUNTED (UINT64_C(1) << 52) /* what is appended is below: beyond 2^53 scripts cannot count */
 
 /* numbers of a reply */
 enum {
@@ -5481,7 +5482,8 @@ static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const m
         return;
     }
     mcpsess_i_rstore_put_number(out, l->log.writer);
-    mcpsess_i_rstore_put_number(out, l->log.sequence);
+    mcpsess_i_rstore_put_number(out, l->log.sequence < MCPSESS_I_CSHARP_COUNTED ? l->log.sequence
+                                                                                : MCPSESS_I_CSHARP_COUNTED);
     if (!appends) {
         mcpsess_i_rstore_put_number(out, l->log.streaming ? 0 : 1);
         mcpsess_i_rstore_put_number(out, l->log.done ? 1 : 0);
@@ -5504,7 +5506,7 @@ static void mcpsess_i_csharp_encode_read(const mcpsess_csharp_store *s, const mc
                               out);
     mcpsess_i_rstore_put_number(out, limits.events);
     if (!page) return;
-    mcpsess_i_rstore_put_number(out, l->log.sequence);
+    mcpsess_i_rstore_put_number(out, l->log.epoch == 0 ? l->log.sequence : 2u * MCPSESS_I_CSHARP_COUNTED);
     mcpsess_i_rstore_put_number(out, to->overflow ? 0 : to->cap - to->len);
     mcpsess_i_rstore_put_number(out, l->request.count);
     if (keeps) mcpsess_i_csharp_put_ttl(out, limits.event_ttl_ms);
@@ -5790,19 +5792,17 @@ static int mcpsess_i_csharp_send(mcpsess_csharp_store *s, mcpsess_request *r, ui
     return rc;
 }
 
-/* What this layout has no place for. Beyond 2^53 scripts cannot count. */
+/* What this layout has no place for. */
 static int mcpsess_i_csharp_place(const mcpsess_csharp_store *s, mcpsess_log_request *l) {
-    const uint64_t most = (UINT64_C(1) << 53) - 65537u;
     const mcpsess_event *e = &l->log.event;
     uint8_t kind = l->request.kind;
     uint64_t bytes;
     if (kind < MCPSESS_LOG_OPEN) return MCPSESS_E_UNSUPPORTED;
-    if (kind == MCPSESS_LOG_RANGE && l->log.epoch != 0) return MCPSESS_GAP;
     if (kind == MCPSESS_LOG_DEL && l->log.stream.ptr == NULL && !s->i.index) return MCPSESS_E_UNSUPPORTED;
     if (s->i.index && !mcpsess_i_csj_is_utf8(l->log.stream)) return MCPSESS_E_FORMAT;
     if (kind != MCPSESS_LOG_APPEND && kind != MCPSESS_LOG_SET) return MCPSESS_OK;
-    if (l->log.epoch != 0 || l->log.sequence > most || l->log.confirmed > most) return MCPSESS_E_ARG;
-    if (kind == MCPSESS_LOG_SET) return MCPSESS_OK;
+    if (l->log.epoch != 0 || l->log.confirmed >= MCPSESS_I_CSHARP_COUNTED) return MCPSESS_E_ARG;
+    if (kind == MCPSESS_LOG_SET) return l->log.sequence >= MCPSESS_I_CSHARP_COUNTED ? MCPSESS_E_ARG : MCPSESS_OK;
     if (e->data.ptr != NULL && !mcpsess_i_csj_is_value(e->data)) return MCPSESS_E_FORMAT;
     if (e->retry && e->retry_ms > INT32_MAX) return MCPSESS_E_TOOBIG;
     bytes = mcpsess_event_bytes(e);

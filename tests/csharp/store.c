@@ -1,0 +1,130 @@
+/* The store on a real server: the contract of every store that has logs, as a user that may do what the manual says.
+     store SOCKET PASSWORD           the contract; without a password as nobody
+     store script N, store digest N  of the store's scripts, from 0; status 1: there is none */
+
+#include "examples/posix_transport.h"
+
+#include <stdlib.h>
+
+#include "log_contract.h"
+
+#define SLOTS 8
+#define DATA_MAX 4096u
+
+MCPSESS_REDIS_STORAGE(wire, SLOTS, MCPSESS_CSHARP_STORE_TX(DATA_MAX), 256);
+MCPSESS_REDIS_STORAGE(admin_wire, 2, 4096, 8192);
+
+static struct {
+    log_rig rig;
+    mcpsess_redis redis, admin;
+    mcpsess_csharp_store store;
+    sock sock, admin_sock;
+    mcpsess_wait_hook hook;
+    const char *path, *user, *password;
+    uint64_t ahead_ms; /* of the real clock: time that was let go by */
+    mcpsess_csharp_store_desc desc;
+} t;
+
+static uint64_t now(void) {
+    return t.hook.now_ms(t.hook.user) + t.ahead_ms;
+}
+
+static void open_engine(mcpsess_redis *redis, sock *s, mcpsess_redis_desc *d, void *mem, size_t len) {
+    mcpsess_redis_close(redis);
+    sock_init(s, t.path, NULL);
+    d->transport = sock_transport(s);
+    CHECK_EQ(mcpsess_redis_init(redis, d, mem, len), MCPSESS_OK);
+}
+
+static mcpsess_str admin(const char *a, const char *b, const char *c, const char *d) {
+    static char room[8192];
+    const mcpsess_str argv[4] = {mcpsess_str_z(a), mcpsess_str_z(b), mcpsess_str_z(c), mcpsess_str_z(d)};
+    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
+    mcpsess_buf reply;
+    mcpsess_buf_init(&reply, room, sizeof room);
+    CHECK_EQ(mcpsess_redis_call(&t.admin, argv, d ? 4u : b ? 2u : 1u, &reply, &hook), MCPSESS_OK);
+    return mcpsess_redis_text(mcpsess_buf_str(&reply));
+}
+
+static void make(void) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    d.slots = SLOTS;
+    d.tx_bytes = MCPSESS_CSHARP_STORE_TX(DATA_MAX);
+    d.rx_bytes = 256;
+    d.user = mcpsess_str_z(t.user);
+    d.password = mcpsess_str_z(t.password);
+    open_engine(&t.redis, &t.sock, &d, wire.bytes, sizeof wire.bytes);
+    t.hook = sock_wait_hook(&t.sock);
+    t.desc.redis = &t.redis;
+    CHECK_EQ(mcpsess_csharp_store_init(&t.store, &t.desc), MCPSESS_OK);
+    t.rig.store = mcpsess_csharp_store_store(&t.store);
+    t.rig.now_ms = now();
+}
+
+static void reset(log_rig *rig) {
+    (void)rig;
+    (void)admin("FLUSHALL", NULL, NULL, NULL);
+    make();
+}
+
+/* Nobody waits for the server's clock: what is left of every TTL is shortened instead, and every instant is earlier. */
+static void pass(log_rig *rig, uint64_t ms) {
+    static const char age[] = "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
+                              "local u=redis.call('HGET',k,'u')\n"
+                              "if u then redis.call('HSET',k,'u',u-ARGV[1]) end\n"
+                              "local a=redis.call('HGET',k,'absexp')\n"
+                              "if a then redis.call('HSET',k,'absexp',string.format('%.0f',a-ARGV[1]*10000)) end\n"
+                              "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
+    (void)admin("EVAL", age, "0", text);
+    t.ahead_ms += ms;
+    rig->now_ms = now();
+}
+
+static void idle(log_rig *rig) {
+    uint64_t due_ms = rig->store.cls->next_due(rig->store.self, rig->now_ms);
+    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
+    (void)t.hook.wait(t.hook.user, rig->store.cls->want(rig->store.self), due_ms);
+    rig->now_ms = now();
+}
+
+static int print_script(const char *what, unsigned n) {
+    const mcpsess_redis_script *script;
+    t.path = t.user = t.password = "";
+    make();
+    if (n >= t.store.i.module.script_count) return 1;
+    script = &t.store.i.module.scripts[n];
+    fputs(strcmp(what, "script") == 0 ? script->text : script->sha1, stdout);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    mcpsess_redis_desc d = mcpsess_redis_desc_default();
+    int mode;
+    if (argc != 3) return 2;
+    if (argv[2][0] >= '0' && argv[2][0] <= '9') return print_script(argv[1], (unsigned)atoi(argv[2]));
+    t.path = argv[1];
+    t.password = argv[2];
+    t.user = argv[2][0] != '\0' ? "mcpsess" : "";
+    t.rig.unit_ms = 10000;
+    t.rig.closes = t.rig.owners = t.rig.ages = t.rig.apart = t.rig.json = true;
+    t.rig.reset = reset;
+    t.rig.pass = pass;
+    t.rig.idle = idle;
+    port_init();
+    tap_begin("connects");
+    d.slots = 2;
+    d.tx_bytes = 4096;
+    d.rx_bytes = 8192;
+    d.tracking = MCPSESS_REDIS_TRACK_OFF;
+    open_engine(&t.admin, &t.admin_sock, &d, admin_wire.bytes, sizeof admin_wire.bytes);
+    tap_end();
+    for (mode = 0; mode < 2; mode++) {
+        t.desc.index = t.desc.numbers = t.rig.deletes_all = t.rig.utf8 = mode == 1;
+        t.desc.instance = mode == 1 ? MCPSESS_STR("app {1} \xC3\xA9:") : MCPSESS_STR("");
+        tap_note("with an index, and an instance's name", mode);
+        log_contract(&t.rig);
+    }
+    return tap_finish();
+}
