@@ -23,6 +23,7 @@ int main(void) {
     test_redisstore();
     test_redis_session();
     test_toolhive();
+    test_csharp();
     status = tap_finish();
     port_exit(status);
     return status;

@@ -49,6 +49,7 @@ void tap_seed(uint32_t seed);
 /* the suites, one per file test_<module>.c */
 void test_base(void);
 void test_coherence(void);
+void test_csharp(void);
 void test_eventid(void);
 void test_lru(void);
 void test_memlog(void);
