@@ -21,7 +21,7 @@ struct log_rig {
     bool bounds;                 /* keeps to the bounds of events and bytes */
     bool ages;                   /* keeps to event_max_ms */
     bool deletes_all;            /* LOG_DEL without a name deletes all of a session's */
-    bool apart;                  /* each event has a sliding TTL of its own; RANGE without a TTL does not tell `first` */
+    bool apart;                  /* each event slides by itself; RANGE without a TTL does not tell `first` */
     bool json;                   /* an event's data are JSON, and its bytes at the store are the store's own matter */
     bool utf8;                   /* names are UTF-8 */
     void (*reset)(log_rig *rig); /* makes the store, empty */

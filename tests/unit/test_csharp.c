@@ -183,7 +183,7 @@ TEST(csharp_escapes_every_byte_of_ascii_as_dotnet_does) {
         }
         for (n = 0; n < sizeof letters - 1; n += 2) {
             if ((unsigned char)PORT_TEXT_CHAR(letters + n) != c) continue;
-            want[1] = PORT_TEXT_CHAR(letters + n + 1);
+            want[1] = (char)PORT_TEXT_CHAR(letters + n + 1);
             len = 2;
         }
         CHECK(escapes(str_byte(c), mcpsess_str_of(want, len)));
