@@ -1,8 +1,7 @@
-/* A process that keeps sessions where ToolHive does. It is told what to do by stdin, a line each, and answers a line.
+/* A process that keeps sessions where ToolHive does, told what to do as tests/peer.h says.
      peer SOCKET USER PASSWORD
 
-   Words are separated by one space each; in a word a byte outside 0x21-0x7E, and %, is written %XX. Every answer begins
-   with the name of a code. There is one record at hand.
+   There is one record at hand.
      layout FORM TTL_MS PREFIX    FORM: vmcp or proxy; TTL_MS 0, PREFIX empty: ToolHive's own
      new ID STATE CREATED UPDATED ISSUER SUBJECT
      state STATE   updated MS     another one in the record at hand
@@ -18,6 +17,8 @@
 #define MCPSESS_IMPLEMENTATION
 #define MCPSESS_REDIS_IMPLEMENTATION
 #include "examples/posix_transport.h"
+
+#include "tests/peer.h"
 
 #define RECORD_MAX 65535u
 #define JSON_MAX 400000u
@@ -36,41 +37,6 @@ static struct {
     char mem[2][RECORD_MAX];
     char prefix[64], json[JSON_MAX], reply[JSON_MAX + 64], scratch[512], line[LINE_MAX_BYTES];
 } t;
-
-/* -- words -- */
-
-static unsigned hex_value(char c) {
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
-}
-
-/* Takes the first word off *line, and writes it where it was. */
-static mcpsess_str take_word(char **line) {
-    char *from = *line, *to = *line, *start = *line;
-    for (; *from != '\0' && *from != ' ' && *from != '\n'; from++) {
-        if (*from == '%') {
-            *to++ = (char)(hex_value(from[1]) << 4 | hex_value(from[2]));
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *line = *from == ' ' ? from + 1 : from;
-    return mcpsess_str_of(start, (size_t)(to - start));
-}
-
-static void say(mcpsess_str word) {
-    size_t n;
-    putchar(' ');
-    for (n = 0; n < word.len; n++) {
-        unsigned c = (unsigned char)word.ptr[n];
-        if (c <= ' ' || c > '~' || c == '%') printf("%%%02X", c);
-        else putchar((int)c);
-    }
-}
-
-static void say_number(uint64_t number) {
-    printf(" %llu", (unsigned long long)number);
-}
 
 static void say_record(void) {
     mcpsess_str key, value;
@@ -187,8 +153,7 @@ static int read_record(int which, mcpsess_str id) {
 static int set_layout(const mcpsess_str *w) {
     uint64_t ttl_ms;
     t.layout = mcpsess_str_eq(w[1], MCPSESS_STR("proxy")) ? mcpsess_toolhive_proxy() : mcpsess_toolhive_vmcp();
-    if (mcpsess_u64_decode(w[2], INT64_MAX, &ttl_ms) != MCPSESS_OK || w[3].len > sizeof t.prefix)
-        return MCPSESS_E_ARG;
+    if (mcpsess_u64_decode(w[2], INT64_MAX, &ttl_ms) != MCPSESS_OK || w[3].len > sizeof t.prefix) return MCPSESS_E_ARG;
     if (ttl_ms != 0) t.layout.ttl_ms = ttl_ms;
     if (w[3].len == 0) return MCPSESS_OK;
     memcpy(t.prefix, w[3].ptr, w[3].len);
@@ -251,13 +216,12 @@ static int obey(unsigned verb, const mcpsess_str *w, mcpsess_str *text, bool *re
 static bool answer(char *line) {
     mcpsess_str words[WORDS_MAX], text = {NULL, 0};
     bool record = false;
-    unsigned verb = 0, count = 0;
+    unsigned verb = 0, count;
     int rc;
-    while (count < WORDS_MAX && *line != '\0' && *line != '\n') words[count++] = take_word(&line);
+    count = take_words(line, words, WORDS_MAX);
     if (count == 0) return false;
     while (verb < sizeof verbs / sizeof verbs[0] && !mcpsess_str_eq(words[0], mcpsess_str_z(verbs[verb].name))) verb++;
     if (verb == sizeof verbs / sizeof verbs[0] || count > verbs[verb].words) return false;
-    while (count < verbs[verb].words) words[count++] = mcpsess_str_of(NULL, 0); /* an empty one at the end */
     rc = obey(verb, words, &text, &record);
     fputs(mcpsess_redis_code_name(rc), stdout);
     if (rc == MCPSESS_OK && text.ptr != NULL) say(text);
