@@ -5282,11 +5282,11 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "if own~='' and h[1] and h[1]~=own then return end\n"
     "local s,b=tonumber(h[2]) or 0,tonumber(h[3]) or 0\n"
     "if not again and (m or not l) then\n"
-    "l=math.max(m and m.l or 0,s,l or 0)\n"
+    "s,l=math.max(m and m.l or 0,s,l or 0),m and m.l or l or s\n"
     "call('UNLINK',k)\n"
     "call('HDEL',w,'o','f','t','u')\n"
-    "if l>0 then\n"
-    "s=l>b and l+1 or b\n"
+    "if s>0 then\n"
+    "s=s>b and s+1 or b\n"
     "call('HSET',w,'n',s,'b',s)\n"
     "call('PEXPIRE',w,ARGV[4]) end\n"
     "end\n"
@@ -5337,7 +5337,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "more=l and 1 or more end end\n"
     "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
     "return {more,0,0,0,0,c}";
-static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "322ffbcd7b3411960914db506294d228679bca05";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "471104feecac0cbceeb3128c8450a633c2383b94";
 
 enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
 

@@ -1,5 +1,6 @@
 /* The store on a real server: the contract of every store that has logs, as a user that may do what the manual says.
      store SOCKET PASSWORD           the contract; without a password as nobody
+     store SOCKET PASSWORD cluster   that a cluster takes it with a tag in the instance's name alone
      store script N, store digest N  of the store's scripts, from 0; status 1: there is none */
 
 #include "examples/posix_transport.h"
@@ -89,6 +90,51 @@ static void idle(log_rig *rig) {
     rig->now_ms = now();
 }
 
+/* -- in a cluster -- */
+
+static int ask(mcpsess_log_request *q, uint8_t kind, const char *stream) {
+    q->request.kind = kind;
+    q->request.key = MCPSESS_STR("s");
+    q->request.value = MCPSESS_STR("token");
+    q->request.ttl_ms = t.rig.unit_ms;
+    q->log.stream = mcpsess_str_z(stream);
+    t.rig.store.cls->submit(t.rig.store.self, &q->request, t.rig.now_ms);
+    while (q->request.rc == MCPSESS_PENDING) {
+        t.rig.store.cls->poll(t.rig.store.self, t.rig.now_ms);
+        if (q->request.rc == MCPSESS_PENDING) idle(&t.rig);
+    }
+    return q->request.rc;
+}
+
+static void cluster(mcpsess_str instance, int want) {
+    static char mem[256];
+    static const uint8_t kinds[] = {MCPSESS_LOG_OPEN,  MCPSESS_LOG_APPEND, MCPSESS_LOG_SET, MCPSESS_LOG_RANGE,
+                                    MCPSESS_LOG_STATE, MCPSESS_LOG_DEL,    MCPSESS_LOG_DEL};
+    mcpsess_log_request q;
+    mcpsess_buf out;
+    unsigned n;
+    t.desc.instance = instance;
+    t.desc.index = true;
+    make();
+    memset(&q, 0, sizeof q);
+    for (n = 0; n < COUNT_OF(kinds); n++) {
+        mcpsess_buf_init(&out, mem, sizeof mem);
+        q.request.out = &out;
+        q.log.sequence = n == 1 ? 1 : 0; /* the first, then what follows nothing */
+        CHECK_EQ(ask(&q, kinds[n], n == COUNT_OF(kinds) - 1 ? NULL : "1"), want);
+    }
+    if (want == MCPSESS_OK) CHECK(out.len == 0);
+}
+
+static int in_a_cluster(void) {
+    tap_begin("cluster");
+    cluster(MCPSESS_STR(""), MCPSESS_REDIS_E_CROSSSLOT);
+    cluster(MCPSESS_STR("app:"), MCPSESS_REDIS_E_CROSSSLOT);
+    cluster(MCPSESS_STR("{mcp}"), MCPSESS_OK);
+    tap_end();
+    return tap_finish();
+}
+
 static int print_script(const char *what, unsigned n) {
     const mcpsess_redis_script *script;
     t.path = t.user = t.password = "";
@@ -102,7 +148,7 @@ static int print_script(const char *what, unsigned n) {
 int main(int argc, char **argv) {
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
     int mode;
-    if (argc != 3) return 2;
+    if (argc != 3 && argc != 4) return 2;
     if (argv[2][0] >= '0' && argv[2][0] <= '9') return print_script(argv[1], (unsigned)atoi(argv[2]));
     t.path = argv[1];
     t.password = argv[2];
@@ -113,6 +159,7 @@ int main(int argc, char **argv) {
     t.rig.pass = pass;
     t.rig.idle = idle;
     port_init();
+    if (argc == 4) return in_a_cluster();
     tap_begin("connects");
     d.slots = 2;
     d.tx_bytes = 4096;

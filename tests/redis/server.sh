@@ -65,3 +65,29 @@ documented_user() {
     printf '%s ' "${acl[@]}" "${@:2}"
     [ "$(cli "$1" "${acl[@]}" "${@:2}")" = OK ]
 }
+
+mapfile -t acl_csharp < <(sed -n '/^ *Streams as the C# SDK keeps them/,/^\*\//p' mcpsess_redis.h | grep -oE '[~+][^ ]+')
+
+# digests_true PROGRAM: what "PROGRAM digest N" prints is the digest of what "PROGRAM script N" does
+digests_true() {
+    local n text
+    for ((n = 0; ; n++)); do
+        text=$("$1" script $n) || break
+        diff <("$1" digest $n) <(printf %s "$text" | sha1sum | tr -d ' \n-')
+    done
+    echo "$n scripts"
+    [ "$n" -gt 0 ]
+}
+
+# One that is a cluster, of all slots.
+start_cluster() {
+    local port
+    for _ in 1 2 3 4 5; do # the port, or that of its bus, may be taken
+        port=$((20000 + RANDOM % 20000))
+        if start cluster --cluster-enabled yes --cluster-config-file "nodes-$port.conf" --port $port; then
+            break
+        fi
+    done
+    seq 0 16383 | xargs "$redis_cli" -s "$home/cluster" CLUSTER ADDSLOTS
+    until_says cluster cluster_state:ok CLUSTER INFO
+}
