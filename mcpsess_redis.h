@@ -3014,6 +3014,29 @@ static void mcpsess_i_rstore_end(mcpsess_request *r, int rc, uint64_t left_ms, u
     r->rc = rc;
 }
 
+/* Takes a request out of those that are pending; link is the next one of each. */
+static void mcpsess_i_rstore_forget(mcpsess_request **pending, const mcpsess_request *r) {
+    mcpsess_request *before = *pending;
+    if (before == r) {
+        *pending = (mcpsess_request *)r->i.link;
+        return;
+    }
+    while (before != NULL && before->i.link != r) before = (mcpsess_request *)before->i.link;
+    if (before != NULL) before->i.link = r->i.link;
+}
+
+/* The store is closed. */
+static void mcpsess_i_rstore_end_all(mcpsess_redis *redis, mcpsess_request **pending) {
+    mcpsess_request *r = *pending;
+    *pending = NULL;
+    while (r != NULL) {
+        mcpsess_request *next = (mcpsess_request *)r->i.link;
+        mcpsess_redis_drop(redis, r);
+        mcpsess_i_rstore_end(r, MCPSESS_E_CLOSED, 0, 0);
+        r = next;
+    }
+}
+
 #ifndef MCPSESS_NO_STREAM
 
 /* ==== rlogs ==== */
@@ -3453,20 +3476,10 @@ static bool mcpsess_i_rstore_read_back(mcpsess_redis_store *s, mcpsess_request *
     return true;
 }
 
-static void mcpsess_i_rstore_forget(mcpsess_redis_store *s, const mcpsess_request *r) {
-    mcpsess_request *before = s->i.pending;
-    if (before == r) {
-        s->i.pending = (mcpsess_request *)r->i.link;
-        return;
-    }
-    while (before != NULL && before->i.link != r) before = (mcpsess_request *)before->i.link;
-    if (before != NULL) before->i.link = r->i.link;
-}
-
 static void mcpsess_i_rstore_done(void *user, void *request, int rc, uint64_t now_ms) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
-    mcpsess_i_rstore_forget(s, r);
+    mcpsess_i_rstore_forget(&s->i.pending, r);
     if (rc == MCPSESS_OK) {
         mcpsess_i_rstore_answer(s, r, now_ms);
         return;
@@ -3545,7 +3558,7 @@ static void mcpsess_i_rstore_cancel(void *self, mcpsess_request *r) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)self;
     if (r->rc != MCPSESS_PENDING) return;
     mcpsess_redis_drop(s->i.redis, r);
-    mcpsess_i_rstore_forget(s, r);
+    mcpsess_i_rstore_forget(&s->i.pending, r);
     mcpsess_i_rstore_end(r, MCPSESS_E_CANCELED, 0, 0);
 }
 
@@ -3561,15 +3574,8 @@ static unsigned mcpsess_i_rstore_want(void *self) {
 
 static void mcpsess_i_rstore_close(void *self) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)self;
-    mcpsess_request *r = s->i.pending;
     s->i.closed = true;
-    s->i.pending = NULL;
-    while (r != NULL) {
-        mcpsess_request *next = (mcpsess_request *)r->i.link;
-        mcpsess_redis_drop(s->i.redis, r);
-        mcpsess_i_rstore_end(r, MCPSESS_E_CLOSED, 0, 0);
-        r = next;
-    }
+    mcpsess_i_rstore_end_all(s->i.redis, &s->i.pending);
 }
 
 static int mcpsess_i_rstore_listen(void *self, int of, const mcpsess_listener *listener) {
@@ -5234,26 +5240,32 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "for j=1,#k do if call('EXISTS',k[j])==0 then return i-j+2 end end end\n"
     "i=i-#k end\n"
     "return i+1 end\n"
-    "local function S(k,ttl)\n"
+    "local function S(k,ttl,need)\n"
     "local t=call('PTTL',k)\n"
     "if t==-2 then return end\n"
-    "if t*2>=tonumber(ttl) then return true end\n"
+    "if t*2>=tonumber(ttl) and t>=need then return t end\n"
     "local h,x=call('HMGET',k,'absexp','sldexp'),math.huge\n"
     "local a,s=tonumber(h[1]) or -1,tonumber(h[2]) or -1\n"
-    "if s>=0 then x=s/10000 elseif t>=0 then return true end\n"
+    "if s>=0 then x=s/10000 elseif t>=0 then return t end\n"
     "if a>=0 then x=math.min(x,a/10000-62135596800000-now) end\n"
-    "if x<math.huge and t*2<x or t<0 and x<1 then\n"
-    "call('PEXPIRE',k,math.max(1,math.floor(x)))\n"
+    "if x==math.huge then return x end\n"
+    "if x>t and (t*2<x or t<need) or t<0 then\n"
+    "t=math.max(1,math.floor(x))\n"
+    "call('PEXPIRE',k,t)\n"
     "call('PTTL',k) end\n"
-    "return t>=0 or x>=1 end\n"
+    "return (t>1 or x>=1) and t end\n"
     "if ARGV[2]=='S' then return R(0,F(L)) end\n"
     "local room,most,first=tonumber(ARGV[6]),tonumber(ARGV[7]),p+1\n"
     "if p>L or p<b then return R(8,F(L)) end\n"
     "if most==0 then most=L end\n"
     "if ARGV[8]~='' then\n"
-    "S(K,ARGV[9])\n"
-    "if KEYS[3] then S(KEYS[3],ARGV[9]) end\n"
-    "for i=p+1,math.min(L,p+most) do if not S(E..N(i),ARGV[8]) then return R(8,F(L)) end end\n"
+    "local e=0\n"
+    "for i=p+1,math.min(L,p+most) do\n"
+    "local t=S(E..N(i),ARGV[8],0)\n"
+    "if not t then return R(8,F(L)) end\n"
+    "e=math.max(e,t) end\n"
+    "S(K,ARGV[9],e)\n"
+    "if KEYS[3] then S(KEYS[3],ARGV[9],e) end\n"
     "first=F(p) end\n"
     "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
     "while i<=L and i-p<=most do\n"
@@ -5267,7 +5279,7 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "r[#r+1]=v\n"
     "i=i+1 end\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "7f9ba4ece4ef10c18868dfd8d3eeaf62dfcb1c69";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "64dffbacef1f501a9affbded388f3f66c1c3c4d5";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index
@@ -5347,7 +5359,7 @@ static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
     MCPSESS_I_CSHARP_SCRIPT(write), MCPSESS_I_CSHARP_SCRIPT(read), MCPSESS_I_CSHARP_SCRIPT(delete)};
 
 /* ==== csharpwords ==== */
-/* uses: base eventid event record store resp redisstore csharpjson csharpscripts */
+/* uses: base eventid event store resp args csharpjson csharpscripts */
 
 /* What is asked: the words of the scripts. */
 
@@ -5375,10 +5387,6 @@ static mcpsess_log_request *mcpsess_i_csharp_log_of(mcpsess_request *r) {
     return (mcpsess_log_request *)(void *)r;
 }
 
-static void mcpsess_i_csharp_put_ttl(mcpsess_buf *out, uint64_t ttl_ms) {
-    mcpsess_i_rstore_put_number(out, ttl_ms < MCPSESS_I_CSHARP_TTL_MAX ? ttl_ms : MCPSESS_I_CSHARP_TTL_MAX);
-}
-
 static mcpsess_str mcpsess_i_csharp_instance(const mcpsess_csharp_store *s) {
     return mcpsess_str_of(s->i.prefix, s->i.instance_len);
 }
@@ -5397,15 +5405,6 @@ static void mcpsess_i_csharp_put_key(const mcpsess_csharp_store *s, mcpsess_str 
         mcpsess_buf_put_b64(out, *stream);
     }
     mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
-}
-
-/* submit has checked the owner */
-static void mcpsess_i_csharp_put_owner(mcpsess_buf *out, const mcpsess_request *r, bool always) {
-    char mem[MCPSESS_RECORD_OWNER_MAX];
-    mcpsess_buf owner;
-    mcpsess_buf_init(&owner, mem, sizeof mem);
-    if ((always || r->guarded) && mcpsess_record_owner(&r->owner, &owner) != MCPSESS_OK) out->overflow = true;
-    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&owner));
 }
 
 /* The stream's name as the index has it. */
@@ -5445,23 +5444,17 @@ static void mcpsess_i_csharp_put_event(mcpsess_buf *out, const mcpsess_log_reque
 /* Digest, keys, and the first three arguments, which all scripts have in common. */
 static void mcpsess_i_csharp_put_head(const mcpsess_csharp_store *s, const mcpsess_log_request *l, uint8_t script,
                                       uint8_t args, mcpsess_str what, mcpsess_buf *out) {
-    const char *sha1 = mcpsess_i_csharp_scripts[script].sha1;
     const mcpsess_str none = {NULL, 0}, *stream = l->log.stream.ptr != NULL ? &l->log.stream : &none;
     bool all = script == MCPSESS_I_CSHARP_DELETE && l->log.stream.ptr == NULL;
-    uint8_t keys = all ? 2 : s->i.index ? 3 : 2, n;
-    char digest[40];
-    for (n = 0; n < sizeof digest; n++) digest[n] = (char)MCPSESS_ROM_U8(sha1 + n);
-    mcpsess_resp_put_number(out, MCPSESS_RESP_ARRAY, 3 + keys + args);
-    mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
-    mcpsess_i_rstore_put_arg(out, mcpsess_str_of(digest, sizeof digest));
-    mcpsess_i_rstore_put_number(out, keys);
+    uint8_t keys = all ? 2 : s->i.index ? 3 : 2;
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_csharp_scripts[script], keys, args);
     if (!all) mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:meta:"), l->request.key, stream, out);
     else mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:idx:"), l->request.key, NULL, out);
     mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcpsess:sse:v1:writer:"), l->request.key, stream, out);
     if (keys == 3) mcpsess_i_csharp_put_key(s, MCPSESS_STR("mcp:sse:v1:idx:"), l->request.key, NULL, out);
     mcpsess_i_rstore_put_number(out, s->i.instance_len);
     mcpsess_i_rstore_put_arg(out, what);
-    mcpsess_i_csharp_put_owner(out, &l->request, false);
+    mcpsess_i_rstore_put_owner(out, &l->request);
 }
 
 static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const mcpsess_log_request *l,
@@ -5471,14 +5464,14 @@ static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const m
     uint8_t args = (uint8_t)(opens ? 10 : !appends ? 11 : s->i.index ? 15 : 14);
     mcpsess_str what = opens ? MCPSESS_STR("O") : appends ? MCPSESS_STR("A") : MCPSESS_STR("S");
     mcpsess_i_csharp_put_head(s, l, MCPSESS_I_CSHARP_WRITE, args, what, out);
-    mcpsess_i_csharp_put_ttl(out, l->request.ttl_ms);
-    mcpsess_i_csharp_put_ttl(out, limits.log_ttl_ms);
-    mcpsess_i_csharp_put_ttl(out, limits.log_max_ms);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(l->request.ttl_ms));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_ttl_ms));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_max_ms));
     mcpsess_i_rstore_put_number(out, s->i.numeric ? 1 : 0);
     if (opens) {
         mcpsess_i_rstore_put_arg(out, l->request.value);
         mcpsess_i_rstore_put_number(out, l->log.fresh ? 1 : 0);
-        mcpsess_i_csharp_put_owner(out, &l->request, true);
+        mcpsess_i_rstore_put_principal(out, &l->request.owner);
         return;
     }
     mcpsess_i_rstore_put_number(out, l->log.writer);
@@ -5491,8 +5484,8 @@ static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const m
     }
     mcpsess_i_rstore_put_number(out, l->log.confirmed);
     mcpsess_i_csharp_put_event(out, l);
-    mcpsess_i_csharp_put_ttl(out, limits.event_ttl_ms);
-    mcpsess_i_csharp_put_ttl(out, limits.event_max_ms);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_ttl_ms));
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_max_ms));
     mcpsess_i_rstore_put_number(out, limits.events);
     if (s->i.index) mcpsess_i_csharp_put_name(out, l->log.stream);
 }
@@ -5509,9 +5502,9 @@ static void mcpsess_i_csharp_encode_read(const mcpsess_csharp_store *s, const mc
     mcpsess_i_rstore_put_number(out, l->log.epoch == 0 ? l->log.sequence : 2u * MCPSESS_I_CSHARP_COUNTED);
     mcpsess_i_rstore_put_number(out, to->overflow ? 0 : to->cap - to->len);
     mcpsess_i_rstore_put_number(out, l->request.count);
-    if (keeps) mcpsess_i_csharp_put_ttl(out, limits.event_ttl_ms);
+    if (keeps) mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_ttl_ms));
     else mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
-    mcpsess_i_csharp_put_ttl(out, limits.log_ttl_ms);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_ttl_ms));
 }
 
 static void mcpsess_i_csharp_encode_delete(const mcpsess_csharp_store *s, const mcpsess_log_request *l,
@@ -5520,7 +5513,7 @@ static void mcpsess_i_csharp_encode_delete(const mcpsess_csharp_store *s, const 
     bool one = l->log.stream.ptr != NULL;
     uint8_t args = (uint8_t)(!one ? 4 : s->i.index ? 6 : 5);
     mcpsess_i_csharp_put_head(s, l, MCPSESS_I_CSHARP_DELETE, args, one ? MCPSESS_STR("1") : MCPSESS_STR("A"), out);
-    mcpsess_i_csharp_put_ttl(out, limits.log_max_ms);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_max_ms));
     if (!one) return;
     if (l->request.i.slot == MCPSESS_I_CSHARP_AGAIN) mcpsess_i_rstore_put_number(out, l->log.last);
     else mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
@@ -5539,7 +5532,7 @@ static void mcpsess_i_csharp_encode(void *user, void *request, mcpsess_buf *out)
 }
 
 /* ==== csharp ==== */
-/* uses: base event record store resp wire redis redisstore json csharpjson csharpscripts csharpwords */
+/* uses: base event record store resp wire redis args json csharpjson csharpscripts csharpwords */
 
 /* -- replies -- */
 
@@ -5654,20 +5647,8 @@ static void mcpsess_i_csharp_note(const mcpsess_csharp_store *s, int level, int 
 
 static int mcpsess_i_csharp_end(mcpsess_request *r, int rc) {
     if (rc != MCPSESS_OK) r->count = 0;
-    if (rc < 0) r->left_ms = 0;
-    r->fence = 0;
-    r->rc = rc;
+    mcpsess_i_rstore_end(r, rc, rc < 0 ? 0 : r->left_ms, 0);
     return rc;
-}
-
-/* A lease counts from when it was asked for. One of which nothing is left was not got. */
-static int mcpsess_i_csharp_answer_open(const mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t now_ms) {
-    uint64_t ttl_ms = l->request.ttl_ms < MCPSESS_I_CSHARP_TTL_MAX ? l->request.ttl_ms : MCPSESS_I_CSHARP_TTL_MAX;
-    uint64_t lost_ms = mcpsess_time_left(l->request.fence, now_ms) + ttl_ms / 128u + 2u;
-    if (lost_ms >= ttl_ms) return MCPSESS_E_TIMEOUT;
-    l->log.writer = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FENCE];
-    l->request.left_ms = ttl_ms - lost_ms;
-    return MCPSESS_OK;
 }
 
 static int mcpsess_i_csharp_answer_append(mcpsess_csharp_store *s, const mcpsess_log_request *l) {
@@ -5692,16 +5673,19 @@ static int mcpsess_i_csharp_answer_range(const mcpsess_csharp_store *s, mcpsess_
     return MCPSESS_OK;
 }
 
-/* What there is to know of a log, for everybody who may see it. */
-static void mcpsess_i_csharp_state(const mcpsess_csharp_store *s, mcpsess_log_request *l) {
+/* What there is to know of a log, for everybody who may see it. A lease counts from when it was asked for. */
+static void mcpsess_i_csharp_state(const mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t now_ms) {
     int64_t flags = s->i.numbers[MCPSESS_I_CSHARP_FLAGS];
     l->log.epoch = 0;
     l->log.last = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_LAST];
     l->log.streaming = (flags & MCPSESS_I_CSHARP_POLLING) == 0;
     l->log.done = (flags & MCPSESS_I_CSHARP_DONE) != 0;
     l->request.left_ms = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_LEFT];
-    if (l->request.kind == MCPSESS_LOG_RANGE || l->request.kind == MCPSESS_LOG_STATE)
+    if (l->request.kind == MCPSESS_LOG_RANGE || l->request.kind == MCPSESS_LOG_STATE) {
         l->log.first = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FENCE];
+    } else if (s->i.numbers[MCPSESS_I_CSHARP_CODE] != MCPSESS_BUSY) {
+        l->request.left_ms = mcpsess_i_rstore_valid(l->request.left_ms, l->request.fence, now_ms);
+    }
 }
 
 static int mcpsess_i_csharp_answer(mcpsess_csharp_store *s, mcpsess_log_request *l, uint64_t now_ms) {
@@ -5714,12 +5698,12 @@ static int mcpsess_i_csharp_answer(mcpsess_csharp_store *s, mcpsess_log_request 
     l->request.left_ms = 0;
     if (l->request.kind != MCPSESS_LOG_DEL && code != MCPSESS_MISS && code != MCPSESS_FENCED &&
         code != MCPSESS_E_FORMAT) {
-        mcpsess_i_csharp_state(s, l);
+        mcpsess_i_csharp_state(s, l, now_ms);
     }
     if (code == MCPSESS_E_TOOBIG) l->request.need = mcpsess_i_rstore_size(extra);
     if (code != MCPSESS_OK) return code;
     switch (l->request.kind) {
-    case MCPSESS_LOG_OPEN: return mcpsess_i_csharp_answer_open(s, l, now_ms);
+    case MCPSESS_LOG_OPEN: l->log.writer = (uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FENCE]; return code;
     case MCPSESS_LOG_APPEND: return mcpsess_i_csharp_answer_append(s, l);
     case MCPSESS_LOG_RANGE: return mcpsess_i_csharp_answer_range(s, l);
     default: return code;
@@ -5741,20 +5725,10 @@ static bool mcpsess_i_csharp_goes_on(mcpsess_csharp_store *s, mcpsess_log_reques
     return mcpsess_i_csharp_send(s, &l->request, now_ms) == MCPSESS_PENDING;
 }
 
-static void mcpsess_i_csharp_forget(mcpsess_csharp_store *s, const mcpsess_request *r) {
-    mcpsess_request *before = s->i.pending;
-    if (before == r) {
-        s->i.pending = (mcpsess_request *)r->i.link;
-        return;
-    }
-    while (before != NULL && before->i.link != r) before = (mcpsess_request *)before->i.link;
-    if (before != NULL) before->i.link = r->i.link;
-}
-
 static void mcpsess_i_csharp_done(void *user, void *request, int rc, uint64_t now_ms) {
     mcpsess_csharp_store *s = (mcpsess_csharp_store *)user;
     mcpsess_request *r = (mcpsess_request *)request;
-    mcpsess_i_csharp_forget(s, r);
+    mcpsess_i_rstore_forget(&s->i.pending, r);
     if (rc == MCPSESS_OK) {
         if (mcpsess_i_csharp_goes_on(s, mcpsess_i_csharp_log_of(r), r->left_ms, now_ms)) return;
         rc = mcpsess_i_csharp_answer(s, mcpsess_i_csharp_log_of(r), now_ms);
@@ -5845,7 +5819,7 @@ static void mcpsess_i_csharp_cancel(void *self, mcpsess_request *r) {
     mcpsess_csharp_store *s = (mcpsess_csharp_store *)self;
     if (r->rc != MCPSESS_PENDING) return;
     mcpsess_redis_drop(s->i.redis, r);
-    mcpsess_i_csharp_forget(s, r);
+    mcpsess_i_rstore_forget(&s->i.pending, r);
     (void)mcpsess_i_csharp_end(r, MCPSESS_E_CANCELED);
 }
 
@@ -5861,15 +5835,8 @@ static unsigned mcpsess_i_csharp_want(void *self) {
 
 static void mcpsess_i_csharp_close(void *self) {
     mcpsess_csharp_store *s = (mcpsess_csharp_store *)self;
-    mcpsess_request *r = s->i.pending;
     s->i.closed = true;
-    s->i.pending = NULL;
-    while (r != NULL) {
-        mcpsess_request *next = (mcpsess_request *)r->i.link;
-        mcpsess_redis_drop(s->i.redis, r);
-        (void)mcpsess_i_csharp_end(r, MCPSESS_E_CLOSED);
-        r = next;
-    }
+    mcpsess_i_rstore_end_all(s->i.redis, &s->i.pending);
 }
 
 static int mcpsess_i_csharp_listen(void *self, int of, const mcpsess_listener *listener) {

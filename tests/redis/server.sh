@@ -55,9 +55,10 @@ stop() {
     done
 }
 
-# The line that the manual documents, word by word, and what it adds for ToolHive's sessions; the password is "secret".
+# The line that the manual documents, word by word, and what it adds for others' sessions and streams; the password is "secret".
 mapfile -t acl < <(tr '\n' ' ' <mcpsess_redis.h | grep -oE 'ACL SETUSER mcpsess [^*]*\*[^*]*\+pexpire' | tr -s ' ' '\n')
 acl=("${acl[@]/PASSWORD/secret}")
+mapfile -t acl_csharp < <(sed -n '/^ *Streams as the C# SDK/,/^\*\//p' mcpsess_redis.h | grep -oE '[~+][^ ]+')
 read -ra acl_toolhive < <(sed -n 's/^ *Sessions as ToolHive keeps them also need: *//p' mcpsess_redis.h)
 
 # documented_user NAME [MORE...]: creates it
@@ -65,8 +66,6 @@ documented_user() {
     printf '%s ' "${acl[@]}" "${@:2}"
     [ "$(cli "$1" "${acl[@]}" "${@:2}")" = OK ]
 }
-
-mapfile -t acl_csharp < <(sed -n '/^ *Streams as the C# SDK keeps them/,/^\*\//p' mcpsess_redis.h | grep -oE '[~+][^ ]+')
 
 # digests_true PROGRAM: what "PROGRAM digest N" prints is the digest of what "PROGRAM script N" does
 digests_true() {

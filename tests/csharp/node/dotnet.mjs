@@ -191,7 +191,9 @@ export async function deleteSession(cache, session) {
     if (index === null) return 0;
     let removed = 0;
     for (const { streamId, lastSequence } of JSON.parse(index).streams) {
-        for (let n = 1; n <= lastSequence; n++) removed += await cache.remove(keys.event(eventId(session, streamId, n)));
+        for (let n = 1; n <= lastSequence; n++) {
+            removed += await cache.remove(keys.event(eventId(session, streamId, n)));
+        }
         await cache.remove(keys.meta(session, streamId));
     }
     await cache.remove(keys.index(session));
