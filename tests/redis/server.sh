@@ -55,7 +55,8 @@ stop() {
     done
 }
 
-# The line that the manual documents, word by word, and what it adds for others' sessions and streams; the password is "secret".
+# The line that the manual documents, word by word, and what it adds for the formats of others; the password is
+# "secret".
 mapfile -t acl < <(tr '\n' ' ' <mcpsess_redis.h | grep -oE 'ACL SETUSER mcpsess [^*]*\*[^*]*\+pexpire' | tr -s ' ' '\n')
 acl=("${acl[@]/PASSWORD/secret}")
 mapfile -t acl_csharp < <(sed -n '/^ *Streams as the C# SDK/,/^\*\//p' mcpsess_redis.h | grep -oE '[~+][^ ]+')

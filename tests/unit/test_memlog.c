@@ -604,8 +604,8 @@ static void rig_pass(log_rig *rig, uint64_t ms) {
     rig->now_ms += ms;
 }
 
-static log_rig contract_rig = {{NULL, NULL}, 0,    10,   true,      true,     true, true,
-                               true,         true, true, rig_reset, rig_pass, NULL};
+static log_rig contract_rig = {{NULL, NULL}, 0,    10,    true,  true,  true,      true,     true,
+                               true,         true, false, false, false, rig_reset, rig_pass, NULL};
 
 void test_memlog(void) {
     RUN(memlog_desc_out_of_range_is_refused);
