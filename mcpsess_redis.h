@@ -474,8 +474,7 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    <prefix>i:{<id>}           zset     the session's streams: by it all are deleted at once
    In an id or a stream's name every byte outside 0x21-0x7E, and % { }, is written %XX: so what stands between the
    braces, which chooses the slot in a cluster, is one id's and nobody else's. Fences are the server's clock in
-   microseconds, or the last one
-   + 1 if that is more: they grow even when the keys are lost.
+   microseconds, or the last one + 1 if that is more: they grow even when the keys are lost.
 
    What a request answers when the connection ended and nobody knows whether it was done:
    GET, TOUCH, DEL_EQUAL, leases   repeated until the deadline; then DEL_EQUAL may answer MISS, a release LOST, to what
@@ -490,9 +489,9 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    is not as a script's should be ends the connection; then it is unknown whether GET, TOUCH and the like were done.
 
    A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
-   themselves. Lease validity (left_ms) is the TTL less the time since submit, less 1/128
-   of the TTL + 2 ms for the drift of two clocks; an answer that comes when nothing of it is left is E_TIMEOUT: not
-   held, but others find it BUSY until it expires or is released. No TTL is longer than 1,115 years.
+   themselves. Lease validity (left_ms) is the TTL less the time since submit, less 1/128 of the TTL + 2 ms for the
+   drift of two clocks; an answer that comes when nothing of it is left is E_TIMEOUT: not held, but others find it BUSY
+   until it expires or is released. No TTL is longer than 1,115 years.
 
    Logs: bounds and TTLs are exact, by the server's clock; keys live longer than what is in them, at most twice as long,
    so that an append need not set their TTL. An event that is too old takes up room until it is over a bound. Epochs and
@@ -684,13 +683,14 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    sliding of events        the log's                      each event's own: since its append, or its replay
    a missing event          the oldest go first            any may be: GAP, by whoever opens before it; by one that
                                                            follows at the page it is in
-   delete of a session      one call                       of streams whose writers kept the index; without
-   E_UNSUPPORTED principal                of the log                     in our key: lost with it, none for what .NET
-   alone wrote, and .NET's readers ask for none the writer's lease       told to readers                ours is; a .NET
-   writer looks like none a request id, again      fresh: a new epoch             fresh: old ids are GAP; .NET's readers
-   meet an error there Redis Cluster            yes                            E_CROSSSLOT, unless the instance has a
-   tag: "{mcp}" readers of the other     none                           the SDK's, byte for byte; the events' TTLs slide
-   for both
+   delete of a session      one call                       of streams whose writers kept the index; else it answers
+                                                           E_UNSUPPORTED
+   principal                of the log                     in our key: lost with it; none for what .NET alone wrote, and
+                                                           .NET's readers ask for none
+   the writer's lease       told to readers                ours is; a .NET writer looks like none
+   a request id, again      fresh: a new epoch             fresh: old ids are GAP; .NET's readers meet an error there
+   Redis Cluster            yes                            E_CROSSSLOT, unless the instance has a tag: "{mcp}"
+   readers of the other     none                           the SDK's, byte for byte; events' TTLs slide for both
 
    Positions from 2^53 on are GAP, appends from 2^52 on LOST. RANGE says `first` of all there is only with a TTL, as a
    reader opens; else it is the position + 1. An event that decodes to null is handed out as one with neither type nor
