@@ -974,7 +974,7 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    polling).
 
    writer     how it gets there                        append answers
-   closed     init; open failed                        E_STATE
+   closed     init; open failed; leave                 E_STATE
    open       open: OK                                 OK (id), DUP, LOST, LOST_TAIL, MISS, an error of the store
    fenced     FENCED: another writer took over         FENCED; open it again, or leave it
    complete   complete: OK                             END
@@ -1124,6 +1124,9 @@ MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream
                                         uint64_t now_ms);
 /* Nothing more will come; ends the lease. A second time it does nothing.  -> OK, FENCED, LOST_TAIL, MISS */
 MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
+/* Ends the lease and nothing else: the stream is another writer's to go on with, at once, and this one is closed.
+   -> as keep */
+MCPSESS_API int mcpsess_stream_leave(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
 /* Renews the lease.  -> OK, FENCED: another one has it, MISS: the stream is gone, END */
 MCPSESS_API int mcpsess_stream_keep(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
 /* The instant by which to call keep; MCPSESS_NEVER: it is not open. */
@@ -4070,6 +4073,8 @@ static void mcpsess_i_stream_failed(mcpsess_streams *s, mcpsess_str session, int
 
 enum { MCPSESS_I_WRITER_CLOSED, MCPSESS_I_WRITER_OPEN, MCPSESS_I_WRITER_FENCED, MCPSESS_I_WRITER_COMPLETE };
 
+#define MCPSESS_I_LEAVE_MS 1u /* a lease of one that leaves */
+
 /* What came between its operations: the lease lasts from when the store was asked. */
 static void mcpsess_i_writer_renewed(mcpsess_stream_writer *w, const mcpsess_stream_op *op) {
     uint64_t due_ms = mcpsess_time_add(op->i.begun_ms, w->i.streams->i.desc.lease_ms / 2);
@@ -4127,7 +4132,8 @@ static void mcpsess_i_writer_land_set(mcpsess_stream_writer *w, const mcpsess_st
     if (rc != MCPSESS_OK) return;
     w->i.streaming = op->i.request.log.streaming;
     if (op->i.request.log.done) w->i.state = MCPSESS_I_WRITER_COMPLETE;
-    mcpsess_i_writer_renewed(w, op);
+    else if (op->i.request.request.ttl_ms == MCPSESS_I_LEAVE_MS) w->i.state = MCPSESS_I_WRITER_CLOSED;
+    else mcpsess_i_writer_renewed(w, op);
 }
 
 static void mcpsess_i_writer_land(mcpsess_stream_op *op, int rc) {
@@ -4238,7 +4244,7 @@ static int mcpsess_i_writer_begin(mcpsess_streams *s, mcpsess_stream_writer *w, 
     op->i.writer = w;
     op->i.retries = 0;
     op->i.begun_ms = now_ms;
-    op->i.request.request.ttl_ms = s->i.desc.lease_ms;
+    if (op->i.request.request.ttl_ms == 0) op->i.request.request.ttl_ms = s->i.desc.lease_ms;
     op->op.i.deadline_ms = mcpsess_i_stream_timeout(s, &op->op, now_ms);
     (void)mcpsess_i_stream_submit(s, &op->i.request, op->op.i.deadline_ms, now_ms);
     return mcpsess_i_writer_poll(&op->op, now_ms);
@@ -4333,8 +4339,9 @@ MCPSESS_API int mcpsess_stream_prime(mcpsess_stream_writer *w, mcpsess_stream_op
     return mcpsess_stream_append(w, op, &e, now_ms);
 }
 
+/* lease_ms 0: as long as ever */
 static int mcpsess_i_writer_set(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming, bool done,
-                                uint64_t now_ms) {
+                                uint64_t lease_ms, uint64_t now_ms) {
     int rc = mcpsess_i_writer_ask(w, op, MCPSESS_LOG_SET);
     if (rc != MCPSESS_OK) return rc;
     rc = mcpsess_i_writer_may(w);
@@ -4342,6 +4349,7 @@ static int mcpsess_i_writer_set(mcpsess_stream_writer *w, mcpsess_stream_op *op,
     else if (rc == MCPSESS_OK) {
         op->i.request.log.streaming = streaming;
         op->i.request.log.done = done;
+        op->i.request.request.ttl_ms = lease_ms;
         return mcpsess_i_writer_begin(w->i.streams, w, op, now_ms);
     }
     return mcpsess_i_writer_done(op, rc);
@@ -4349,15 +4357,19 @@ static int mcpsess_i_writer_set(mcpsess_stream_writer *w, mcpsess_stream_op *op,
 
 MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming,
                                         uint64_t now_ms) {
-    return mcpsess_i_writer_set(w, op, streaming, false, now_ms);
+    return mcpsess_i_writer_set(w, op, streaming, false, 0, now_ms);
 }
 
 MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms) {
-    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, true, now_ms);
+    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, true, 0, now_ms);
 }
 
 MCPSESS_API int mcpsess_stream_keep(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms) {
-    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, false, now_ms);
+    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, false, 0, now_ms);
+}
+
+MCPSESS_API int mcpsess_stream_leave(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms) {
+    return mcpsess_i_writer_set(w, op, w != NULL && w->i.streaming, false, MCPSESS_I_LEAVE_MS, now_ms);
 }
 
 MCPSESS_API uint64_t mcpsess_stream_due(const mcpsess_stream_writer *w) {
