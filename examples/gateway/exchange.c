@@ -8,18 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
-static void set_paused(struct exchange *x, bool paused) {
-    if (x->leg == NULL || x->paused == paused) return;
+void reply_pause(struct exchange *x, unsigned why, bool on) {
+    unsigned paused = on ? x->paused | why : x->paused & ~why;
+    bool changes = (paused != 0) != (x->paused != 0);
     x->paused = paused;
-    leg_pause(x->leg, paused);
+    if (x->leg != NULL && changes) leg_pause(x->leg, paused != 0);
 }
 
 static void client_gone(struct evhttp_connection *conn, void *user) {
     struct exchange *x = user;
     (void)conn;
     x->gone = true;
-    set_paused(x, false); /* what comes now is drained */
+    reply_pause(x, PAUSE_CLIENT, false); /* what comes now is drained */
     route_client_gone(x);
 }
 
@@ -39,7 +41,6 @@ struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req) {
     x->backend = -1;
     x->method = evhttp_request_get_command(req);
     mcpsess_op_init(&x->task.op, 0);
-    mcpsess_op_init(&x->settling.op, 0);
     evbuffer_add_buffer(x->body_bytes, evhttp_request_get_input_buffer(req));
     x->body.len = evbuffer_get_length(x->body_bytes);
     x->body.ptr = (const char *)evbuffer_pullup(x->body_bytes, -1);
@@ -53,8 +54,10 @@ struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req) {
 static void exchange_free(struct exchange *x) {
     if (x->gone) evhttp_request_free(x->req);
     if (x->leg != NULL) leg_cancel(x->leg);
+    x->leg = NULL;
+    if (x->feed != NULL) feed_free(x->feed);
+    if (x->tail != NULL) tail_free(x->tail);
     table_forget(x->g, &x->task);
-    table_forget(x->g, &x->settling);
     TAILQ_REMOVE(&x->g->exchanges, x, link);
     x->g->in_flight--;
     evbuffer_free(x->held);
@@ -84,8 +87,8 @@ void reply_header(struct exchange *x, const char *name, const char *value) {
 }
 
 void reply_buffer(struct exchange *x, int status, struct evbuffer *body) {
-    if (x->gone) {
-        exchange_drop(x);
+    if (x->gone || x->open) { /* or it is too late for a status */
+        reply_close(x, false);
         return;
     }
     if (status == 503) reply_header(x, "Retry-After", "1");
@@ -138,8 +141,14 @@ static struct bufferevent *client(const struct exchange *x) {
 }
 
 static void drained(struct evhttp_connection *conn, void *user) {
+    struct exchange *x = user;
     (void)conn;
-    set_paused(user, false);
+    reply_pause(x, PAUSE_CLIENT, false);
+    if (x->tail != NULL) tail_step(x->tail);
+}
+
+bool reply_behind(struct exchange *x) {
+    return !x->gone && evbuffer_get_length(bufferevent_get_output(client(x))) > BACKLOG_MAX;
 }
 
 static void send_on(struct exchange *x, struct evbuffer *data) {
@@ -147,8 +156,9 @@ static void send_on(struct exchange *x, struct evbuffer *data) {
         evbuffer_drain(data, evbuffer_get_length(data));
         return;
     }
+    x->sent_ms = now_ms();
     evhttp_send_reply_chunk_with_cb(x->req, data, drained, x);
-    if (evbuffer_get_length(bufferevent_get_output(client(x))) > BACKLOG_MAX) set_paused(x, true);
+    if (reply_behind(x)) reply_pause(x, PAUSE_CLIENT, true);
 }
 
 void reply_open(struct exchange *x) {
@@ -163,6 +173,56 @@ void reply_open(struct exchange *x) {
 void reply_data(struct exchange *x, struct evbuffer *data) {
     if (x->open) send_on(x, data);
     if (!x->open) evbuffer_add_buffer(x->held, data);
+}
+
+/* ---- a stream of events */
+
+void reply_events(struct exchange *x, struct evkeyvalq *headers) {
+    static const char *const ours[] = {"Mcp-Session-Id",
+                                       "Content-Length",
+                                       "Content-Type",
+                                       "Content-Encoding",
+                                       "X-Accel-Buffering",
+                                       "Cache-Control",
+                                       NULL};
+    x->status = 200;
+    x->events = true;
+    x->sent_ms = now_ms();
+    if (!x->gone && headers != NULL) headers_copy(evhttp_request_get_output_headers(x->req), headers, ours);
+    reply_header(x, "Content-Type", "text/event-stream");
+    reply_header(x, "Cache-Control", "no-cache, no-store");
+    reply_header(x, "X-Accel-Buffering", "no"); /* nginx would wait for more */
+    reply_open(x);
+}
+
+static void send_frame(struct exchange *x, const mcpsess_event *e, size_t size) {
+    struct evbuffer *out = evbuffer_new();
+    struct evbuffer_iovec room;
+    mcpsess_buf buf;
+    if (out == NULL || evbuffer_reserve_space(out, (ev_ssize_t)size, &room, 1) != 1) size = 0;
+    if (size > 0) {
+        mcpsess_buf_init(&buf, room.iov_base, room.iov_len);
+        int rc = e != NULL ? mcpsess_sse_put(e, &buf) : mcpsess_sse_put_comment(MCPSESS_STR("keep-alive"), &buf);
+        room.iov_len = rc == MCPSESS_OK ? buf.len : 0;
+        evbuffer_commit_space(out, &room, 1);
+        send_on(x, out);
+    } else {
+        reply_cut(x); /* out of memory: what is missing now is there when it comes back */
+    }
+    if (out != NULL) evbuffer_free(out);
+}
+
+void reply_event(struct exchange *x, const mcpsess_event *e) {
+    if (!x->gone) send_frame(x, e, mcpsess_sse_bytes(e));
+}
+
+void reply_comment(struct exchange *x) {
+    if (!x->gone) send_frame(x, NULL, 64);
+}
+
+/* evhttp finds the end of it. */
+void reply_cut(struct exchange *x) {
+    if (!x->gone) shutdown(x->fd, SHUT_RDWR);
 }
 
 /* An answer that broke off must not look complete: no last chunk, and the connection is closed. */

@@ -68,8 +68,8 @@ static bool check_method(struct exchange *x) {
 /* A header that decides must not be there twice: somebody else might read the other one. Nor may the body's length be
    in doubt. */
 static bool check_headers(struct exchange *x) {
-    const char *once[] = {"Mcp-Session-Id",    "MCP-Protocol-Version",       "Mcp-Method", "Origin", "Content-Length",
-                          "Transfer-Encoding", x->g->config.principal_header};
+    const char *once[] = {"Mcp-Session-Id", "MCP-Protocol-Version", "Mcp-Method",        "Last-Event-ID",
+                          "Origin",         "Content-Length",       "Transfer-Encoding", x->g->config.principal_header};
     bool ok = true;
     for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
         if (once[i] != NULL && header_count(x->req, once[i]) > 1) ok = false;

@@ -6,7 +6,13 @@
                HTTP in,      whose is it?   HTTP out,    an MCP server
                limits        where to?      connections
                  │             │  ├─ revive.c   a backend lost the session: initialise again, replay once
-                 │             │  └─ broken.c   a stream broke off: tell the client, if nobody else will
+                 │             │  └─ broken.c   a stream without a log broke off: tell the client
+                 │             ├──── feed.c     a backend's events: read, stored, then sent to the client with our ids
+                 │             │      ├─ trouble.c the store fails, or somebody else writes, or the session has ended
+                 │             │      ├─ linger.c  the client is away: for how long, and how many, its events are kept
+                 │             │      └─ again.c   the backend's stream is taken up again, here or by another gateway
+                 │             ├──── tail.c     a client came back: what it missed, from the log, and what follows
+                 │             │      └─ streams.c the logs behind both, and the operations under way there
                  │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
                  │             └──── backend.c  which backends there are, which are up, who has the fewest sessions
                  ├─ conns.c    who is connected, and who is too slow
@@ -18,9 +24,15 @@
    Every client has a session id of ours; the record behind it says which backend has the session and under which id.
    All that a gateway must know of a session is in that record, so any gateway on the same store serves it.
 
+   Every stream of events in a session is a log in that store, too. An event is stored first and sent then, under the id
+   that the log gives it. A client whose connection breaks comes back with that id, to any gateway, and gets what it
+   missed. Meanwhile the gateway that has the backend's answer goes on storing it. Not kept are the answer to an
+   initialize, which nobody could come back for, and anything of 2026-07-28, which has no resumption.
+
    Everything is bounded: sessions, connections, requests in flight, heads, bodies, what is held back, what a slow
-   client is behind. The largest part is bodies: at worst EXCHANGES_MAX + max_connections times --max-body, so set those
-   two. */
+   client is behind, events, logs, and how long and how many streams go on without a client. The largest part is bodies:
+   at worst EXCHANGES_MAX + max_connections times --max-body, so set those two; in RAM, --streams times --stream-bytes
+   come on top. */
 
 #ifndef GATEWAY_H
 #define GATEWAY_H
@@ -54,6 +66,12 @@
 #define HELD_MAX (64u * 1024u)     /* bytes of an answer that is read before it is passed on */
 #define ERRANDS_MAX 64u            /* farewells to backends under way */
 #define STORE_TIMEOUT_MS 2000u     /* for the session store to answer */
+#define QUEUE_MAX (256u * 1024u)   /* bytes of events that wait to be stored before their backend is paused */
+#define EVENT_MAX (16u << 20)      /* bytes of one event */
+#define CURSOR_MAX 255u            /* bytes of an event id that a backend gave */
+#define PATIENCE_MS 10000u         /* that a client waits for events to be stored, before it is cut off */
+#define LEASE_MS 10000u            /* of who writes a stream */
+#define KEEPALIVE_MS 15000u        /* a stream that says nothing says a comment then */
 
 /* ---- options.c */
 
@@ -86,6 +104,12 @@ struct config {
     bool evict;  /* sessions full: drop the least recently used one instead of refusing a new one */
     bool modern; /* 2026-07-28 requests: forward (or refuse) */
     bool verbose;
+    uint16_t streams;       /* in RAM: logs at a time */
+    uint32_t stream_events; /* that a log keeps */
+    uint32_t stream_bytes;  /* of them */
+    uint32_t retry_ms;      /* told to clients: how long to wait before they come back; 0: nothing */
+    uint64_t linger_ms;     /* for how long an answer is kept for a client that is away */
+    uint32_t drains;        /* such answers at a time */
     struct redis_config redis;
 };
 
@@ -125,7 +149,8 @@ void rpc_error(struct evbuffer *out, int code, const char *message, mcpsess_str 
 void rpc_unsupported(struct evbuffer *out, const char *requested, mcpsess_str id, bool modern);
 /* result.protocolVersion of an answer to initialize, JSON or SSE. -> false: it is not a success */
 bool rpc_initialized(mcpsess_str body, char *version, size_t size);
-bool rpc_names_session(mcpsess_str body); /* an error whose message is about the session */
+bool rpc_names_session(mcpsess_str body);           /* an error whose message is about the session */
+bool rpc_answers(mcpsess_str body, mcpsess_str id); /* a response to the request of this raw id */
 
 /* ---- table.c: sessions */
 
@@ -150,7 +175,9 @@ void table_sweep(struct gateway *g);
    -> PENDING, OK, LOST, MISS, or an error; expect and value must live until then */
 int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value);
 int table_new_id(struct gateway *g, mcpsess_buf *out);
+int table_random(void *user, void *dst, size_t len);         /* an mcpsess_random_fn */
 void table_pump(evutil_socket_t fd, short what, void *user); /* an event's callback: steps what is under way */
+void table_schedule(struct gateway *g);                      /* and when, after something was begun */
 /* The book: this gateway's own list of which session is where, to count them per backend. */
 void book_bind(struct gateway *g, mcpsess_str id, unsigned backend);
 void book_touch(struct gateway *g, mcpsess_str id, unsigned backend);
@@ -165,7 +192,44 @@ void redis_close(struct gateway *g);
 void redis_step(struct gateway *g);                  /* sends and receives, at most once each */
 void redis_watch(struct gateway *g);                 /* the event loop looks after what the connection waits for now */
 uint64_t redis_due(struct gateway *g, uint64_t now); /* when to step it at the latest */
+bool redis_away(const struct gateway *g);            /* there is one, and it is not connected */
 void redis_metrics(struct gateway *g, struct evbuffer *out);
+
+/* ---- streams.c: the logs, and what is under way there */
+
+/* An operation on a stream and what comes after it. */
+struct step {
+    struct gateway *g;
+    mcpsess_op *op; /* NULL: none is under way */
+    void (*then)(void *user, int rc);
+    void *user;
+    TAILQ_ENTRY(step) link;
+    bool done;
+};
+TAILQ_HEAD(step_list, step);
+
+#define STREAM_RANDOM 16u /* bytes in a stream's name */
+#define STREAM_GET 'g'    /* its first byte: the session's own stream, */
+#define STREAM_POST 'p'   /* or the answer to a request, whose id comes last in the name, if it is short enough */
+
+int streams_open(struct gateway *g);
+void streams_close(struct gateway *g);
+void streams_name(char *out, char kind, mcpsess_str request_id); /* of STREAM_NAME_SIZE bytes; fresh every time */
+#define STREAM_NAME_SIZE (MCPSESS_STREAM_MAX + 1u)
+#define CURSOR_SIZE (8u + 1u + CURSOR_MAX + 1u) /* which of the backends' sessions, and the last event id it gave */
+mcpsess_str streams_request(mcpsess_str name);  /* the raw id of that request; empty: not known */
+/* Ends with then(user, rc), later; op is PENDING. */
+void step_wait(struct gateway *g, struct step *s, mcpsess_op *op, void (*then)(void *, int), void *user);
+void step_forget(struct step *s);
+void streams_pump(struct gateway *g);
+uint64_t streams_due(struct gateway *g, uint64_t now);
+void streams_forget(struct gateway *g, mcpsess_str sid, const mcpsess_principal *who); /* a session ended */
+void streams_metrics(struct gateway *g, struct evbuffer *out);
+/* Data as it is in a log: which backend's session, and its id of the event, if it gave one; then what it sent. */
+size_t envelope_bytes(const char *cursor);
+void envelope_put(mcpsess_buf *out, const char *cursor);
+/* Takes it off the front of data. *cursor is what put was given.  -> false: there is none, or it is too long */
+bool envelope_take(mcpsess_str *data, char *cursor, size_t size);
 
 /* ---- backend.c */
 
@@ -244,14 +308,13 @@ struct exchange {
     mcpsess_principal who;
     char who_bytes[MCPSESS_PRINCIPAL_MAX];
 
-    struct task task, settling; /* the second: route.c, a stream after a move */
+    struct task task;
     mcpsess_buf record;
     char record_bytes[RECORD_MAX];
     char update_bytes[RECORD_MAX];
     int backend; /* index, -1: none of ours */
     char backend_sid[BACKEND_SID_MAX + 1];
     uint32_t tried; /* backends that refused the connection */
-    bool moved;     /* the session, and no stream was opened since: a Last-Event-ID is of a backend that is gone */
 
     struct leg *leg;
     bool gone;     /* the client went away */
@@ -265,11 +328,20 @@ struct exchange {
     bool hold;             /* something is to be decided before it may be passed on */
     bool open;             /* the head of our reply was sent */
     bool events;           /* it is a stream of events, in plain text */
-    bool paused;           /* the backend is not read: the client is behind */
+    unsigned paused;       /* the backend is not read: PAUSE_... */
+    uint64_t sent_ms;      /* when the client was sent something last */
+    struct feed *feed;     /* it is stored */
+    struct tail *tail;     /* it comes from the store */
     bool in_head;          /* within the leg's head callback, which must not end the leg */
     int refusal;           /* why no session was made */
     bool ended;            /* the leg has, this way: */
     enum leg_end how;
+};
+
+/* Why a backend is not read. */
+enum {
+    PAUSE_CLIENT = 1, /* the client is behind */
+    PAUSE_STORE = 2   /* or the store */
 };
 
 struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req);
@@ -284,8 +356,14 @@ void reply_close(struct exchange *x, bool complete);
 void reply_header(struct exchange *x, const char *name, const char *value);
 void reply_take(struct exchange *x, int status, struct evkeyvalq *headers); /* keeps a backend's head for reply_open */
 void reply_open(struct exchange *x);
-void reply_data(struct exchange *x, struct evbuffer *data); /* held back until reply_open */
-void reply_drop(struct exchange *x);                        /* forgets what was taken and held */
+void reply_data(struct exchange *x, struct evbuffer *data);       /* held back until reply_open */
+void reply_drop(struct exchange *x);                              /* forgets what was taken and held */
+void reply_events(struct exchange *x, struct evkeyvalq *headers); /* opens a stream; headers: a backend's, or NULL */
+void reply_event(struct exchange *x, const mcpsess_event *e);
+void reply_comment(struct exchange *x); /* keeps it alive */
+void reply_cut(struct exchange *x);     /* breaks the client's connection; x goes on as if the client had done it */
+bool reply_behind(struct exchange *x);  /* the client is: too much has not left yet; x->tail is told when it has */
+void reply_pause(struct exchange *x, unsigned why, bool on);
 
 /* ---- headers.c */
 
@@ -298,7 +376,6 @@ void headers_copy(struct evkeyvalq *to, struct evkeyvalq *from, const char *cons
 
 #define PAIR_BACKEND_SID "backend_sid" /* of the session's record: its id at the backend */
 #define PAIR_INIT_BODY "init_body"     /* the initialize that began it */
-#define PAIR_MOVED "moved"             /* there: as exchange.moved */
 
 void route(struct exchange *x);
 void route_stop(struct exchange *x); /* the gateway stops: ends x if it would not end by itself */
@@ -308,16 +385,129 @@ void route_client_gone(struct exchange *x);
 void route_forward(struct exchange *x); /* to x->backend, as x->backend_sid */
 void route_reload(struct exchange *x);  /* reads the session's record, then forwards */
 void route_load(struct exchange *x, void (*then)(void *user, int rc));
+void route_store_error(struct exchange *x, int rc);
 void route_read_record(struct exchange *x, mcpsess_record *r);
 bool route_take_sid(struct exchange *x, struct evkeyvalq *headers);
 /* With the client's headers; `own`: for a request of the gateway's own on the client's behalf. NULL: out of memory */
 struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool own);
 
+/* ---- feed.c: a backend's events, into a log and to the client */
+
+struct item; /* an event that waits to be stored */
+
+/* A backend's stream of events on its way through a log. The first event opens the log; events are appended in order,
+   one at a time, and sent when they are stored. If the store cannot take the stream at its beginning, it passes in
+   plain: without ids, and nothing is stored. */
+struct feed {
+    struct exchange *x;
+    char name[STREAM_NAME_SIZE];
+    mcpsess_stream_writer writer;
+    mcpsess_stream_op op;
+    struct step step;
+    int doing;
+    bool opened; /* the log is, for us to write */
+    bool plain;
+    bool given;      /* the client was given an id */
+    bool taken_over; /* the log was another writer's; the client is served by x->tail */
+    bool answered;   /* the response to the request was among the events */
+    bool accepted;   /* again.c: the backend goes on */
+    bool in_data;    /* within the leg's callback, which must not end the leg */
+    bool ending;     /* the backend has said all; when it is stored: */
+    bool complete;   /* nothing more will come, or the log is left to another writer */
+    bool cut;        /* the client must not take it for complete */
+    bool asking;     /* whether the session is still there */
+    int trouble;     /* to be seen to outside of the leg's callback; 0: none */
+
+    struct evbuffer *raw; /* from the backend: of the event under way */
+    size_t scanned;       /* bytes of it that the reader was given */
+    mcpsess_sse sse;
+    char *sse_memory;
+    size_t sse_size;
+    TAILQ_HEAD(, item) queue;
+    size_t queued; /* bytes */
+
+    char cursor[CURSOR_SIZE];
+    uint32_t backend_retry_ms;
+    unsigned attempts; /* to take up the backend's stream since it last brought something */
+    uint64_t again_ms; /* when to; 0: it is not broken */
+
+    uint64_t failing_ms; /* since when the store fails; 0: it does not */
+    uint64_t retry_ms;   /* when to try again */
+    uint64_t alone_ms;   /* since when there is no client; 0: there is one */
+};
+
+bool feed_wants(struct exchange *x, int status, struct evkeyvalq *headers); /* such an answer is one */
+struct feed *feed_new(struct exchange *x);                                  /* NULL: out of memory */
+void feed_free(struct feed *f);
+bool feed_begin(struct exchange *x,
+                struct evkeyvalq *headers); /* the answer's head has come. -> false: out of memory */
+void feed_restart(struct feed *f);          /* the backend begins to send, perhaps again */
+void feed_data(struct feed *f, struct evbuffer *data);
+void feed_ended(struct feed *f, enum leg_end how);
+void feed_finish(struct feed *f, bool complete);     /* nothing more is to come: stores what waits, then ends x */
+void feed_fail(struct feed *f, const char *message); /* the same, with an error for the request as its last event */
+void feed_stop(struct feed *f); /* others may go on with the stream: stores what waits, then ends x */
+void feed_step(struct feed *f);
+/* for trouble.c */
+bool feed_is_direct(const struct feed *f); /* the client is served from here, not by a tail */
+void feed_drop_first(struct feed *f);      /* the event that is to be stored next */
+void feed_go_plain(struct feed *f);
+
+/* ---- trouble.c: what a feed cannot see to within a callback, or only as time passes */
+
+void feeds_tick(struct gateway *g);
+
+/* ---- linger.c: streams without a client */
+
+void linger_begin(struct exchange *x); /* the client of a feed left; may end x */
+void linger_tick(struct exchange *x);  /* may end x */
+unsigned linger_count(struct gateway *g);
+/* x is what serves the stream's client from now on: whoever did so before is cut off. */
+void linger_replace(struct exchange *x, mcpsess_str stream);
+/* A GET without Last-Event-ID: a stream that lingers from the last one is not wanted any more. */
+void linger_clear(struct exchange *x);
+
+/* ---- again.c: a backend's stream is taken up again */
+
+void again_cursor(struct feed *f, mcpsess_str id); /* the backend's id of an event */
+bool again_possible(const struct feed *f);         /* the backend gave an id, and still has the session */
+void again_later(struct feed *f);
+void again_now(struct exchange *x);
+/* x->tail follows a stream that nobody writes.  -> false: the backend could not go on with it */
+bool again_take_over(struct exchange *x);
+
+/* ---- tail.c: from a log to the client */
+
+struct tail {
+    struct exchange *x;
+    mcpsess_stream_reader reader;
+    mcpsess_op op;
+    mcpsess_event event;
+    struct step step;
+    char *memory;
+    size_t size;
+    char id[MCPSESS_EVENTID_MAX + 1]; /* where the reader is opened */
+    uint64_t seen;                    /* the sequence that the client came with */
+    bool bare;                        /* the reader is opened there, not at the event before */
+    char cursor[CURSOR_SIZE];         /* of the last event, as in a feed */
+    bool opened;
+    bool waiting;        /* it is caught up */
+    uint64_t failing_ms; /* since when the store fails; 0: it does not */
+    uint64_t retry_ms;
+    uint64_t orphan_ms; /* since when nobody writes the stream; 0: somebody does */
+};
+
+void tail_begin(struct exchange *x, const char *last_event_id);
+void tail_free(struct tail *t);
+void tail_step(struct tail *t);                      /* may end x */
+bool tail_tick(struct tail *t);                      /* -> false: x is gone */
+void tail_fail(struct tail *t, const char *message); /* ends x, with an error for the request if it is known */
+
 /* ---- revive.c: a backend lost a session */
 
 void revive(struct exchange *x);
 
-/* ---- broken.c: a reply broke off after its head was sent; ends x */
+/* ---- broken.c: a reply without a log broke off after its head was sent; ends x */
 
 void broken(struct exchange *x);
 
@@ -342,6 +532,8 @@ void conns_sweep(struct gateway *g);
 struct metrics {
     uint64_t requests[KINDS][600];
     uint64_t revived, revive_failed, revive_lost, replayed, refused_connections, slow_connections;
+    uint64_t streams, streams_plain, events, events_plain, store_failures, streams_cut, drains, drains_late,
+        drains_dropped, resumed, refused_ids, replaced, taken_over, orphans, again, again_failed, too_big;
 };
 void metrics_write(struct gateway *g, struct evbuffer *out);
 void metric(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value);
@@ -372,6 +564,9 @@ struct gateway {
     mcpsess_sessions sessions;
     mcpsess_lru book;
     struct task_list tasks, done; /* under way, and those whose end is to be told */
+    mcpsess_streams streams;
+    struct step_list steps, steps_done;
+    TAILQ_HEAD(, farewell) farewells; /* sessions whose streams go */
     struct task sweep;
     struct event *pump;
 

@@ -64,6 +64,7 @@ static void tick(evutil_socket_t fd, short what, void *user) {
     (void)fd;
     (void)what;
     legs_tick(g);
+    feeds_tick(g);
     if (second) table_sweep(g);
     if (second || g->crowded || g->stopping) conns_sweep(g);
     if (!g->stopping) return;
@@ -86,6 +87,9 @@ static int gateway_open(struct gateway *g) {
     TAILQ_INIT(&g->exchanges);
     TAILQ_INIT(&g->tasks);
     TAILQ_INIT(&g->done);
+    TAILQ_INIT(&g->steps);
+    TAILQ_INIT(&g->steps_done);
+    TAILQ_INIT(&g->farewells);
     g->base = event_base_new();
     if (g->base == NULL || conns_open(g) != 0 || table_open(g) != 0) return -1;
     if (backends_open(g) != 0 || front_open(g) != 0 || watch_signals(g) != 0) return -1;
@@ -97,6 +101,7 @@ static void gateway_close(struct gateway *g) {
     while ((x = TAILQ_FIRST(&g->exchanges)) != NULL) exchange_cut(x);
     legs_close(g);
     front_close(g);
+    streams_close(g);
     table_close(g);
     backends_close(g);
     conns_close(g);

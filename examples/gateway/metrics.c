@@ -71,6 +71,7 @@ static void backends(struct gateway *g, struct evbuffer *out) {
 void metrics_write(struct gateway *g, struct evbuffer *out) {
     requests(g, out);
     sessions(g, out);
+    streams_metrics(g, out);
     redis_metrics(g, out);
     backends(g, out);
 }

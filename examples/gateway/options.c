@@ -24,6 +24,18 @@ static const char usage[] =
     "  --timeout-ms N           for a client to bring a request, for a backend to begin its answer (60000)\n"
     "  --grace-ms N             for what is under way at SIGTERM (5000)\n"
     "  --verbose                say what happens, on stderr\n"
+    "streams of events, which clients may come back to:\n"
+    "  --linger SECONDS         an answer whose client is away is kept this long for it, a session's own stream for 30 "
+    "at\n"
+    "                           most (300)\n"
+    "  --drains N               streams without their client at a time; over that the one longest alone is given up\n"
+    "                           (256)\n"
+    "  --stream-events N        that are kept of a stream, 1..1000000; older ones go (10000)\n"
+    "  --stream-bytes N         of them, 1024..268435456; a larger event is sent, but cannot be come back to (65536; "
+    "with\n"
+    "                           --redis 4194304)\n"
+    "  --streams N              in memory, not on Redis: streams at a time, 1..65534 (512)\n"
+    "  --retry-ms N             clients are told to wait so long before they come back; 0: nothing (0)\n"
     "sessions on Redis or Valkey, shared with every gateway that has the same backends:\n"
     "  --redis HOST:PORT        [::1]:6379 for IPv6, or the path of a Unix socket\n"
     "  --user NAME              of its ACL\n"
@@ -55,6 +67,12 @@ enum {
     GRACE,
     VERBOSE,
     HELP,
+    LINGER,
+    DRAINS,
+    EVENTS,
+    BYTES,
+    STREAMS,
+    RETRY,
     REDIS, /* this one and all that follow are about Redis */
     USER,
     PASSWORD,
@@ -179,6 +197,24 @@ static bool limit(struct config *c, int which, const char *text) {
     }
 }
 
+static bool stream_option(struct config *c, int which, const char *text) {
+    uint64_t n;
+    switch (which) {
+    case LINGER:
+        if (!seconds(text, 0, &n)) return false;
+        c->linger_ms = n;
+        return true;
+    case DRAINS: return u32(text, 0, EXCHANGES_MAX, &c->drains);
+    case EVENTS: return u32(text, 1, 1000000, &c->stream_events);
+    case BYTES: return u32(text, 1024, 1u << 28, &c->stream_bytes);
+    case STREAMS:
+        if (!number(text, 1, MCPSESS_LRU_MAX, &n)) return false;
+        c->streams = (uint16_t)n;
+        return true;
+    default: return u32(text, 0, 3600 * 1000, &c->retry_ms);
+    }
+}
+
 static bool redis_option(struct redis_config *c, int which, char *text) {
     uint64_t n;
     switch (which) {
@@ -202,6 +238,7 @@ static bool redis_option(struct redis_config *c, int which, char *text) {
 
 static bool option(struct config *c, int which, char *text) {
     if (which >= REDIS) return redis_option(&c->redis, which, text);
+    if (which >= LINGER) return stream_option(c, which, text);
     switch (which) {
     case LISTEN: return listen_at(c, text);
     case BACKEND: return append(c->backends, &c->backend_count, BACKENDS_MAX, text);
@@ -225,18 +262,23 @@ static struct config defaults(void) {
     c.timeout_ms = 60000;
     c.grace_ms = 5000;
     c.modern = true;
+    c.linger_ms = 300u * 1000;
+    c.drains = 256;
+    c.streams = 512;
+    c.stream_events = 10000;
     c.redis.stale_ms = 60000;
     c.redis.tracking = MCPSESS_REDIS_TRACK_KEYS;
     return c;
 }
 
 /* What is wrong with the options as a whole. -> NULL: nothing */
-static const char *contradiction(const struct config *c, uint32_t given) {
+static const char *contradiction(const struct config *c, uint64_t given) {
     const struct redis_config *r = &c->redis;
     if (c->host == NULL) return "--listen is missing";
     if (c->backend_count == 0) return "--backend is missing";
     if (r->host == NULL && given >> REDIS != 0) return "what is said about Redis needs --redis HOST:PORT";
     if (r->host != NULL && (given >> FULL & 1u) != 0) return "--full is about sessions in memory, not on Redis";
+    if (r->host != NULL && (given >> STREAMS & 1u) != 0) return "--streams is about streams in memory, not on Redis";
     if (r->user != NULL && r->password == NULL) return "--user needs a password";
     if (r->tls && r->host[0] == '/') return "--tls needs HOST:PORT, not a Unix socket";
     if (!r->tls && (r->tls_name != NULL || r->tls_ca != NULL || r->tls_cert != NULL || r->tls_key != NULL))
@@ -245,11 +287,12 @@ static const char *contradiction(const struct config *c, uint32_t given) {
     return NULL;
 }
 
-static bool finish(struct config *c, uint32_t given) {
+static bool finish(struct config *c, uint64_t given) {
     const char *from_environment = getenv(PASSWORD_VARIABLE);
     if (c->redis.host != NULL && c->redis.password == NULL && from_environment != NULL && from_environment[0] != '\0')
         c->redis.password = strdup(from_environment);
     unsetenv(PASSWORD_VARIABLE);
+    if (c->stream_bytes == 0) c->stream_bytes = c->redis.host != NULL ? 4u << 20 : 64u << 10;
     const char *why = contradiction(c, given);
     if (why != NULL) fprintf(stderr, "gateway: %s\n", why);
     return why == NULL;
@@ -270,6 +313,12 @@ static const struct option names[] = {
     {"grace-ms", 1, NULL, GRACE},
     {"verbose", 0, NULL, VERBOSE},
     {"help", 0, NULL, HELP},
+    {"linger", 1, NULL, LINGER},
+    {"drains", 1, NULL, DRAINS},
+    {"stream-events", 1, NULL, EVENTS},
+    {"stream-bytes", 1, NULL, BYTES},
+    {"streams", 1, NULL, STREAMS},
+    {"retry-ms", 1, NULL, RETRY},
     {"redis", 1, NULL, REDIS},
     {"user", 1, NULL, USER},
     {"password", 1, NULL, PASSWORD},
@@ -285,7 +334,7 @@ static const struct option names[] = {
     {NULL, 0, NULL, 0},
 };
 
-static bool read_all(struct config *c, int argc, char **argv, uint32_t *given) {
+static bool read_all(struct config *c, int argc, char **argv, uint64_t *given) {
     int which, at = 0;
     while ((which = getopt_long(argc, argv, "", names, &at)) != -1) {
         if (which == HELP) {
@@ -293,7 +342,7 @@ static bool read_all(struct config *c, int argc, char **argv, uint32_t *given) {
             exit(0);
         }
         if (which == '?') return false;
-        *given |= UINT32_C(1) << which;
+        *given |= UINT64_C(1) << which;
         if (option(c, which, optarg)) continue;
         fprintf(stderr, "gateway: --%s: not a usable value%s%s\n", names[at].name, which == PASSWORD ? "" : ": ",
                 which == PASSWORD ? "" : optarg);
@@ -304,7 +353,7 @@ static bool read_all(struct config *c, int argc, char **argv, uint32_t *given) {
 }
 
 bool options(struct config *c, int argc, char **argv) {
-    uint32_t given = 0;
+    uint64_t given = 0;
     *c = defaults();
     if (read_all(c, argc, argv, &given) && finish(c, given)) return true;
     fputs(usage, stderr);

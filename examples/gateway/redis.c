@@ -364,6 +364,10 @@ void redis_close(struct gateway *g) {
     free(g->config.redis.password);
 }
 
+bool redis_away(const struct gateway *g) {
+    return g->wire != NULL && !g->wire->up;
+}
+
 /* ---- metrics */
 
 void redis_metrics(struct gateway *g, struct evbuffer *out) {

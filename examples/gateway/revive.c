@@ -88,7 +88,6 @@ static void overtaken(void *user, int rc) {
 static void updated(void *user, int rc) {
     struct exchange *x = user;
     if (rc == MCPSESS_OK) {
-        x->moved = true;
         say(x->g, "session revived at %s", x->g->backends[x->backend].url);
         x->g->metrics.revived++;
         book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
@@ -114,8 +113,6 @@ static int rebuild_record(struct exchange *x, mcpsess_buf *out) {
     r.updated_ms = wall_ms();
     mcpsess_buf_init(out, x->update_bytes, sizeof x->update_bytes);
     rc = mcpsess_record_encode(&r, out);
-    if (rc != MCPSESS_OK) return rc;
-    rc = mcpsess_record_put(out, MCPSESS_STR(PAIR_MOVED), MCPSESS_STR("1"));
     if (rc != MCPSESS_OK) return rc;
     if (x->backend_sid[0] == '\0') {
         rc = mcpsess_record_del(out, MCPSESS_STR(PAIR_BACKEND_SID));

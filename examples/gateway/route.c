@@ -21,8 +21,8 @@ static const struct leg_events initialize_events, forward_events, delete_events,
 /* ---- a request to a backend, with the client's headers */
 
 struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool own) {
-    static const char *const session[] = {"Mcp-Session-Id", "Content-Length", NULL};
     static const char *const none[] = {"Mcp-Session-Id", "Content-Length", "Last-Event-ID", NULL};
+    static const char *const session[] = {"Mcp-Session-Id", "Content-Length", "Last-Event-ID", "Accept-Encoding", NULL};
     static const char *const ours[] = {"Mcp-Session-Id", "Content-Length", "Last-Event-ID",   "MCP-Protocol-Version",
                                        "Content-Type",   "Accept",         "Accept-Encoding", NULL};
     x->leg = leg_new(&x->g->backends[x->backend], events, x);
@@ -36,6 +36,7 @@ struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool 
         evhttp_add_header(out, "Content-Type", "application/json");
         evhttp_add_header(out, "Accept", "application/json, text/event-stream");
     }
+    if (x->kind == KIND_SESSION) evhttp_add_header(out, "Accept-Encoding", "identity"); /* events are to be read */
     return x->leg;
 }
 
@@ -47,9 +48,6 @@ static void begin_leg(struct exchange *x, const struct leg_events *events) {
     }
     if (x->kind == KIND_SESSION && x->backend_sid[0] != '\0') {
         evhttp_add_header(leg_headers(l), "Mcp-Session-Id", x->backend_sid);
-    }
-    if (x->method == EVHTTP_REQ_GET && x->moved) {
-        evhttp_remove_header(leg_headers(l), "Last-Event-ID");
     }
     leg_send(l, x->method, x->body);
 }
@@ -71,7 +69,7 @@ static void finish(struct exchange *x, enum leg_end how) {
     }
 }
 
-static void store_error(struct exchange *x, int rc) {
+void route_store_error(struct exchange *x, int rc) {
     bool full = rc == MCPSESS_E_FULL && x->g->wire == NULL;
     reply_error(x, 503, RPC_BAD_REQUEST, full ? "Too many sessions" : "Session store unavailable");
 }
@@ -98,7 +96,7 @@ static void created(void *user, int rc) {
     if (rc != MCPSESS_OK) {
         abandon(x);
         x->refusal = rc;
-        if (!x->in_head) store_error(x, rc); /* else as soon as the leg has ended */
+        if (!x->in_head) route_store_error(x, rc); /* else as soon as the leg has ended */
         return;
     }
     book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
@@ -169,7 +167,7 @@ static void initialize_end(void *user, enum leg_end how) {
     x->leg = NULL;
     if (x->refusal != MCPSESS_OK) {
         reply_drop(x);
-        store_error(x, x->refusal);
+        route_store_error(x, x->refusal);
     } else if (how == LEG_REFUSED) { /* nothing was sent, nothing is bound: another backend will do */
         x->tried |= 1u << x->backend;
         initialize(x);
@@ -189,16 +187,14 @@ static void modern(struct exchange *x);
 static void forward_end(void *user, enum leg_end how);
 
 void route_read_record(struct exchange *x, mcpsess_record *r) {
-    mcpsess_str sid = {0}, moved;
+    mcpsess_str sid = {0};
     mcpsess_record_decode(mcpsess_buf_str(&x->record), r); /* the session layer has checked it */
     mcpsess_record_get(r, MCPSESS_STR(PAIR_BACKEND_SID), &sid);
-    x->moved = mcpsess_record_get(r, MCPSESS_STR(PAIR_MOVED), &moved) == MCPSESS_OK;
     x->backend = backend_find(x->g, r->backend);
     snprintf(x->backend_sid, sizeof x->backend_sid, "%.*s", (int)sid.len, sid.len > 0 ? sid.ptr : "");
 }
 
 void route_load(struct exchange *x, void (*then)(void *, int)) {
-    table_forget(x->g, &x->settling);
     mcpsess_buf_init(&x->record, x->record_bytes, sizeof x->record_bytes);
     int rc = mcpsess_session_load(&x->g->sessions, &x->task.op, mcpsess_str_z(x->sid), &x->who, &x->record, now_ms());
     table_then(x->g, &x->task, rc, then, x);
@@ -208,15 +204,28 @@ void route_no_session(struct exchange *x) {
     reply_error(x, 404, RPC_NO_SESSION, "Session not found");
 }
 
+/* A Last-Event-ID is of a log, whatever backend there is. */
+static void go(struct exchange *x) {
+    const char *last_event_id = x->method == EVHTTP_REQ_GET ? header(x->req, "Last-Event-ID") : NULL;
+    if (x->gone) {
+        exchange_drop(x);
+    } else if (last_event_id != NULL && x->tail == NULL) {
+        tail_begin(x, last_event_id);
+    } else {
+        if (x->method == EVHTTP_REQ_GET && x->tail == NULL) linger_clear(x);
+        route_forward(x);
+    }
+}
+
 static void loaded(void *user, int rc) {
     struct exchange *x = user;
     mcpsess_record r;
     if (rc == MCPSESS_OK) {
         route_read_record(x, &r);
         if (x->backend >= 0) book_touch(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
-        route_forward(x);
+        go(x);
     } else if (rc != MCPSESS_MISS) {
-        store_error(x, rc);
+        route_store_error(x, rc);
     } else if (x->modern_header && strcmp(x->rpc.version, MODERN) == 0) {
         modern(x); /* 2026-07-28 ignores a session id that means nothing */
     } else {
@@ -237,7 +246,7 @@ static void end_session(struct exchange *x);
 
 void route_forward(struct exchange *x) {
     bool up = x->backend >= 0 && x->g->backends[x->backend].up;
-    if (x->gone) {
+    if (x->gone && x->feed == NULL) {
         exchange_drop(x);
     } else if (x->method == EVHTTP_REQ_DELETE && (!up || x->backend_sid[0] == '\0')) {
         end_session(x); /* nobody to tell */
@@ -245,29 +254,11 @@ void route_forward(struct exchange *x) {
         finish(x, LEG_REFUSED);
     } else if (!up) {
         revive(x);
+    } else if (x->feed != NULL) {
+        again_now(x);
     } else {
         begin_leg(x, x->method == EVHTTP_REQ_DELETE ? &delete_events : &forward_events);
     }
-}
-
-/* A session that moved has a stream again, whose ids mean something where it is now. That is written down before the
-   client sees the stream; if it cannot be, its next stream begins without a Last-Event-ID as well. */
-static void settled(void *user, int rc) {
-    struct exchange *x = user;
-    if (rc != MCPSESS_OK) say(x->g, "a stream after a move: %s", mcpsess_code_name(rc));
-    if (!x->open) reply_open(x);
-    if (x->ended) forward_end(x, x->how);
-}
-
-static void settle(struct exchange *x) {
-    mcpsess_buf out;
-    x->moved = false;
-    x->hold = true;
-    mcpsess_buf_init(&out, x->update_bytes, sizeof x->update_bytes);
-    mcpsess_buf_put(&out, mcpsess_buf_str(&x->record));
-    int rc = mcpsess_record_del(&out, MCPSESS_STR(PAIR_MOVED));
-    if (rc == MCPSESS_OK) rc = table_swap(x->g, &x->settling, mcpsess_buf_str(&x->record), mcpsess_buf_str(&out));
-    table_then(x->g, &x->settling, rc, settled, x);
 }
 
 static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
@@ -275,11 +266,8 @@ static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
     bool may_revive = x->backend_sid[0] != '\0' && !x->replayed;
     x->lost = status == 404 && may_revive;
     if (x->lost) return false;
+    if (feed_wants(x, status, headers)) return feed_begin(x, headers);
     reply_take(x, status, headers);
-    if (x->method == EVHTTP_REQ_GET && status == 200 && x->moved) {
-        settle(x);
-        return true;
-    }
     x->hold = status == 400 && may_revive; /* look at it first: servers in the field answer 400 where 404 is due */
     if (!x->hold) reply_open(x);
     return true;
@@ -287,6 +275,10 @@ static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
 
 static void forward_data(void *user, struct evbuffer *data) {
     struct exchange *x = user;
+    if (x->feed != NULL) {
+        feed_data(x->feed, data);
+        return;
+    }
     reply_data(x, data);
     if (x->hold && evbuffer_get_length(x->held) > HELD_MAX) reply_open(x);
 }
@@ -299,9 +291,8 @@ static mcpsess_str held(struct exchange *x) {
 static void forward_end(void *user, enum leg_end how) {
     struct exchange *x = user;
     x->leg = NULL;
-    if (x->settling.waiting) {
-        x->ended = true;
-        x->how = how;
+    if (x->feed != NULL) {
+        feed_ended(x->feed, how);
         return;
     }
     if (x->hold && how == LEG_DONE) {
@@ -326,10 +317,11 @@ static void deleted(void *user, int rc) {
     struct exchange *x = user;
     if (rc != MCPSESS_OK) {
         reply_drop(x);
-        store_error(x, rc);
+        route_store_error(x, rc);
         return;
     }
     book_unbind(x->g, mcpsess_str_z(x->sid));
+    streams_forget(x->g, mcpsess_str_z(x->sid), &x->who);
     if (x->status == 0) {
         reply_empty(x, 204);
         return;
@@ -471,13 +463,23 @@ void route(struct exchange *x) {
  */
 void route_client_gone(struct exchange *x) {
     bool cancels = x->kind == KIND_MODERN || x->method == EVHTTP_REQ_GET;
-    if (x->waiting || (x->leg != NULL && !x->reviving && cancels)) {
+    if (x->feed != NULL) {
+        linger_begin(x);
+    } else if (x->tail != NULL) {
+        exchange_drop(x);
+    } else if (x->waiting || (x->leg != NULL && !x->reviving && cancels)) {
         exchange_drop(x);
     } else if (x->leg != NULL) {
         leg_limit(x->leg, x->g->config.timeout_ms);
     }
 }
 
+/* Clients of streams can go on elsewhere, at once, if the stream is left to others. */
 void route_stop(struct exchange *x) {
-    if (x->method == EVHTTP_REQ_GET && x->open) reply_close(x, true);
+    bool get = x->method == EVHTTP_REQ_GET;
+    if (x->feed != NULL && get && !x->feed->ending) {
+        feed_stop(x->feed);
+    } else if (get && x->open && x->feed == NULL) {
+        reply_close(x, true);
+    }
 }

@@ -199,6 +199,11 @@ bool rpc_names_session(mcpsess_str body) {
     return yes;
 }
 
+bool rpc_answers(mcpsess_str body, mcpsess_str id) {
+    struct rpc m;
+    return rpc_read(&m, body) == 0 && !m.batch && m.method[0] == '\0' && mcpsess_str_eq(m.id, id);
+}
+
 /* ---- errors */
 
 static void put_head(struct evbuffer *out, int code, const char *message) {

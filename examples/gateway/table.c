@@ -14,14 +14,14 @@
 #define LANES 64u      /* store requests at a time */
 #define LOCAL_MAX 256u /* sessions in the local tier before the store in RAM */
 
-static int random_bytes(void *user, void *dst, size_t len) {
+int table_random(void *user, void *dst, size_t len) {
     (void)user;
     return getrandom(dst, len, 0) == (ssize_t)len ? 0 : -1;
 }
 
 int table_new_id(struct gateway *g, mcpsess_buf *out) {
     (void)g;
-    return mcpsess_session_id_new(out, MCPSESS_ID_BASE64URL, random_bytes, NULL);
+    return mcpsess_session_id_new(out, MCPSESS_ID_BASE64URL, table_random, NULL);
 }
 
 static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t number) {
@@ -73,10 +73,11 @@ static uint64_t due(struct gateway *g, uint64_t now) {
         uint64_t next = task_due(oldest(g, swap), now);
         if (next < at) at = next;
     }
-    return at;
+    uint64_t next = streams_due(g, now);
+    return next < at ? next : at;
 }
 
-static void schedule(struct gateway *g) {
+void table_schedule(struct gateway *g) {
     uint64_t now = now_ms();
     if (g->wire != NULL) redis_watch(g);
     uint64_t at = due(g, now);
@@ -120,16 +121,17 @@ void table_pump(evutil_socket_t fd, short what, void *user) {
         } while (t != NULL && mcpsess_poll(&t->op, now_ms()) != MCPSESS_PENDING);
     }
     collect(g);
+    streams_pump(g);
     while ((t = TAILQ_FIRST(&g->done)) != NULL) {
         unlink_task(g, t);
         t->then(t->user, mcpsess_op_rc(&t->op));
     }
-    schedule(g);
+    table_schedule(g);
 }
 
 void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, int), void *user) {
     if (rc != MCPSESS_PENDING) {
-        if (g->wire != NULL) schedule(g); /* a hit listens for changes, and may have heard answers to others */
+        if (g->wire != NULL) table_schedule(g); /* a hit listens for changes, and may have heard answers to others */
         then(user, rc);
         return;
     }
@@ -137,7 +139,7 @@ void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, 
     t->user = user;
     t->waiting = true;
     TAILQ_INSERT_TAIL(&g->tasks, t, link);
-    schedule(g);
+    table_schedule(g);
 }
 
 void table_forget(struct gateway *g, struct task *t) {
@@ -274,11 +276,14 @@ static int memory_open(struct gateway *g, mcpsess_store *store) {
     d.records = g->config.sessions;
     d.value_max = (uint16_t)RECORD_MAX;
     d.evict = g->config.evict;
+    d.logs = g->config.streams;
+    d.log_bytes = g->config.stream_bytes;
+    d.fence_base = wall_ms(); /* ids from before a restart mean nothing after it */
     d.log.log = on_log;
     d.log.user = g;
     size_t size = mcpsess_memstore_bytes(&d);
     g->store_memory = malloc(size);
-    if (g->store_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;
+    if (g->store_memory == NULL || table_random(NULL, d.seed, sizeof d.seed) != 0) return -1;
     if (mcpsess_memstore_init(&g->memstore, &d, g->store_memory, size) != MCPSESS_OK) return -1;
     *store = mcpsess_memstore_store(&g->memstore);
     return 0;
@@ -309,7 +314,7 @@ static int tier_open(struct gateway *g) {
     d.log.user = g;
     size_t size = mcpsess_session_bytes(&d);
     g->tier_memory = malloc(size);
-    if (g->tier_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;
+    if (g->tier_memory == NULL || table_random(NULL, d.seed, sizeof d.seed) != 0) return -1;
     return mcpsess_session_init(&g->sessions, &d, g->tier_memory, size);
 }
 
@@ -320,7 +325,7 @@ static int book_open(struct gateway *g) {
     d.value_max = 1;
     size_t size = mcpsess_lru_bytes(&d);
     g->book_memory = malloc(size);
-    if (g->book_memory == NULL || random_bytes(NULL, d.seed, sizeof d.seed) != 0) return -1;
+    if (g->book_memory == NULL || table_random(NULL, d.seed, sizeof d.seed) != 0) return -1;
     return mcpsess_lru_init(&g->book, &d, g->book_memory, size);
 }
 
@@ -329,8 +334,8 @@ int table_open(struct gateway *g) {
     g->pump = evtimer_new(g->base, table_pump, g);
     mcpsess_op_init(&g->sweep.op, 0);
     if (g->pump == NULL || (shared ? redis_open(g, &g->store) : memory_open(g, &g->store)) != 0) return -1;
-    if (tier_open(g) != MCPSESS_OK || book_open(g) != MCPSESS_OK) return -1;
-    schedule(g); /* connects */
+    if (tier_open(g) != MCPSESS_OK || book_open(g) != MCPSESS_OK || streams_open(g) != MCPSESS_OK) return -1;
+    table_schedule(g); /* connects */
     return 0;
 }
 

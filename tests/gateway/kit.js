@@ -175,6 +175,9 @@ const initialize = {
     params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
 };
 
+// A stream of events without the ids that the gateway gave.
+const plain = (text) => text.replace(/^id: .*\n/gm, '');
+
 const tests = [];
 
 function test(name, body) {
@@ -230,4 +233,4 @@ run.end = () => {
     return failures === 0 && count > 0;
 };
 
-module.exports = { Gateway, assert, initialize, run, scene, skip, sleep, test, tests, until };
+module.exports = { Gateway, assert, initialize, plain, run, scene, skip, sleep, test, tests, until };

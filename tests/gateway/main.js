@@ -4,9 +4,9 @@
 const { Gateway, run, skip, tests } = require('./kit.js');
 const { Redis } = require('./redis.js');
 
-const everything = ['session', 'revive', 'modern', 'stream', 'input', 'limits', 'life'];
-if (Redis.there) everything.push('redis');
-const slow = ['session', 'revive', 'store'];
+const everything = ['session', 'revive', 'modern', 'stream', 'resume', 'input', 'limits', 'life'];
+if (Redis.there) everything.push('redis', 'replicas');
+const slow = ['session', 'revive', 'resume', 'store'];
 if (Redis.there) slow.push('names');
 
 // The tests of a file, fresh ones each time.
@@ -23,8 +23,8 @@ async function main(build, only) {
     if (!process.env.GATEWAY_TLS) skip('TLS to Redis', 'libmbedtls-dev');
     if (Redis.there && !Redis.tls) skip('TLS to Redis', 'a redis-server that was built with it');
     if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
-    slow.forEach(load);
     Gateway.binary = `${build}/gateway-slow`;
+    slow.forEach(load);
     tests.forEach((t) => (t.name += ', slow store'));
     await run(only);
     return run.end();

@@ -8,7 +8,8 @@ const os = require('node:os');
 const path = require('node:path');
 const { execFile, spawn, spawnSync } = require('node:child_process');
 const { promisify } = require('node:util');
-const { sleep, until } = require('./kit.js');
+const { Backend } = require('./backend.js');
+const { Gateway, sleep, test, until } = require('./kit.js');
 
 const { REDIS_SERVER: serverProgram = 'redis-server', REDIS_CLI: cliProgram = 'redis-cli' } = process.env;
 const running = new Set();
@@ -107,8 +108,32 @@ class Redis {
     }
 }
 
+// A test with a Redis, backends, and two gateways, which must stop cleanly at the end.
+function pair(name, count, options, body, ...redisArgs) {
+    test(`redis: ${name}`, async () => {
+        const redis = await Redis.start(...redisArgs);
+        const backends = [];
+        for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
+        const gateways = [];
+        try {
+            for (let i = 0; i < 2; i++)
+                gateways.push(await Gateway.start(backends, { redis: redis.at, verbose: true, ...options }));
+            await body(redis, ...gateways, ...backends);
+        } catch (e) {
+            e.message += gateways.map((g, i) => `\nstderr of gateway ${i}: ${g.err}`).join('');
+            for (const g of gateways) await g.stop().catch(() => {});
+            throw e;
+        } finally {
+            redis.thaw();
+            for (const b of backends) b.close();
+            await redis.stop();
+        }
+        for (const g of gateways) await g.stop();
+    });
+}
+
 process.on('exit', () => {
     for (const p of running) p.kill('SIGKILL');
 });
 
-module.exports = { Redis };
+module.exports = { Redis, pair };

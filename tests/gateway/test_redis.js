@@ -4,35 +4,11 @@
 const fs = require('node:fs');
 const { spawnSync } = require('node:child_process');
 const { Backend } = require('./backend.js');
-const { Redis } = require('./redis.js');
+const { Redis, pair } = require('./redis.js');
 const { Gateway, assert, initialize, sleep, test, until } = require('./kit.js');
 
 const id = (sid, more = {}) => ({ 'mcp-session-id': sid, ...more });
 const end = (g, sid) => g.request('DELETE', { headers: id(sid) });
-
-// A test with a Redis, backends, and two gateways, which must stop cleanly at the end.
-function pair(name, count, options, body, ...redisArgs) {
-    test(`redis: ${name}`, async () => {
-        const redis = await Redis.start(...redisArgs);
-        const backends = [];
-        for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
-        const gateways = [];
-        try {
-            for (let i = 0; i < 2; i++)
-                gateways.push(await Gateway.start(backends, { redis: redis.at, verbose: true, ...options }));
-            await body(redis, ...gateways, ...backends);
-        } catch (e) {
-            e.message += gateways.map((g, i) => `\nstderr of gateway ${i}: ${g.err}`).join('');
-            for (const g of gateways) await g.stop().catch(() => {});
-            throw e;
-        } finally {
-            redis.thaw();
-            for (const b of backends) b.close();
-            await redis.stop();
-        }
-        for (const g of gateways) await g.stop();
-    });
-}
 
 async function took(promise) {
     const begin = Date.now();
@@ -239,19 +215,6 @@ pair('a session that ended meanwhile is not brought back', 2, {}, async (redis, 
     };
     assert.equal((await h.call(sid)).status, 404);
     await until(() => b.sessions.size === 0, 'the backend to be told');
-});
-
-pair('after a move an old cursor means nothing, at any gateway', 2, {}, async (redis, g, h, a, b) => {
-    const sid = await g.session();
-    a.kill();
-    assert.equal((await g.call(sid)).status, 200);
-    const headers = id(sid, { 'last-event-id': '5' });
-    for (const each of [h, g, h]) {
-        (await each.stream(headers)).req.destroy();
-        await redis.told();
-    }
-    const cursors = b.seen.filter((r) => r.method === 'GET').map((r) => r.headers['last-event-id']);
-    assert.deepEqual(cursors, [undefined, '5', '5']);
 });
 
 pair('the longest record there can be', 2, { 'principal-header': 'X-User' }, async (redis, g, h, a) => {

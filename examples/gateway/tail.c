@@ -1,0 +1,257 @@
+/* tail.c - from a log to the client: one came back with the id of the last event that it has seen.
+
+   The id is looked at before anything is sent. Then the client gets what it missed, and what follows, until the stream
+   is complete, wherever it is written. The names in an id are no secret and no right: the log must be of this session
+   and of this principal.
+
+   A stream that nobody writes and that is not complete was left: the session's own is taken up again at once, and so is
+   an answer of a backend that gave ids; any other answer will not come any more, and after ORPHAN_MS, in which its
+   writer may only have been slow, the client is told. */
+
+#include "gateway.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE (16u * 1024u) /* bytes of events read at a time, but for larger ones */
+#define RETRY_MS 200u      /* after the store failed */
+#define ORPHAN_MS 3000u
+
+void tail_free(struct tail *t) {
+    step_forget(&t->step);
+    if (t->opened) mcpsess_stream_close(&t->reader);
+    free(t->memory);
+    free(t);
+}
+
+void tail_fail(struct tail *t, const char *message) {
+    struct exchange *x = t->x;
+    mcpsess_str id = streams_request(t->reader.stream);
+    struct evbuffer *text = id.len > 0 ? evbuffer_new() : NULL;
+    mcpsess_event e = {0};
+    if (text == NULL) {
+        reply_close(x, false);
+        return;
+    }
+    rpc_error(text, RPC_BAD_REQUEST, message, id);
+    e.data.len = evbuffer_get_length(text);
+    e.data.ptr = (const char *)evbuffer_pullup(text, -1);
+    reply_event(x, &e);
+    evbuffer_free(text);
+    reply_close(x, true);
+}
+
+static bool tail_reopen(struct tail *t);
+
+/* ---- what follows */
+
+static void send_event(struct tail *t) {
+    mcpsess_event e = t->event;
+    bool whole = e.data.ptr == NULL || envelope_take(&e.data, t->cursor, sizeof t->cursor);
+    if (whole && e.sequence > t->seen) reply_event(t->x, &e);
+}
+
+static void failing(struct tail *t, int rc) {
+    uint64_t now = now_ms();
+    say(t->x->g, "a stream is read: %s", mcpsess_code_name(rc));
+    t->x->g->metrics.store_failures++;
+    t->retry_ms = now + RETRY_MS;
+    if (t->failing_ms == 0) t->failing_ms = now;
+}
+
+static bool done(struct tail *t, int rc) {
+    t->waiting = false;
+    switch (rc) {
+    case MCPSESS_OK:
+        t->failing_ms = 0;
+        send_event(t);
+        return true;
+    case MCPSESS_END: reply_close(t->x, true); return false;
+    case MCPSESS_GAP:
+    case MCPSESS_MISS: tail_fail(t, "The rest of the stream is not kept any more"); return false;
+    case MCPSESS_E_TOOBIG: return tail_reopen(t);
+    default: failing(t, rc); return true;
+    }
+}
+
+static void stepped(void *user, int rc) {
+    struct tail *t = user;
+    if (done(t, rc)) tail_step(t);
+}
+
+void tail_step(struct tail *t) {
+    while (t->opened && t->step.op == NULL && !reply_behind(t->x) && now_ms() >= t->retry_ms) {
+        int rc = mcpsess_stream_next(&t->reader, &t->op, &t->event, now_ms());
+        t->waiting = rc == MCPSESS_PENDING;
+        if (t->waiting) step_wait(t->x->g, &t->step, &t->op, stepped, t);
+        else if (!done(t, rc)) return;
+    }
+}
+
+/* ---- nobody writes */
+
+static bool orphaned(struct tail *t) {
+    struct exchange *x = t->x;
+    uint64_t now = now_ms();
+    if (!t->waiting || x->feed != NULL || t->reader.writer_left_ms > 0) {
+        t->orphan_ms = 0;
+        return true;
+    }
+    if (t->orphan_ms == 0) {
+        t->orphan_ms = now;
+        if (again_take_over(x)) x->g->metrics.taken_over++;
+    } else if (now - t->orphan_ms > ORPHAN_MS) {
+        t->orphan_ms = 0;
+        if (again_take_over(x)) return true;
+        x->g->metrics.orphans++;
+        tail_fail(t, "Nobody has the rest of the answer any more");
+        return false;
+    }
+    return true;
+}
+
+bool tail_tick(struct tail *t) {
+    if (!t->opened) return true;
+    if (t->failing_ms != 0 && now_ms() - t->failing_ms > PATIENCE_MS) {
+        t->x->g->metrics.streams_cut++;
+        reply_close(t->x, false);
+        return false;
+    }
+    if (!orphaned(t)) return false;
+    tail_step(t);
+    return true;
+}
+
+/* ---- the beginning */
+
+static void refuse(struct exchange *x, int rc) {
+    const char *why = NULL;
+    if (rc == MCPSESS_E_ID)
+        why = "Bad Request: The Last-Event-ID header refers to a session with a different session ID.";
+    if (rc == MCPSESS_E_FORMAT || rc == MCPSESS_GAP || rc == MCPSESS_MISS)
+        why = "Bad Request: The Last-Event-ID header is either invalid or expired.";
+    tail_free(x->tail);
+    x->tail = NULL;
+    if (why != NULL) {
+        x->g->metrics.refused_ids++;
+        reply_error(x, 400, RPC_BAD_REQUEST, why);
+    } else {
+        route_store_error(x, rc);
+    }
+}
+
+/* The reader is open, at the first event that was missed; or later, with more room. -> false: x is gone */
+static bool opened(struct tail *t, int rc) {
+    struct exchange *x = t->x;
+    t->opened = rc == MCPSESS_OK;
+    if (!x->open && !t->opened) {
+        refuse(x, rc);
+        return false;
+    }
+    if (!t->opened) return done(t, rc == MCPSESS_E_TOOBIG ? MCPSESS_E_NOMEM : rc);
+    if (x->open) return true;
+    x->g->metrics.resumed++;
+    linger_replace(x, t->reader.stream);
+    reply_events(x, NULL);
+    return true;
+}
+
+static bool grow(struct tail *t) {
+    size_t size = t->op.need + MCPSESS_STREAM_READER_MIN;
+    char *memory = t->op.need < 2u * EVENT_MAX && size > t->size ? malloc(size) : NULL;
+    if (memory == NULL) return false;
+    free(t->memory);
+    t->memory = memory;
+    t->size = size;
+    return true;
+}
+
+/* Where the reader begins, as an id: after the event before the one that was seen last. That one is not sent again, but
+   it has the backend's cursor. If it is gone, after it. */
+static void put_id(struct tail *t, const mcpsess_eventid *seen) {
+    mcpsess_eventid at = *seen;
+    mcpsess_buf id;
+    if (at.sequence > 1 && !t->bare) at.sequence--;
+    mcpsess_buf_init(&id, t->id, sizeof t->id - 1);
+    mcpsess_eventid_encode(&at, &id);
+    t->id[id.len] = '\0';
+}
+
+/* Is it to be opened with more room, or elsewhere? */
+static bool again(struct tail *t, int rc) {
+    mcpsess_eventid seen;
+    char names[MCPSESS_ID_MAX + MCPSESS_STREAM_MAX];
+    mcpsess_buf mem;
+    if (rc == MCPSESS_E_TOOBIG) return grow(t);
+    if (rc != MCPSESS_GAP || t->bare || t->seen == 1 || t->opened) return false;
+    mcpsess_buf_init(&mem, names, sizeof names);
+    mcpsess_eventid_decode(mcpsess_str_z(t->id), &mem, &seen);
+    seen.sequence = t->seen;
+    t->bare = true;
+    put_id(t, &seen);
+    return true;
+}
+
+static bool read_id(struct tail *t, const char *text) {
+    char names[MCPSESS_ID_MAX + MCPSESS_STREAM_MAX];
+    mcpsess_eventid id;
+    mcpsess_buf mem;
+    mcpsess_buf_init(&mem, names, sizeof names);
+    if (mcpsess_eventid_decode(mcpsess_str_z(text), &mem, &id) != MCPSESS_OK) return false;
+    if (id.epoch == 0 || id.sequence == 0)
+        return false; /* not ours: it would be good for whatever the log has become */
+    t->seen = id.sequence;
+    put_id(t, &id);
+    return true;
+}
+
+static bool open_at(struct tail *t);
+
+static void resumed(void *user, int rc) {
+    struct tail *t = user;
+    if (again(t, rc) ? open_at(t) : opened(t, rc)) tail_step(t);
+}
+
+/* -> false: x is gone */
+static bool open_at(struct tail *t) {
+    struct exchange *x = t->x;
+    int rc;
+    do {
+        rc = mcpsess_stream_resume(&x->g->streams, &t->reader, &t->op, mcpsess_str_z(t->id), mcpsess_str_z(x->sid),
+                                   &x->who, t->memory, t->size, now_ms());
+    } while (again(t, rc));
+    if (rc != MCPSESS_PENDING) return opened(t, rc);
+    step_wait(x->g, &t->step, &t->op, resumed, t);
+    return true;
+}
+
+/* The next event is larger than the reader's memory. */
+static bool tail_reopen(struct tail *t) {
+    mcpsess_eventid at = {t->reader.session, t->reader.stream, t->reader.epoch, t->reader.sequence};
+    t->bare = true;
+    put_id(t, &at);
+    mcpsess_stream_close(&t->reader);
+    t->opened = false;
+    if (grow(t)) return open_at(t);
+    tail_fail(t, "An event is too large");
+    return false;
+}
+
+void tail_begin(struct exchange *x, const char *last_event_id) {
+    struct tail *t = x->tail = calloc(1, sizeof *t);
+    if (t != NULL) t->memory = malloc(PAGE);
+    if (t == NULL || t->memory == NULL) {
+        free(t);
+        x->tail = NULL;
+        reply_error(x, 503, RPC_BAD_REQUEST, "Out of memory");
+        return;
+    }
+    t->x = x;
+    t->size = PAGE;
+    mcpsess_op_init(&t->op, 0);
+    if (!read_id(t, last_event_id)) {
+        refuse(x, MCPSESS_E_FORMAT);
+        return;
+    }
+    if (open_at(t)) tail_step(t);
+}
