@@ -334,7 +334,7 @@ bool feed_wants(struct exchange *x, int status, struct evkeyvalq *headers) {
 }
 
 /* Clients before 2025-11-25 take every event for a message, and choke on one without data. */
-static bool may_prime(struct exchange *x) {
+bool feed_may_prime(struct exchange *x) {
     const char *version = header(x->req, "MCP-Protocol-Version");
     return version != NULL && !x->modern_header && strcmp(version, "2025-11-25") >= 0;
 }
@@ -344,7 +344,7 @@ bool feed_begin(struct exchange *x, struct evkeyvalq *headers) {
     if (f == NULL) return false;
     streams_name(f->name, x->method == EVHTTP_REQ_GET ? STREAM_GET : STREAM_POST, x->rpc.id);
     reply_events(x, headers);
-    if (!may_prime(x)) return true;
+    if (!feed_may_prime(x)) return true;
     mcpsess_event nothing = {0};
     struct item *i = item_new(f, &nothing);
     if (i != NULL) {

@@ -140,6 +140,17 @@ static void refuse(struct exchange *x, int rc) {
     }
 }
 
+/* Its place once more, before anything else: the official clients forget it when the new connection brings nothing. */
+static void prime(struct exchange *x) {
+    mcpsess_event e = {0};
+    if (!feed_may_prime(x)) return;
+    e.type = MCPSESS_STR(MCPSESS_EVENT_PRIME);
+    e.id = mcpsess_str_z(header(x->req, "Last-Event-ID"));
+    e.retry = x->g->config.retry_ms > 0;
+    e.retry_ms = x->g->config.retry_ms;
+    reply_event(x, &e);
+}
+
 /* The reader is open, at the first event that was missed; or later, with more room. -> false: x is gone */
 static bool opened(struct tail *t, int rc) {
     struct exchange *x = t->x;
@@ -153,6 +164,7 @@ static bool opened(struct tail *t, int rc) {
     x->g->metrics.resumed++;
     linger_replace(x, t->reader.stream);
     reply_events(x, NULL);
+    prime(x);
     return true;
 }
 

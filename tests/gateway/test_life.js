@@ -109,6 +109,13 @@ test('wrong options: usage, and status 2', async () => {
         [...good, '--modern', 'no'],
         [...good, '--max-body', '1'],
         [...good, '--timeout-ms', '99999999999'],
+        [...good, '--linger', 'x'],
+        [...good, '--drains', '1025'],
+        [...good, '--stream-events', '0'],
+        [...good, '--stream-bytes', '1000'],
+        [...good, '--streams', '0'],
+        [...good, '--streams', '1', '--redis', '127.0.0.1:1'],
+        [...good, '--retry-ms', '3600001'],
         [...good, '--ttl'],
         [...good, ...Array.from({ length: 32 }, (_, i) => ['--backend', `http://127.0.0.1:${i + 1}/`]).flat()],
     ];

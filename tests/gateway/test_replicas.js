@@ -174,7 +174,7 @@ pair('Redis is away for a while during a call: what comes is held back, and noth
     await comesBack(c, h);
     await c.end();
     assert.deepEqual(c.data, [...range(1, 7), answerTo()]);
-    assert.equal(new Set(c.events.map((e) => e.id)).size, c.events.length);
+    assert.equal(new Set(c.messages.map((e) => e.id)).size, c.messages.length);
 }, ...DURABLE);
 
 pair('Redis forgets everything during a call: the client that is there gets its answer', 1, {}, async (redis, g, h, a) => {

@@ -8,6 +8,7 @@ import { eras } from './eras.mjs';
 import { Redis } from './processes.mjs';
 import { recovery } from './recovery.mjs';
 import { replicas } from './replicas.mjs';
+import { resume } from './resume.mjs';
 import { finish, skip } from './tap.mjs';
 
 const v2 = Number(process.versions.node.split('.')[0]) < 20 ? undefined : await load2();
@@ -30,6 +31,8 @@ for (const kind of Object.values(kinds)) {
     for (const generation of Redis.there ? versions : []) await replicas(generation, kind);
 }
 for (const generation of versions) await deviceResume(generation);
+const cuts = process.argv.includes('--all') ? 200 : 20;
+for (const generation of Redis.there ? versions : []) await resume(generation, kinds.everything, cuts);
 if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
 if (v2) await eras(v1, v2);
 else skip('the 2.x client and revision 2026-07-28', 'node 20 or newer');
