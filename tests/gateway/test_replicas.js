@@ -155,7 +155,7 @@ pair('it is at both gateways in turn, and nothing is missed or twice', 1, {}, as
     c.cut();
 });
 
-pair('Redis is away for a while during a call: what comes is held back, and nothing is lost', 1, {}, async (redis, g, h, a) => {
+pair('Redis is away for a while in a call: nothing is lost', 1, {}, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -177,7 +177,7 @@ pair('Redis is away for a while during a call: what comes is held back, and noth
     assert.equal(new Set(c.messages.map((e) => e.id)).size, c.messages.length);
 }, ...DURABLE);
 
-pair('Redis forgets everything during a call: the client that is there gets its answer', 1, {}, async (redis, g, h, a) => {
+pair('Redis forgets all: a client that is there gets its answer', 1, {}, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();

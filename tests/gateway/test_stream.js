@@ -17,7 +17,7 @@ scene('an event is seen before the next one is sent', 1, {}, async (g, a) => {
         for (let i = 1; i <= 5; i++) {
             const event = `data: {"n":${i}}\n\n`;
             const sent = Date.now();
-            backend.write(`id: ${i}\n${event}`);
+            backend.write(event);
             await until(() => plain(stream.text).endsWith(event), `event ${i}`, 1000);
             assert.ok(Date.now() - sent < 500);
         }

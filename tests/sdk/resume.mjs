@@ -14,14 +14,14 @@ const MOST = 1500; // bytes more between two cuts
 const forgetful = said =>
     /^content-type: text\/event-stream\r\n[^]*\r\n\r\n/im.test(said) && !/\nid: .+\n\n/.test(said);
 
-// A wire to several servers in turn, that is cut after so many bytes on their way to the client, wherever that is. With a
-// cut all connections on it end, and new ones go to the next server. Only a stream that has a head and no event yet is
-// spared for the moment: with that the official clients forget where they were, whatever the server does.
+// A wire to several servers in turn, that is cut after so many bytes on their way to the client, wherever that is.
+// With a cut all connections on it end, and new ones go to the next server. Only a stream that has a head and no event
+// yet is spared for the moment: with that the official clients forget where they were, whatever the server does.
 class Wire {
     static async before(urls) {
         const wire = new Wire();
-        Object.assign(wire, { ports: urls.map(url => new URL(url).port), turn: 0, cuts: 0, left: Infinity, pairs: new Set() });
-        wire.used = new Set();
+        wire.ports = urls.map(url => new URL(url).port);
+        Object.assign(wire, { turn: 0, cuts: 0, left: Infinity, pairs: new Set(), used: new Set() });
         wire.server = createServer(near => wire.join(near));
         await new Promise(resolve => wire.server.listen(0, '127.0.0.1', resolve));
         wire.url = urls[0].replace(`:${wire.ports[0]}`, `:${wire.server.address().port}`);
@@ -168,12 +168,13 @@ async function ownStream(t, generation, target) {
 
 // With fewer cuts in a run of everything: 200 of them in a soak.
 export async function resume(generation, kind, cuts) {
-    const each = (what, body, seconds) => test(`${generation.name}, two gateways to ${kind.title}: ${what}`, async t => {
+    const title = `${generation.name}, two gateways to ${kind.title}`;
+    const each = (what, body) => test(`${title}: ${what}`, async t => {
         const target = await startReplicas(kind);
         t.after(() => target.stop());
         t.explain(() => target.proxies.map(proxy => `gateway said:\n${proxy.output}`).join('\n'));
         await body(t, generation, target, cuts);
-    }, seconds ?? 40 + cuts);
+    }, 40 + cuts);
     await each(`a call is cut ${cuts} times`, cutOnly);
     await each(`a call is cut ${cuts} times, and Redis dies twice`, redisDies);
     await each('an answer that came while the client was away', answeredMeanwhile);
