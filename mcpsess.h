@@ -3315,7 +3315,8 @@ static void mcpsess_i_memlog_kept(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     uint64_t until_ms = mcpsess_time_add(t->now_ms, t->limits.log_ttl_ms);
     mcpsess_i_lru_refresh(&m->i.names, t->at);
     if (mcpsess_time_left(t->now_ms, expires_ms) >= t->limits.log_ttl_ms / 2 &&
-        mcpsess_time_left(t->now_ms, t->g->events_until_ms) >= t->limits.event_ttl_ms / 2) {
+        (t->g->ring.i.count == 0 ||
+         mcpsess_time_left(t->now_ms, t->g->events_until_ms) >= t->limits.event_ttl_ms / 2)) {
         return;
     }
     if (events_ms > t->g->events_until_ms) t->g->events_until_ms = events_ms;

@@ -796,6 +796,26 @@ TEST(log_replay_keeps_it_only_when_less_than_half_is_left) {
     CHECK_EQ(after(&h, 1), MCPSESS_GAP);
 }
 
+TEST(log_without_events_is_kept_by_the_same_rule) {
+    hand h;
+    start();
+    ttls(10, 100, 20, 100);
+    h = opened("s", "1");
+    pass(9); /* 11 are left */
+    CHECK_EQ(range(&h, h.epoch, 0, 0, 1), MCPSESS_OK);
+    pass(10);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_MISS);
+    CHECK_EQ(open_as(&h, false), MCPSESS_OK);
+    pass(12); /* 8 are left */
+    CHECK_EQ(range(&h, h.epoch, 0, 0, 1), MCPSESS_OK);
+    pass(19);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_MISS);
+}
+
 TEST(log_that_expired_is_absent) {
     hand a, b = hand_of("s", "1", "other");
     start();
@@ -1149,6 +1169,7 @@ void log_contract(log_rig *under_test) {
     RUN(log_outlives_its_events);
     RUN(log_outlives_its_events_also_under_smaller_limits);
     RUN(log_replay_keeps_it_only_when_less_than_half_is_left);
+    RUN(log_without_events_is_kept_by_the_same_rule);
     RUN(log_that_expired_is_absent);
     RUN(log_that_is_only_read_ends_some_time);
     RUN(log_of_another_is_absent_for_every_kind);

@@ -51,6 +51,7 @@ void test_base(void);
 void test_coherence(void);
 void test_csharp(void);
 void test_eventid(void);
+void test_log_model(void);
 void test_lru(void);
 void test_memlog(void);
 void test_memstore(void);
