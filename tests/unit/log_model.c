@@ -244,17 +244,18 @@ static void forget(void) {
 
 /* Sends the request.  -> false: its answer cannot be foretold */
 static bool sent(void) {
+    const uint64_t apart_ms = rig->slack_ms == 0 ? 0 : 1; /* two clocks that both count whole ms */
     unsigned n;
-    now.lo = now.hi = rig->now_ms(rig);
-    now.hi += rig->slack_ms;
+    now.lo = rig->now_ms(rig) - apart_ms;
+    now.hi = now.lo + rig->slack_ms;
     if (any_unsure()) { /* nor may it be soon */
         rig->pass(rig, rig->unit_ms / 2 + 1);
         seen->skipped++;
         return false;
     }
-    now.lo = rig->now_ms(rig);
+    now.lo = rig->now_ms(rig) - apart_ms;
     (void)submit();
-    now.hi = rig->now_ms(rig);
+    now.hi = rig->now_ms(rig) + apart_ms;
     if (any_unsure()) {
         forget();
         return false;
@@ -412,6 +413,7 @@ static bool step_open(hand *h) {
     static const char *const tokens[] = {"", "t1", "t2", "t3", "t4"};
     bool fresh = random_below(4) == 0;
     h->name = (uint8_t)random_below(NAMES);
+    h->fence = h->epoch = h->last = 0; /* what it knew was of another log */
     h->owner = (uint8_t)(random_below(6) == 0 ? random_below(OWNERS) : h->name / STREAMS);
     request(MCPSESS_LOG_OPEN, h->name, h->owner, true);
     q.request.value = mcpsess_str_z(tokens[h->token]);
@@ -489,14 +491,16 @@ static bool repeated(const model_log *g, uint64_t sequence, uint32_t number) {
 static bool appended(hand *h, uint64_t sequence, uint64_t confirmed, uint32_t number) {
     model_log *g = &logs[h->name];
     uint32_t bytes = (uint32_t)mcpsess_event_bytes(&q.log.event);
+    bool fits = !rig->bounds || bytes <= room_of();
     int rc = writes(h, g, confirmed);
+    if (!fits && rig->slack_ms != 0 && q.request.rc == MCPSESS_E_TOOBIG) return true; /* refused before it is sent */
     if (rc != MCPSESS_OK) return refused(h, g, rc);
     if (sequence <= g->last) return repeated(g, sequence, number);
     if (sequence != g->last + 1 || g->done) {
         seen->refused++;
         return answered(MCPSESS_LOST) && tells(g);
     }
-    if (rig->bounds && bytes > room_of()) {
+    if (!fits) {
         seen->too_big++;
         return answered(MCPSESS_E_TOOBIG) && right(q.request.need == bytes, "it tells what it would need");
     }
@@ -676,8 +680,8 @@ static bool step_del(unsigned name) {
     for (n = 0; n < NAMES; n++) {
         model_log *g = &logs[n];
         if ((all ? n / STREAMS != name / STREAMS : n != name) || !g->present || !mine(g)) continue;
-        most += g->count;
-        least += (uint32_t)(g->last + 1 - first_of(g)); /* are those that are too old still there? */
+        most += rig->slack_ms == 0 ? g->count : KEPT; /* those that are too old may be there still */
+        least += (uint32_t)(g->last + 1 - first_of(g));
         g->present = false;
         g->count = 0;
     }
@@ -703,7 +707,7 @@ static bool step(void) {
     uint32_t what = random_below(1000);
     hand *h = &hands[random_below(HANDS)];
     if (random_below(rig->calm) == 0) rig->pass(rig, (1u + random_below(3)) * rig->unit_ms);
-    if (random_below(150 * rig->calm) == 0) rig->pass(rig, random_below(70) * rig->unit_ms);
+    if (random_below(150 * rig->calm) == 0) rig->pass(rig, (1u + random_below(70)) * rig->unit_ms);
     if (what < 550 && h->fence == 0) what = 0;
     if (what < 60) return h->token == 0 || step_open(h); /* a copy does not open */
     if (what < 500) return step_append(h);

@@ -5,7 +5,7 @@
 #define LOGS 6u
 
 static mcpsess_memstore ram;
-static uint64_t now, boots;
+static uint64_t now = 1, boots;
 
 static void boot(log_model_rig *rig) {
     mcpsess_memstore_desc d = mcpsess_memstore_desc_default();
