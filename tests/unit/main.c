@@ -15,6 +15,8 @@ int main(void) {
     test_stream();
     test_stream_read();
     test_session();
+    test_session_io();
+    test_session_model();
     test_coherence();
     test_resp();
     test_redis();

@@ -65,7 +65,4 @@ int rig_at_store(const char *id, uint64_t *left_ms);
 int rig_put_at_store(const char *id, mcpsess_str value);
 int rig_del_at_store(const char *id);
 
-void test_session_io(void);
-void test_session_model(void);
-
 #endif

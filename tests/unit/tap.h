@@ -66,6 +66,8 @@ void test_toolhive(void);
 void test_resp(void);
 void test_ring(void);
 void test_session(void);
+void test_session_io(void);
+void test_session_model(void);
 void test_sse(void);
 void test_stream(void);
 void test_stream_read(void);

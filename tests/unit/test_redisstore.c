@@ -608,10 +608,9 @@ TEST(rstore_refuses_before_it_asks) {
 }
 
 TEST(rstore_command_over_tx_is_too_big) {
-    static char value[TX];
     start();
     request(MCPSESS_PUT, 0, MCPSESS_STR("k"));
-    q.value = str_fill(value, 'v', sizeof value);
+    q.value = str_fill(server.seen, 'v', sizeof server.seen); /* room that nobody else needs now */
     if (submit() == MCPSESS_PENDING) polls(5);
     CHECK_EQ(q.rc, MCPSESS_E_TOOBIG);
     CHECK_EQ(server.evals, 0);

@@ -1006,6 +1006,4 @@ void test_session(void) {
     RUN(session_id_new_needs_exactly_its_room);
     RUN(session_id_new_fails_with_the_random_hook);
     RUN(session_ids_are_valid_and_all_different);
-    test_session_io();
-    test_session_model();
 }
