@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define HOME_SIZE 9u        /* 8 digits */
-#define ATTEMPTS_MAX 7u     /* until the backend brings something */
+#define ATTEMPTS_MAX 5u     /* until the backend brings something */
 #define DELAY_MIN_MS 50u    /* doubled with each attempt */
 #define DELAY_MAX_MS 30000u /* also if the backend asks for more */
 

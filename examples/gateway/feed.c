@@ -43,6 +43,7 @@ struct feed *feed_new(struct exchange *x) {
     f->raw = evbuffer_new();
     TAILQ_INIT(&f->queue);
     mcpsess_op_init(&f->op.op, 0);
+    mcpsess_op_init(&f->follow.op, 0);
     if (f->sse_memory == NULL || f->raw == NULL) {
         feed_free(f);
         return NULL;
@@ -61,6 +62,7 @@ void feed_drop_first(struct feed *f) {
 
 void feed_free(struct feed *f) {
     step_forget(&f->step);
+    table_forget(f->x->g, &f->follow);
     while (!TAILQ_EMPTY(&f->queue)) feed_drop_first(f);
     if (f->raw != NULL) evbuffer_free(f->raw);
     free(f->sse_memory);

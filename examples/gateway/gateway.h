@@ -5,11 +5,13 @@
      client ── front.c ───── route.c ────── leg.c ────── backend
                HTTP in,      whose is it?   HTTP out,    an MCP server
                limits        where to?      connections
+                 │             │  ├─ create.c   initialize: a session is made, there and here
                  │             │  ├─ revive.c   a backend lost the session: initialise again, replay once
                  │             │  └─ broken.c   a stream without a log broke off: tell the client
                  │             ├──── feed.c     a backend's events: read, stored, then sent to the client with our ids
                  │             │      ├─ trouble.c the store fails, or somebody else writes, or the session has ended
                  │             │      ├─ linger.c  the client is away: for how long, and how many, its events are kept
+                 │             │      ├─ follow.c  or it is at another gateway, and not away
                  │             │      └─ again.c   the backend's stream is taken up again, here or by another gateway
                  │             ├──── tail.c     a client came back: what it missed, from the log, and what follows
                  │             │      └─ streams.c the logs behind both, and the operations under way there
@@ -157,7 +159,7 @@ bool rpc_answers(mcpsess_str body, mcpsess_str id); /* a response to the request
 /* A store operation and what comes after it. */
 struct task {
     mcpsess_op op;           /* first */
-    mcpsess_request request; /* of table_swap */
+    mcpsess_request request; /* of table_ask */
     void (*then)(void *user, int rc);
     void *user;
     TAILQ_ENTRY(task) link;
@@ -171,6 +173,8 @@ void table_close(struct gateway *g);
 void table_then(struct gateway *g, struct task *t, int rc, void (*then)(void *, int), void *user);
 void table_forget(struct gateway *g, struct task *t);
 void table_sweep(struct gateway *g);
+/* One request to the store. -> PENDING, or its result; its slices must live until then */
+int table_ask(struct gateway *g, struct task *t, const mcpsess_request *request);
 /* Replaces a session's record if its bytes are still `expect`: whoever was faster, here or at another gateway, wins.
    -> PENDING, OK, LOST, MISS, or an error; expect and value must live until then */
 int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value);
@@ -381,15 +385,22 @@ void route(struct exchange *x);
 void route_stop(struct exchange *x); /* the gateway stops: ends x if it would not end by itself */
 void route_client_gone(struct exchange *x);
 
-/* for revive.c */
-void route_forward(struct exchange *x); /* to x->backend, as x->backend_sid */
-void route_reload(struct exchange *x);  /* reads the session's record, then forwards */
+/* for those below */
+void route_begin_leg(struct exchange *x, const struct leg_events *events); /* the client's request, to x->backend */
+void route_data(void *user, struct evbuffer *data);                        /* of leg_events: passes it on */
+void route_finish(struct exchange *x, enum leg_end how); /* the answer ended, and nothing is left to decide */
+void route_forward(struct exchange *x);                  /* to x->backend, as x->backend_sid */
+void route_reload(struct exchange *x);                   /* reads the session's record, then forwards */
 void route_load(struct exchange *x, void (*then)(void *user, int rc));
 void route_store_error(struct exchange *x, int rc);
 void route_read_record(struct exchange *x, mcpsess_record *r);
-bool route_take_sid(struct exchange *x, struct evkeyvalq *headers);
 /* With the client's headers; `own`: for a request of the gateway's own on the client's behalf. NULL: out of memory */
 struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool own);
+
+/* ---- create.c: initialize makes a session */
+
+void create(struct exchange *x);
+bool create_take_sid(struct exchange *x, struct evkeyvalq *headers); /* a session id of the backend's */
 
 /* ---- feed.c: a backend's events, into a log and to the client */
 
@@ -434,10 +445,12 @@ struct feed {
     uint64_t failing_ms; /* since when the store fails; 0: it does not */
     uint64_t retry_ms;   /* when to try again */
     uint64_t alone_ms;   /* since when there is no client; 0: there is one */
+    struct task follow;  /* whether somebody follows elsewhere */
+    void (*follow_then)(struct exchange *x, bool yes);
 };
 
 bool feed_wants(struct exchange *x, int status, struct evkeyvalq *headers); /* such an answer is one */
-bool feed_may_prime(struct exchange *x); /* the client knows events without data */
+bool feed_may_prime(struct exchange *x);                                    /* the client knows events without data */
 struct feed *feed_new(struct exchange *x);                                  /* NULL: out of memory */
 void feed_free(struct feed *f);
 bool feed_begin(struct exchange *x,
@@ -463,10 +476,16 @@ void feeds_tick(struct gateway *g);
 void linger_begin(struct exchange *x); /* the client of a feed left; may end x */
 void linger_tick(struct exchange *x);  /* may end x */
 unsigned linger_count(struct gateway *g);
+uint64_t linger_limit(struct gateway *g, mcpsess_str stream); /* ms that it is kept */
 /* x is what serves the stream's client from now on: whoever did so before is cut off. */
 void linger_replace(struct exchange *x, mcpsess_str stream);
 /* A GET without Last-Event-ID: a stream that lingers from the last one is not wanted any more. */
 void linger_clear(struct exchange *x);
+
+/* ---- follow.c: whether the client of a stream is at another gateway */
+
+void follow_tell(struct tail *t);                                                /* it is here */
+void follow_ask(struct exchange *x, void (*then)(struct exchange *x, bool yes)); /* is it anywhere? later */
 
 /* ---- again.c: a backend's stream is taken up again */
 
@@ -496,6 +515,8 @@ struct tail {
     uint64_t failing_ms; /* since when the store fails; 0: it does not */
     uint64_t retry_ms;
     uint64_t orphan_ms; /* since when nobody writes the stream; 0: somebody does */
+    struct task follow; /* telling the other gateways */
+    uint64_t told_ms;   /* when that was done last; 0: never */
 };
 
 void tail_begin(struct exchange *x, const char *last_event_id);

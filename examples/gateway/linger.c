@@ -6,7 +6,7 @@
      more than --drains of both  the one that has been alone for longest is given up
      no id was ever given        nobody can come back: an answer may take --timeout-ms, the session's stream ends
 
-   A client that follows the stream here, by a tail, counts as one that is there. */
+   A client that follows the stream here, by a tail, or at another gateway, is not away. */
 
 #include "gateway.h"
 
@@ -79,21 +79,33 @@ void linger_begin(struct exchange *x) {
     }
 }
 
+uint64_t linger_limit(struct gateway *g, mcpsess_str stream) {
+    uint64_t limit = g->config.linger_ms;
+    bool get = stream.len > 0 && stream.ptr[0] == STREAM_GET;
+    return get && limit > GET_LINGER_MS ? GET_LINGER_MS : limit;
+}
+
+static void asked(struct exchange *x, bool followed) {
+    struct feed *f = x->feed;
+    if (followed) {
+        f->alone_ms = now_ms();
+    } else if (!f->ending) {
+        x->g->metrics.drains_late++;
+        give_up(x);
+    }
+}
+
 void linger_tick(struct exchange *x) {
     struct feed *f = x->feed;
-    uint64_t now = now_ms(), limit = x->g->config.linger_ms;
-    if (f->name[0] == STREAM_GET && limit > GET_LINGER_MS) limit = GET_LINGER_MS;
+    uint64_t now = now_ms(), limit = linger_limit(x->g, mcpsess_str_z(f->name));
     if (f->ending && now - f->alone_ms >= limit + PATIENCE_MS) { /* and still not stored */
         exchange_drop(x);
         return;
     }
     if (!f->ending && f->given && now - f->alone_ms >= limit) {
-        if (!is_followed(x)) {
-            x->g->metrics.drains_late++;
-            give_up(x);
-            return;
-        }
-        f->alone_ms = now;
+        if (is_followed(x)) f->alone_ms = now;
+        else follow_ask(x, asked);
+        return;
     }
     feed_step(f);
 }

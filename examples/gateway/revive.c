@@ -178,7 +178,7 @@ static void say_initialize(struct exchange *x) {
 static bool initialize_head(void *user, int status, struct evkeyvalq *headers) {
     struct exchange *x = user;
     x->status = status;
-    return status == 200 && route_take_sid(x, headers);
+    return status == 200 && create_take_sid(x, headers);
 }
 
 static void on_data(void *user, struct evbuffer *data) {

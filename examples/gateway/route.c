@@ -16,7 +16,7 @@
 
 #define MODERN "2026-07-28"
 
-static const struct leg_events initialize_events, forward_events, delete_events, modern_events;
+static const struct leg_events forward_events, delete_events, modern_events;
 
 /* ---- a request to a backend, with the client's headers */
 
@@ -40,7 +40,7 @@ struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool 
     return x->leg;
 }
 
-static void begin_leg(struct exchange *x, const struct leg_events *events) {
+void route_begin_leg(struct exchange *x, const struct leg_events *events) {
     struct leg *l = route_leg(x, events, false);
     if (l == NULL) {
         reply_error(x, 503, RPC_BAD_REQUEST, "Out of memory");
@@ -52,12 +52,12 @@ static void begin_leg(struct exchange *x, const struct leg_events *events) {
     leg_send(l, x->method, x->body);
 }
 
-static void on_data(void *user, struct evbuffer *data) {
+void route_data(void *user, struct evbuffer *data) {
     reply_data(user, data);
 }
 
 /* The answer of a backend ended, and nothing is left to decide. */
-static void finish(struct exchange *x, enum leg_end how) {
+void route_finish(struct exchange *x, enum leg_end how) {
     if (x->open) {
         reply_close(x, how == LEG_DONE);
     } else if (how == LEG_LATE) {
@@ -73,113 +73,6 @@ void route_store_error(struct exchange *x, int rc) {
     bool full = rc == MCPSESS_E_FULL && x->g->wire == NULL;
     reply_error(x, 503, RPC_BAD_REQUEST, full ? "Too many sessions" : "Session store unavailable");
 }
-
-/* ---- initialize: a new session */
-
-static void initialize(struct exchange *x) {
-    x->kind = KIND_INITIALIZE;
-    x->backend = backend_pick(x->g, x->tried, true);
-    if (x->backend < 0) {
-        reply_error(x, 503, RPC_BAD_REQUEST, "No backend is up");
-        return;
-    }
-    begin_leg(x, &initialize_events);
-}
-
-/* The backend has a session that no client will ever name. */
-static void abandon(struct exchange *x) {
-    if (x->backend_sid[0] != '\0') errand(&x->g->backends[x->backend], EVHTTP_REQ_DELETE, x->backend_sid);
-}
-
-static void created(void *user, int rc) {
-    struct exchange *x = user;
-    if (rc != MCPSESS_OK) {
-        abandon(x);
-        x->refusal = rc;
-        if (!x->in_head) route_store_error(x, rc); /* else as soon as the leg has ended */
-        return;
-    }
-    book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
-    reply_header(x, "Mcp-Session-Id", x->sid);
-    reply_open(x);
-    if (x->ended) finish(x, x->how);
-}
-
-static int build_record(struct exchange *x) {
-    mcpsess_record r = {0};
-    mcpsess_buf id;
-    mcpsess_buf_init(&id, x->sid, sizeof x->sid - 1);
-    int rc = table_new_id(x->g, &id);
-    if (rc != MCPSESS_OK) return rc;
-    x->sid[id.len] = '\0';
-    r.id = mcpsess_buf_str(&id);
-    r.principal = x->who;
-    r.backend = mcpsess_str_z(x->g->backends[x->backend].url);
-    r.created_ms = r.updated_ms = wall_ms();
-    r.state = MCPSESS_STATE_ACTIVE;
-    mcpsess_buf_init(&x->record, x->record_bytes, sizeof x->record_bytes);
-    rc = mcpsess_record_encode(&r, &x->record);
-    if (rc == MCPSESS_OK && x->backend_sid[0] != '\0') {
-        rc = mcpsess_record_put(&x->record, MCPSESS_STR(PAIR_BACKEND_SID), mcpsess_str_z(x->backend_sid));
-    }
-    if (rc == MCPSESS_OK && x->body.len <= INIT_BODY_MAX) {
-        rc = mcpsess_record_put(&x->record, MCPSESS_STR(PAIR_INIT_BODY), x->body);
-    }
-    return rc;
-}
-
-/* A session id of the backend's goes into x->backend_sid. -> false: it is not one */
-bool route_take_sid(struct exchange *x, struct evkeyvalq *headers) {
-    const char *sid = evhttp_find_header(headers, "Mcp-Session-Id");
-    x->backend_sid[0] = '\0';
-    if (sid == NULL) return true; /* a backend without sessions: ours is bound to it all the same */
-    for (const char *p = sid; *p != '\0'; p++) {
-        if (*p < 0x21 || *p > 0x7E) return false;
-    }
-    int n = snprintf(x->backend_sid, sizeof x->backend_sid, "%s", sid);
-    return n > 0 && (size_t)n < sizeof x->backend_sid;
-}
-
-static bool initialize_head(void *user, int status, struct evkeyvalq *headers) {
-    struct exchange *x = user;
-    reply_take(x, status, headers);
-    if (status != 200) { /* no session; the client shall see why */
-        reply_open(x);
-        return true;
-    }
-    if (!route_take_sid(x, headers)) return false;
-    if (x->gone) {
-        abandon(x);
-        return false;
-    }
-    int rc = build_record(x);
-    x->hold = true;
-    x->in_head = true;
-    if (rc == MCPSESS_OK)
-        rc = mcpsess_session_create(&x->g->sessions, &x->task.op, mcpsess_buf_str(&x->record), now_ms());
-    table_then(x->g, &x->task, rc, created, x);
-    x->in_head = false;
-    return x->refusal == MCPSESS_OK;
-}
-
-static void initialize_end(void *user, enum leg_end how) {
-    struct exchange *x = user;
-    x->leg = NULL;
-    if (x->refusal != MCPSESS_OK) {
-        reply_drop(x);
-        route_store_error(x, x->refusal);
-    } else if (how == LEG_REFUSED) { /* nothing was sent, nothing is bound: another backend will do */
-        x->tried |= 1u << x->backend;
-        initialize(x);
-    } else if (x->hold) { /* the store has not answered yet */
-        x->ended = true;
-        x->how = how;
-    } else {
-        finish(x, how);
-    }
-}
-
-static const struct leg_events initialize_events = {initialize_head, on_data, initialize_end};
 
 /* ---- a session of ours */
 
@@ -251,13 +144,13 @@ void route_forward(struct exchange *x) {
     } else if (x->method == EVHTTP_REQ_DELETE && (!up || x->backend_sid[0] == '\0')) {
         end_session(x); /* nobody to tell */
     } else if (!up && x->replayed) {
-        finish(x, LEG_REFUSED);
+        route_finish(x, LEG_REFUSED);
     } else if (!up) {
         revive(x);
     } else if (x->feed != NULL) {
         again_now(x);
     } else {
-        begin_leg(x, x->method == EVHTTP_REQ_DELETE ? &delete_events : &forward_events);
+        route_begin_leg(x, x->method == EVHTTP_REQ_DELETE ? &delete_events : &forward_events);
     }
 }
 
@@ -305,7 +198,7 @@ static void forward_end(void *user, enum leg_end how) {
     } else if (x->open && how == LEG_BROKEN) {
         broken(x);
     } else {
-        finish(x, how);
+        route_finish(x, how);
     }
 }
 
@@ -327,7 +220,7 @@ static void deleted(void *user, int rc) {
         return;
     }
     reply_open(x);
-    finish(x, LEG_DONE);
+    route_finish(x, LEG_DONE);
 }
 
 static void end_session(struct exchange *x) {
@@ -350,7 +243,7 @@ static void delete_end(void *user, enum leg_end how) {
         return;
     }
     if (how == LEG_DONE) reply_open(x); /* 405: the server keeps it, and so do we */
-    finish(x, how);
+    route_finish(x, how);
 }
 
 static const struct leg_events delete_events = {delete_head, forward_data, delete_end};
@@ -378,10 +271,10 @@ static void modern(struct exchange *x) {
     }
     x->backend = backend_pick(x->g, x->tried, false);
     if (x->backend < 0) {
-        finish(x, LEG_REFUSED);
+        route_finish(x, LEG_REFUSED);
         return;
     }
-    begin_leg(x, &modern_events);
+    route_begin_leg(x, &modern_events);
 }
 
 static bool modern_head(void *user, int status, struct evkeyvalq *headers) {
@@ -399,11 +292,11 @@ static void modern_end(void *user, enum leg_end how) {
     } else if (x->open && how == LEG_BROKEN) {
         broken(x);
     } else {
-        finish(x, how);
+        route_finish(x, how);
     }
 }
 
-static const struct leg_events modern_events = {modern_head, on_data, modern_end};
+static const struct leg_events modern_events = {modern_head, route_data, modern_end};
 
 /* ---- which of these it is */
 
@@ -427,7 +320,7 @@ static void with_session(struct exchange *x) {
 static void route_post(struct exchange *x, const char *version) {
     bool modern_body = strcmp(x->rpc.version, MODERN) == 0;
     if (strcmp(x->rpc.method, "initialize") == 0) {
-        initialize(x);
+        create(x);
     } else if (!x->modern_header && !is_legacy(version)) {
         if (strcmp(x->rpc.version, version) == 0) unsupported(x, version);
         else reply_error(x, 400, RPC_BAD_REQUEST, "Unsupported protocol version");

@@ -32,7 +32,7 @@ static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t nu
 
 /* ---- operations under way
 
-   There are two sorts, those of the session layer and those of table_swap. One step of any of a sort steps the store
+   There are two sorts, those of the session layer and those of table_ask. One step of any of a sort steps the store
    and may end all others of that sort. All have the same time to live. So the one of each sort that has waited longest
    is the only one to be polled. */
 
@@ -148,59 +148,70 @@ void table_forget(struct gateway *g, struct task *t) {
     unlink_task(g, t);
 }
 
-/* ---- compare and set, as an operation of our own */
+/* ---- one request to the store, as an operation of our own */
 
-static int swap_poll(mcpsess_op *op, uint64_t now) {
+/* The next load asks the store. */
+static void changed(struct gateway *g, struct task *t) {
+    if (t->request.kind == MCPSESS_PUT) mcpsess_session_mark(&g->sessions, t->request.key);
+    t->request.kind = 0;
+}
+
+static int ask_poll(mcpsess_op *op, uint64_t now) {
     struct gateway *g = mcpsess_op_object(op);
     struct task *t = (struct task *)(void *)op;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
     if (t->request.rc == MCPSESS_PENDING) g->store.cls->poll(g->store.self, now);
     if (t->request.rc == MCPSESS_PENDING) return MCPSESS_PENDING;
-    mcpsess_session_mark(&g->sessions, t->request.key); /* the next load asks the store */
-    t->request.kind = 0;
+    changed(g, t);
+    op->left_ms = t->request.left_ms;
     return mcpsess_op_end(op, t->request.rc);
 }
 
-static void swap_cancel(mcpsess_op *op) {
+static void ask_cancel(mcpsess_op *op) {
     struct gateway *g = mcpsess_op_object(op);
     struct task *t = (struct task *)(void *)op;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
     g->store.cls->cancel(g->store.self, &t->request);
-    mcpsess_session_mark(&g->sessions, t->request.key); /* it may have been done */
-    t->request.kind = 0;
+    changed(g, t); /* perhaps */
     mcpsess_op_end(op, MCPSESS_E_CANCELED);
 }
 
-static uint64_t swap_next_due(mcpsess_op *op, uint64_t now) {
+static uint64_t ask_next_due(mcpsess_op *op, uint64_t now) {
     struct gateway *g = mcpsess_op_object(op);
     const struct task *t = (const struct task *)(const void *)op;
     return t->request.rc == MCPSESS_PENDING ? g->store.cls->next_due(g->store.self, now) : now;
 }
 
-static unsigned swap_want(mcpsess_op *op) {
+static unsigned ask_want(mcpsess_op *op) {
     struct gateway *g = mcpsess_op_object(op);
     return g->store.cls->want(g->store.self);
 }
 
-int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value) {
-    static const mcpsess_op_class cls = {swap_poll, swap_cancel, swap_next_due, swap_want};
-    mcpsess_record r;
-    int rc = mcpsess_record_decode(value, &r);
-    if (rc == MCPSESS_OK) rc = mcpsess_op_begin(&t->op, &cls, g);
+int table_ask(struct gateway *g, struct task *t, const mcpsess_request *request) {
+    static const mcpsess_op_class cls = {ask_poll, ask_cancel, ask_next_due, ask_want};
+    int rc = mcpsess_op_begin(&t->op, &cls, g);
     if (rc != MCPSESS_PENDING) return rc;
-    memset(&t->request, 0, sizeof t->request);
-    t->request.kind = MCPSESS_PUT;
-    t->request.mode = MCPSESS_PUT_CAS;
-    t->request.guarded = true;
-    t->request.owner = r.principal;
-    t->request.key = r.id;
-    t->request.expect = expect;
-    t->request.value = value;
+    t->request = *request;
     t->request.rc = MCPSESS_PENDING;
-    t->request.ttl_ms = g->config.ttl_ms;
     t->request.deadline_ms = mcpsess_time_add(now_ms(), STORE_TIMEOUT_MS);
     g->store.cls->submit(g->store.self, &t->request, now_ms());
-    return swap_poll(&t->op, now_ms());
+    return ask_poll(&t->op, now_ms());
+}
+
+int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value) {
+    mcpsess_request q = {0};
+    mcpsess_record r;
+    int rc = mcpsess_record_decode(value, &r);
+    if (rc != MCPSESS_OK) return rc;
+    q.kind = MCPSESS_PUT;
+    q.mode = MCPSESS_PUT_CAS;
+    q.guarded = true;
+    q.owner = r.principal;
+    q.key = r.id;
+    q.expect = expect;
+    q.value = value;
+    q.ttl_ms = g->config.ttl_ms;
+    return table_ask(g, t, &q);
 }
 
 /* ---- the book: session id -> backend's index, as a fixed table of the library's own */

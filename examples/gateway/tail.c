@@ -19,6 +19,7 @@
 
 void tail_free(struct tail *t) {
     step_forget(&t->step);
+    table_forget(t->x->g, &t->follow);
     if (t->opened) mcpsess_stream_close(&t->reader);
     free(t->memory);
     free(t);
@@ -118,6 +119,7 @@ bool tail_tick(struct tail *t) {
         return false;
     }
     if (!orphaned(t)) return false;
+    follow_tell(t);
     tail_step(t);
     return true;
 }
@@ -261,6 +263,7 @@ void tail_begin(struct exchange *x, const char *last_event_id) {
     t->x = x;
     t->size = PAGE;
     mcpsess_op_init(&t->op, 0);
+    mcpsess_op_init(&t->follow.op, 0);
     if (!read_id(t, last_event_id)) {
         refuse(x, MCPSESS_E_FORMAT);
         return;

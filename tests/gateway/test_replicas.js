@@ -229,3 +229,33 @@ pair('Redis stays away: the client is cut off, and comes back for what it missed
     assert.deepEqual(c.data, [...range(1, 3), answerTo()]);
     assert.equal(await g.metric('streams_cut_total'), 1);
 }, ...DURABLE);
+
+pair('a client at the other gateway is not away', 1, { linger: 1 }, async (redis, g, h, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1);
+    await c.has(1);
+    await c.cut().resume(h);
+    await sleep(4000);
+    list[0].send(2);
+    await c.has(2);
+    c.cut(); // now it is
+    await until(() => a.seen.at(-1).closed, 'the end for the backend', 4000);
+    await c.resume(g);
+    await c.end();
+    assert.match(c.data[2], /stayed away/);
+});
+
+pair('where nobody is told of events, they are looked for', 1, { tracking: 'off' }, async (redis, g, h, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    await until(() => c.lastId, 'an id');
+    await c.cut().resume(h);
+    list[0].send(1);
+    await c.has(1, 2000);
+    list[0].send(2).answer();
+    await c.end(2000);
+    assert.deepEqual(c.data, [...range(1, 2), answerTo()]);
+});

@@ -110,6 +110,16 @@ export class Session {
         return until(() => this.notifications.find(test), what, ms);
     }
 
+    // After the stream was lost it is opened again, by the client or by a gateway; what is said before that is not heard.
+    async heardAgain(kind) {
+        const before = this.notifications.length;
+        for (let flag = false; ; flag = !flag) {
+            const said = await kind.provoke(this, flag);
+            const heard = () => this.notifications.slice(before).find(said);
+            if (await until(heard, 'the notification after', 1000).catch(() => {})) return;
+        }
+    }
+
     async close() {
         if (this.id !== undefined) await this.transport.terminateSession().catch(() => {});
         await this.client.close();

@@ -52,8 +52,7 @@ async function streamGoesOn(t, generation, target) {
     const { server } = await home(session, target);
     await server.stop('SIGKILL');
     await session.ping();
-    await session.streaming(1);
-    await session.notified(await kind.provoke(session, false), 'the notification after');
+    await session.heardAgain(kind);
     assertUntouched(session, id);
 }
 
