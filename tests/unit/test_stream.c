@@ -95,6 +95,25 @@ TEST(stream_lease_is_kept_by_appends_and_by_keep) {
     CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
 }
 
+TEST(stream_that_was_left_is_the_next_writers_at_once) {
+    mcpsess_str id;
+    start();
+    id = three_events();
+    CHECK_EQ(mcpsess_stream_leave(&w, &stream_op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
+    CHECK_EQ(stream_append(&w, "late"), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_leave(&w, &stream_op, sr.now_ms), MCPSESS_E_STATE);
+    sr.now_ms += 1;
+    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
+    CHECK_EQ(r.writer_left_ms, 0);
+    CHECK(!r.done && r.streaming);
+    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 4);
+    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_BUSY);
+}
+
 TEST(stream_open_that_may_have_been_done_finds_itself) {
     start();
     sr.fail = MCPSESS_E_UNKNOWN;
@@ -572,6 +591,7 @@ void test_stream(void) {
     RUN(stream_restarted_writer_continues_the_sequence);
     RUN(stream_replaced_writer_is_fenced);
     RUN(stream_lease_is_kept_by_appends_and_by_keep);
+    RUN(stream_that_was_left_is_the_next_writers_at_once);
     RUN(stream_open_that_may_have_been_done_finds_itself);
     RUN(stream_of_a_request_id_that_recurs_begins_anew);
     RUN(stream_event_with_an_id_passes_through_unstored);
