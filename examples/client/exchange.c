@@ -26,6 +26,7 @@ typedef struct exchange {
     double started;
     bool events;
     bool response; /* there was one in the stream */
+    bool cut;
     bool answered; /* the head has come */
     bool complete;
     const char *why; /* what went wrong */
@@ -85,7 +86,7 @@ static void take_events(exchange *x, mcpsess_str in) {
         take_position(x, &e);
         if (e.data.len > 0) take_message(x, e.data);
         if (x->r->cut > 0 && x->messages == x->r->cut) {
-            x->complete = true;
+            x->cut = x->complete = true; /* what has arrived besides is lost with the connection */
             show_note(now() - x->started, "connection cut; last event id", x->c->last_id);
             stop(x);
             return;
@@ -99,7 +100,7 @@ static void on_chunk(struct evhttp_request *req, void *arg) {
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     if (x->events) {
         size_t len = evbuffer_get_length(in);
-        if (len > 0) take_events(x, mcpsess_str_of(evbuffer_pullup(in, -1), len));
+        if (len > 0 && !x->cut) take_events(x, mcpsess_str_of(evbuffer_pullup(in, -1), len));
         evbuffer_drain(in, len);
         return;
     }
