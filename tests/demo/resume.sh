@@ -306,8 +306,9 @@ new_session 2025-11-25
 check "one that the log overtakes is not: its stream ends" slow_reader all 100k
 check "before the answer" bash -c "grep -q '\"progress\":1' $out/all && ! grep -q result $out/all"
 check "it cannot go on where it was: 400" resume 400 "$expired" "$(last_id all)"
+check "one that is read to its end is not counted" read_post all 5 "$(call calibrate '{"seconds":0}')"
 stop_device
-check "and is counted" lost 1 'readers overtaken'
+check "the other is" lost 1 'readers overtaken'
 
 start_device --sessions 4 --logs 1 --ttl 2
 new_session 2025-11-25
