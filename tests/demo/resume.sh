@@ -284,6 +284,19 @@ check "how many no log took" lost 5 'not stored'
 check "how many logs made room" lost '[1-9]' 'logs evicted'
 check "how many streams were refused" lost 2 'streams refused'
 
+start_device --sessions 1 --logs 2
+new_session 2025-11-25
+check "a call's log stays" read_post all 5 "$(slow 0)"
+listen get0
+check "until its session ends" ask 204 '' -X DELETE -H "Mcp-Session-Id: $sid"
+wait $listener || true
+new_session 2025-11-25
+check "then there is room" read_post all 5 "$(slow 0)"
+listen get0
+hang_up
+stop_device
+check "and none had to be made" bash -c "! grep evicted $out/device"
+
 # Five events of 50 kB and the answer, to a reader that takes its time.
 slow_reader() { # FILE RATE
     curl -s -N -m 20 --limit-rate "$2" -H "$json" -H "$accept" -H "Mcp-Session-Id: $sid" -d "$(call calibrate \
@@ -323,7 +336,7 @@ check "however long nothing came" tells_leds 'on' get0
 hang_up
 check "a GET stream that nobody listens to waits for its client" led false
 check "and is there" resume 200 'LED is off' "$(last_id get0)"
-sleep 3 # not as long as the log itself would live
+sleep 2.8 # not as long as the log itself would live
 new_session 2025-11-25
 listen get1
 check "until its session has expired: then its log is free" grep -q '^id: ' $out/get1
