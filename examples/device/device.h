@@ -8,10 +8,10 @@
    default 8 KiB, from which the oldest events go first. There are --logs of them, by default what the sessions' GET
    streams and the slow calls under way need, and 64 more. A new stream takes the place of a log that is complete, the
    one used least recently; where none is, a slow call is refused as a tool's error, a GET stream with 503. The log of a
-   GET stream lives as long as its session, whoever listens; that of a call, after its last event or reader, for --ttl or
-   an hour, whatever is less, and its events for half an hour. Notifications are dropped in a session that never opened
-   a GET stream, and an event larger than a log only goes to who listens. What is lost is counted, and a line on stdout
-   tells when a count has changed, every ten seconds at most.
+   GET stream lives as long as its session, whoever listens; that of a call for an hour after its last event or reader.
+   Events live for half an hour, or for --ttl where that is less. Notifications are dropped in a session that never
+   opened a GET stream, and an event larger than a log only goes to who listens. What is lost is counted, and a line on
+   stdout tells when a count has changed, every ten seconds at most.
 
      main.c      arguments, start, graceful stop
      http.c      what HTTP and the transport ask for: methods, headers, status codes

@@ -56,18 +56,13 @@ static int init_table(sessions *t) {
     return mcpsess_session_init(&t->table, &d, t->table_bytes, mcpsess_session_bytes(&d));
 }
 
-static void shorten(uint64_t *ms, uint64_t most) {
-    if (*ms > most) *ms = most;
-}
-
 static int init_streams(sessions *t) {
     mcpsess_stream_desc d = mcpsess_stream_desc_default();
     d.store = mcpsess_memstore_store(&t->store);
     d.random = random_bytes;
     d.limits = mcpsess_log_limits_of(NULL);
     d.limits.bytes = t->log_bytes;
-    shorten(&d.limits.event_ttl_ms, t->ttl_ms);
-    shorten(&d.limits.log_ttl_ms, t->ttl_ms);
+    if (d.limits.event_ttl_ms > t->ttl_ms) d.limits.event_ttl_ms = t->ttl_ms;
     return mcpsess_stream_init(&t->streams, &d);
 }
 
