@@ -24,6 +24,7 @@ int main(void) {
     test_redis_outcomes();
     test_redis_model();
     test_redisstore();
+    test_rlogs();
     test_redis_session();
     test_toolhive();
     test_csharp();

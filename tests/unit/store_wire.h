@@ -10,8 +10,13 @@
 
 #define SLOTS 3u
 #define VALUE_MAX 64u
+#ifndef TX
 #define TX ((uint32_t)MCPSESS_REDIS_STORE_TX(VALUE_MAX))
+#endif
 #define RX 128u
+#ifndef INBOX
+#define INBOX 256u /* answers that have not been taken yet: of all scripts that fit tx at once */
+#endif
 #define ID_MAX_ESCAPED (3u * MCPSESS_ID_MAX)
 
 /* the order of the scripts in the module's table */
@@ -21,7 +26,7 @@ MCPSESS_REDIS_STORAGE(wire, SLOTS, TX, RX);
 static mcpsess_redis redis;
 static mcpsess_redis_store rstore;
 static mcpsess_store store;
-static mcpsess_request q;
+static mcpsess_request q, *asked_for = &q; /* another one: of a log */
 static mcpsess_buf out;
 static char out_mem[32];
 static uint64_t now;
@@ -32,7 +37,7 @@ static mcpsess_principal alice;
 /* Answers the handshake by itself. What the store asks is kept; its answer is put in by the test. */
 static struct {
     char cmd[TX], seen[TX]; /* the command that comes in; the last EVALSHA, whole */
-    char inbox[256];
+    char inbox[INBOX];
     size_t cmd_len, seen_len, in_len, in_at, recv_max;
     uint32_t bulk;   /* bytes of the open bulk and its CRLF still to come */
     uint32_t number; /* of the head that comes in */
@@ -76,6 +81,7 @@ static inline void command(void) {
         say(MCPSESS_STR("%1\r\n$5\r\nproto\r\n:3\r\n"));
     } else if (command_is("SCRIPT")) {
         say(MCPSESS_STR("$40\r\n"));
+        if (!CHECK(sizeof server.inbox - server.in_len >= 42u)) return;
         for (n = 0; n < 40; n++) server.inbox[server.in_len++] = digest_char(server.loads % SCRIPTS, n);
         say(MCPSESS_STR("\r\n"));
         server.loads++;
@@ -191,6 +197,7 @@ static inline void start(void) {
 
 static inline void request(uint8_t kind, uint8_t mode, mcpsess_str key) {
     memset(&q, 0, sizeof q);
+    asked_for = &q;
     q.kind = kind;
     q.mode = mode;
     q.key = key;
@@ -198,8 +205,8 @@ static inline void request(uint8_t kind, uint8_t mode, mcpsess_str key) {
 }
 
 static inline int submit(void) {
-    int rc = store.cls->submit(store.self, &q, now);
-    CHECK_EQ(rc, q.rc);
+    int rc = store.cls->submit(store.self, asked_for, now);
+    CHECK_EQ(rc, asked_for->rc);
     return rc;
 }
 
@@ -215,8 +222,8 @@ static inline void ask(void) {
 static inline int answer(mcpsess_str text) {
     unsigned n;
     say(text);
-    for (n = 0; n < 400 && (q.rc == MCPSESS_PENDING || server.in_len != 0); n++) polls(1);
-    return q.rc;
+    for (n = 0; n < 400 && (asked_for->rc == MCPSESS_PENDING || server.in_len != 0); n++) polls(1);
+    return asked_for->rc;
 }
 
 #define ANSWER(literal) answer(MCPSESS_STR(literal))
@@ -251,7 +258,39 @@ static inline void break_off(void) {
 static inline void reconnect(void) {
     unsigned before = server.evals, n;
     break_off();
-    for (n = 0; n < 60 && server.evals == before && q.rc == MCPSESS_PENDING; n++) polls(1);
+    for (n = 0; n < 60 && server.evals == before && asked_for->rc == MCPSESS_PENDING; n++) polls(1);
+}
+
+/* ---- changes ---- */
+
+static struct {
+    unsigned calls;
+    char id[MCPSESS_ID_MAX];
+    size_t len;
+} told;
+
+static inline void changed(void *user, mcpsess_str key) {
+    CHECK(user == &told);
+    told.calls++;
+    told.len = key.len;
+    if (key.len > 0) memcpy(told.id, key.ptr, key.len);
+}
+
+static const mcpsess_listener listener = {changed, &told};
+
+static inline void push(mcpsess_str key) {
+    char head[8];
+    mcpsess_buf b;
+    memset(&told, 0, sizeof told);
+    mcpsess_buf_init(&b, head, sizeof head);
+    mcpsess_buf_put_char(&b, '$');
+    mcpsess_buf_put_u64(&b, key.len);
+    say(MCPSESS_STR(">2\r\n$10\r\ninvalidate\r\n*1\r\n"));
+    say(mcpsess_buf_str(&b));
+    say(MCPSESS_STR("\r\n"));
+    say(key);
+    say(MCPSESS_STR("\r\n"));
+    polls(4);
 }
 
 #endif

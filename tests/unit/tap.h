@@ -62,6 +62,7 @@ void test_redis_model(void);
 void test_redis_outcomes(void);
 void test_redis_session(void);
 void test_redisstore(void);
+void test_rlogs(void);
 void test_toolhive(void);
 void test_resp(void);
 void test_ring(void);

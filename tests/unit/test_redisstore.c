@@ -725,36 +725,6 @@ TEST(rstore_server_away) {
 
 /* ---- changes ---- */
 
-static struct {
-    unsigned calls;
-    char id[MCPSESS_ID_MAX];
-    size_t len;
-} told;
-
-static void changed(void *user, mcpsess_str key) {
-    CHECK(user == &told);
-    told.calls++;
-    told.len = key.len;
-    if (key.len > 0) memcpy(told.id, key.ptr, key.len);
-}
-
-static const mcpsess_listener listener = {changed, &told};
-
-static void push(mcpsess_str key) {
-    char head[8];
-    mcpsess_buf b;
-    memset(&told, 0, sizeof told);
-    mcpsess_buf_init(&b, head, sizeof head);
-    mcpsess_buf_put_char(&b, '$');
-    mcpsess_buf_put_u64(&b, key.len);
-    say(MCPSESS_STR(">2\r\n$10\r\ninvalidate\r\n*1\r\n"));
-    say(mcpsess_buf_str(&b));
-    say(MCPSESS_STR("\r\n"));
-    say(key);
-    say(MCPSESS_STR("\r\n"));
-    polls(4);
-}
-
 TEST(rstore_changed_keys_are_ids_again) {
     char key[ID_MAX_ESCAPED + 32u];
     unsigned n;
