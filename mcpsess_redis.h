@@ -2617,37 +2617,38 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
    the server's, in ms. An event's id is its sequence and the instant of its append. Numbers stay below 2^53.
 
    What fails, fails before anything is written: types are looked at first, and the first write is one that a full
-   server refuses, or, where the user may not PEXPIRE, can be taken back. */
+   server refuses, and that is taken back where the user may not PEXPIRE. What is raised, not returned, is told in the
+   words that every version has for it. */
 /* a line of Lua is a line here */
 /* clang-format off */
 
 /* Reads the companion: these, and what else a script needs of it. */
-#define MCPSESS_I_RLOG_FIELDS                                                       \
-    "local m,e,A,c=KEYS[1],KEYS[2],ARGV,redis.call\n"                              \
+#define MCPSESS_I_RLOG_FIELDS                                                                       \
+    "local m,e,A,c=KEYS[1],KEYS[2],ARGV,redis.call\n"                                               \
     "local h=redis.pcall('HMGET',m,'e','w','l','o','u','k','b','d','s','g'"
 
-#define MCPSESS_I_RLOG_NOW                                                         \
-    "if h.err then return h end\n"                                                 \
-    "local t=c('TIME')\n"                                                          \
+#define MCPSESS_I_RLOG_NOW                                                                          \
+    "if h.err then return h end\n"                                                                  \
+    "local t=c('TIME')\n"                                                                           \
     "local now=t[1]*1000+math.floor(t[2]/1000)\n"
 
 /* Ends where there is no such log of this owner. */
-#define MCPSESS_I_RLOG_FOUND                                                       \
-    "if not h[1] or now>=tonumber(h[5]) then return {2,0,0,0,0,0} end\n"           \
-    "if A[1]~='' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"                   \
+#define MCPSESS_I_RLOG_FOUND                                                                        \
+    "if not h[1] or now>=tonumber(h[5]) then return {2,0,0,0,0,0} end\n"                            \
+    "if A[1]~='' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"                                    \
     "local f,l,j=tonumber(h[1]),tonumber(h[3]),h[9]+h[8]*2\n"
 
 /* The key of a log that is to live until u lives for the TTL L more, until y, which is longer than its events' key, and
    the index a second longer. What is gone by now goes from the index, too. */
-#define MCPSESS_I_RLOG_INDEX                                                       \
-    "y=u+L\n"                                                        \
-    "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                 \
-    "local p=redis.pcall('ZADD',i,y,n)\n"                                          \
-    "if type(p)=='table' then return p end\n"                                      \
-    "if c('PTTL',i)<y-now+1000 then\n"                                             \
-    "p=redis.pcall('PEXPIRE',i,y-now+1000)\n"                                      \
-    "if type(p)=='table' then c('ZREM',i,n)\n"                                     \
-    "return p end end\n"                                                           \
+#define MCPSESS_I_RLOG_INDEX                                                                        \
+    "y=u+L\n"                                                                                       \
+    "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                                  \
+    "local p=redis.pcall('ZRANGE',i,0,0)\n"                                                         \
+    "if p.err then return p end\n"                                                                  \
+    "c('ZADD',i,y,n)\n"                                                                             \
+    "if c('PTTL',i)<y-now+1000 and type(redis.pcall('PEXPIRE',i,y-now+1000))=='table' then\n"       \
+    "c('ZREM',i,n)\n"                                                                               \
+    "c('PEXPIRE',i,1) end\n"                                                                        \
     "c('ZREMRANGEBYSCORE',i,'-inf',now)\n"
 
 /* ARGV: owner's bytes, 1 if it counts, token, lease, the log's TTL, 1 to begin anew. */
@@ -2671,7 +2672,7 @@ static const char mcpsess_i_rlog_open[] MCPSESS_ROM =
     "else c('HSET',m,'w',w,'u',u,'g',now+A[4],'t',A[3],'a',now,'y',y) end\n"
     "c('PEXPIRE',m,y-now)\n"
     "return {0,f,l,w,anew and 1 or tonumber(h[9]),tonumber(A[4])}";
-static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "2ef5553962ff7f211d5ad0ef829d5e841bcbe0cb";
+static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "07d28aa9102d954ad08180aea55be770be7aeb07";
 
 /* ARGV: owner's bytes or none, writer, epoch, what is confirmed, lease, the log's TTL; to append: sequence, the events'
    TTL, events and bytes at most, event; to set: none, streaming, done. An older epoch than the log's is one that a
@@ -2728,7 +2729,7 @@ static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
     "c('HSET',m,'x',x) end\n"
     "c('HSET',m,'l',A[7],'b',b+z,'g',g,'u',u,'k',k,'a',now)\n"
     "return {0,f,s,0,j,g-now}";
-static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "d1b28676a8f9f33c9d87a1a8babf0f7bee33e063";
+static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "f4a0af9545bfe84e15d67e1524f86ca2d90d750e";
 
 /* ARGV: owner's bytes or none, epoch or 0, sequence or none for the state alone, count, room, how old an event may be,
    TTL of the events or 0 to write nothing, of the log, how old the log may be. Events are one behind the other, so the
@@ -2782,7 +2783,7 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "c('HSET',m,'k',K,'u',u,'x',x,'y',y)\n"
     "c('HMGET',m,'e') end\n"
     "return a";
-static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "219147906edc3e6f6e9a6114338e7f5135d3c761";
+static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "ec21068e031058c647c027ce8a61a03b0a2fc3f1";
 
 /* KEYS: of one log; or, for all of a session, the index alone, which names the others; they share its slot. ARGV:
    owner's bytes or none. */
