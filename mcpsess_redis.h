@@ -484,7 +484,7 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
                                    nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
    LOG_...                         repeated until the deadline; then APPEND may answer DUP, to what the first try has
-                                   done, DEL count fewer events, and OPEN of a fresh log begin anew once more
+                                   done, and DEL count fewer events
    What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. A reply that
    is not as a script's should be ends the connection; then it is unknown whether GET, TOUCH and the like were done.
 
@@ -2609,12 +2609,14 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
 
 /* KEYS: the companion, the events, the index. Each answers six numbers {code, epoch, last, extra, flags, left}, and
    events behind them. extra: of an open the writer's fence, of a reader the oldest event, or the bytes of one that did
-   not fit, of a delete how many events went. flags: 1 streaming, 2 complete, 4 another owner's. left: of the lease.
+   not fit, of a delete how many events went. flags: 1 streaming, 2 complete, 4 another owner's, and 8 for each event
+   behind. left: of the lease.
 
-   The companion: e epoch, w writer's fence, t its token, g its lease ends, l last sequence, b bytes of the events, s
-   streaming, d done, o owner, a last written, u the log lives until, k the events do; y and x the same of the keys,
-   which are set anew when what is left is not enough any more, so that an append hardly ever does it. All instants are
-   the server's, in ms. An event's id is its sequence and the instant of its append. Numbers stay below 2^53.
+   The companion: e epoch, w writer's fence, t its token, g its lease ends, q the request that began the log, l last
+   sequence, b bytes of the events, s streaming, d done, o owner, a last written, u the log lives until, k the events
+   do; y and x the same of the keys, which are set anew when what is left is not enough any more, so that an append
+   hardly ever does it. All instants are the server's, in ms. An event's id is its sequence and the instant of its
+   append. Numbers stay below 2^53.
 
    What fails, fails before anything is written: types are looked at first, and the first write is one that a full
    server refuses, and that is taken back where the user may not PEXPIRE. What is raised, not returned, is told in the
@@ -2638,10 +2640,10 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
     "if A[1]~='' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"                                    \
     "local f,l,j=tonumber(h[1]),tonumber(h[3]),h[9]+h[8]*2\n"
 
-/* The key of a log that is to live until u lives for the TTL L more, until y, which is longer than its events' key, and
-   the index a second longer. What is gone by now goes from the index, too. */
+/* The key of a log that is to live until u lives for the TTL L more, until y, and longer than its events' key; the
+   index lives a second longer. What is gone by now goes from the index, too. */
 #define MCPSESS_I_RLOG_INDEX                                                                        \
-    "y=u+L\n"                                                                                       \
+    "y=math.max(u+L,(h[12] or 0)+1000)\n"                                                           \
     "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                                  \
     "local p=redis.pcall('ZRANGE',i,0,0)\n"                                                         \
     "if p.err then return p end\n"                                                                  \
@@ -2651,28 +2653,31 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
     "c('PEXPIRE',i,1) end\n"                                                                        \
     "c('ZREMRANGEBYSCORE',i,'-inf',now)\n"
 
-/* ARGV: owner's bytes, 1 if it counts, token, lease, the log's TTL, 1 to begin anew. */
+/* ARGV: owner's bytes, 1 if it counts, token, lease, the log's TTL; to begin anew, a name of this request, else none:
+   one that is sent again, or comes late, begins nothing anew that it has begun. */
 static const char mcpsess_i_rlog_open[] MCPSESS_ROM =
-    MCPSESS_I_RLOG_FIELDS ",'t')\n"
+    MCPSESS_I_RLOG_FIELDS ",'t','x','q')\n"
     MCPSESS_I_RLOG_NOW
     "local there=h[1] and now<tonumber(h[5])\n"
     "if there and A[2]=='1' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"
     "local f,w,l,g=tonumber(h[1] or 0),tonumber(h[2] or 0),tonumber(h[3] or 0),tonumber(h[10] or 0)\n"
     "local ours=there and g>now and h[11]==A[3]\n"
     "if there and g>now and not ours then return {6,f,l,0,h[9]+h[8]*2,g-now} end\n"
-    "if there and A[6]~='1' and h[8]=='1' then return {7,f,l,0,h[9]+2,0} end\n"
-    "local us,anew=t[1]*1000000+t[2],not there or A[6]=='1'\n"
+    "local fresh=A[6]~='' and A[6]~=h[13]\n"
+    "if there and not fresh and h[8]=='1' then return {7,f,l,0,h[9]+2,0} end\n"
+    "local us,anew=t[1]*1000000+t[2],not there or fresh\n"
     "if not ours then w=math.max(w+1,us) end\n"
     "local L,u,y=A[5],now+A[5]\n"
     "if not anew then u=math.max(u,tonumber(h[6])) end\n"
     MCPSESS_I_RLOG_INDEX
     "if anew then f,l=math.max(f+1,us),0\n"
     "c('DEL',e)\n"
-    "c('HSET',m,'e',f,'w',w,'l',0,'o',A[1],'u',u,'k',0,'b',0,'d',0,'s',1,'g',now+A[4],'t',A[3],'a',now,'y',y,'x',0)\n"
+    "c('HSET',m,'e',f,'w',w,'l',0,'o',A[1],'u',u,'k',0,'b',0,'d',0,'s',1,"
+    "'g',now+A[4],'t',A[3],'a',now,'y',y,'x',0,'q',A[6])\n"
     "else c('HSET',m,'w',w,'u',u,'g',now+A[4],'t',A[3],'a',now,'y',y) end\n"
     "c('PEXPIRE',m,y-now)\n"
     "return {0,f,l,w,anew and 1 or tonumber(h[9]),tonumber(A[4])}";
-static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "07d28aa9102d954ad08180aea55be770be7aeb07";
+static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "ebc5f05c08a6f759a3cc565d89872bb6818d4444";
 
 /* ARGV: owner's bytes or none, writer, epoch, what is confirmed, lease, the log's TTL; to append: sequence, the events'
    TTL, events and bytes at most, event; to set: none, streaming, done. An older epoch than the log's is one that a
@@ -2694,7 +2699,7 @@ static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
     "if tonumber(A[3])<f then return a end\n"
     "f=math.max(f+1,tonumber(A[3])<2^52 and A[3]+1 or 0,t[1]*1000000+t[2])\n"
     "c('DEL',e)\n"
-    "c('HSET',m,'e',f,'w',A[2],'l',0,'b',0,'d',0,'g',g,'u',u,'a',now)\n"
+    "c('HSET',m,'e',f,'w',A[2],'l',0,'d',0,'g',g,'u',u,'a',now)\n"
     "return {11,f,0,0,j%2,g-now} end\n"
     "if A[7]=='' then\n"
     "a[1]=0\n"
@@ -2729,7 +2734,7 @@ static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
     "c('HSET',m,'x',x) end\n"
     "c('HSET',m,'l',A[7],'b',b+z,'g',g,'u',u,'k',k,'a',now)\n"
     "return {0,f,s,0,j,g-now}";
-static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "f4a0af9545bfe84e15d67e1524f86ca2d90d750e";
+static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "e2a57939282f4b7c9492ad07dd910febf4823b37";
 
 /* ARGV: owner's bytes or none, epoch or 0, sequence or none for the state alone, count, room, how old an event may be,
    TTL of the events or 0 to write nothing, of the log, how old the log may be. Events are one behind the other, so the
@@ -2769,6 +2774,7 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "w=w-#v-4\n"
     "a[#a+1]=v end\n"
     "s,q=s+d,q-d end\n"
+    "a[5]=j+8*(#a-6)\n"
     "local K,U=k,u\n"
     "if n>0 and (k-now)*2<tonumber(A[7]) then K=math.max(k,math.min(now+A[7],h[13]+A[6])) end\n"
     "if A[7]~='0' and (u-now)*2<tonumber(A[8]) then U=math.min(now+A[8],h[13]+A[9]) end\n"
@@ -2783,7 +2789,7 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "c('HSET',m,'k',K,'u',u,'x',x,'y',y)\n"
     "c('HMGET',m,'e') end\n"
     "return a";
-static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "ec21068e031058c647c027ce8a61a03b0a2fc3f1";
+static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "e8aa5be61ccec1c9c9157e9ea688d77cb1630578";
 
 /* KEYS: of one log; or, for all of a session, the index alone, which names the others; they share its slot. ARGV:
    owner's bytes or none. */
@@ -3045,8 +3051,8 @@ static void mcpsess_i_rstore_end_all(mcpsess_redis *redis, mcpsess_request **pen
 
 /* -- requests -- */
 
-/* While a request is pending i.slot is how many events are asked for, 0 for any number, need how many bytes of them
-   there are behind what out holds. */
+/* While a request is pending, i.slot of a range is how many events are asked for, 0 for any number, and need how many
+   bytes of them there are behind what out holds; i.slot of an open is its number. */
 
 /* Larger than any sequence, and still a whole number for Lua. */
 #define MCPSESS_I_RLOG_NUMBER_MAX (UINT64_C(1) << 53)
@@ -3078,6 +3084,19 @@ static void mcpsess_i_rlog_put_head(const mcpsess_redis_store *s, const mcpsess_
     mcpsess_i_rstore_put_key(s, 'i', r->request.key, NULL, out);
 }
 
+/* A name of the request, unlike that of any other of its token: an empty one if it is to begin nothing anew. */
+static void mcpsess_i_rlog_put_name(mcpsess_buf *out, const mcpsess_log_request *r) {
+    char mem[32];
+    mcpsess_buf name;
+    mcpsess_buf_init(&name, mem, sizeof mem);
+    if (r->log.fresh) {
+        mcpsess_buf_put_u64(&name, r->request.fence);
+        mcpsess_buf_put_char(&name, '.');
+        mcpsess_buf_put_u64(&name, r->request.i.slot);
+    }
+    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&name));
+}
+
 static void mcpsess_i_rlog_encode_open(const mcpsess_redis_store *s, const mcpsess_log_request *r, mcpsess_buf *out) {
     mcpsess_log_limits limits = mcpsess_log_limits_of(r->log.limits);
     mcpsess_i_rlog_put_head(s, r, MCPSESS_I_RLOG_OPEN, 6, out);
@@ -3086,7 +3105,7 @@ static void mcpsess_i_rlog_encode_open(const mcpsess_redis_store *s, const mcpse
     mcpsess_i_rstore_put_arg(out, r->request.value);
     mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->request.ttl_ms));
     mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
-    mcpsess_i_rstore_put_number(out, r->log.fresh ? 1u : 0u);
+    mcpsess_i_rlog_put_name(out, r);
 }
 
 /* The event without its length, which the server counts itself. */
@@ -3220,6 +3239,7 @@ static bool mcpsess_i_rlog_sound(const mcpsess_redis_store *s, const mcpsess_req
         if (n[k] < 0) return false;
     }
     if (r->kind == MCPSESS_LOG_OPEN && n[0] == MCPSESS_OK && n[3] == 0) return false;
+    if (n[4] / 8 != r->count) return false;
     return n[1] > 0 || n[0] == MCPSESS_MISS || r->kind == MCPSESS_LOG_DEL;
 }
 
@@ -3543,6 +3563,7 @@ static int mcpsess_i_rstore_begin(mcpsess_redis_store *s, mcpsess_request *r, ui
 static int mcpsess_i_rstore_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
     r->i.slot = MCPSESS_I_RSTORE_ASKED;
     if (r->kind == MCPSESS_LOG_RANGE) r->i.slot = r->count;
+    if (r->kind == MCPSESS_LOG_OPEN) r->i.slot = ((const mcpsess_redis_store *)self)->stats.requests;
     r->need = 0;
     r->count = 0;
     r->rc = mcpsess_i_rstore_begin((mcpsess_redis_store *)self, r, now_ms);

@@ -150,6 +150,10 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms);
 /* All that is stored, as text: keys, values, and of a TTL whether it is low. Fences are left out. */
 void world_look(char text[WORLD_TEXT]);
 int64_t world_fence(const char *id);
+/* A log "s" of session "a", with the events one, two, three; a token NULL: nobody has a lease. */
+void world_log(const mcpsess_principal *who, const char *token, bool done, uint32_t ttl_ms);
+/* Its epoch, 'e', or the fence of its writer, 'w'. */
+int64_t world_log_number(char which);
 
 /* -- the rig: one of everything -- */
 
@@ -171,6 +175,10 @@ typedef struct faults_task {
             mcpsess_op op;
             mcpsess_request request;
         } store;
+        struct {
+            mcpsess_op op;
+            mcpsess_log_request request;
+        } log; /* begins as `store` does */
         struct {
             mcpsess_op op;
             unsigned done;
@@ -195,6 +203,7 @@ struct faults_rig {
     mcpsess_str alices, newer, newest, bobs, others; /* of the session "a"; of "b" */
     bool patient;
     mcpsess_principal alice, bob;
+    uint64_t log_epoch, log_writer; /* of world_log */
     void *redis_mem, *table_mem, *ram_mem;
 };
 extern struct faults_rig rig;
@@ -232,9 +241,11 @@ void faults_begin(const faults_setup *s, const char *path);
 /* One test; prints how many cases. */
 void faults_run(const faults_operation *o);
 void faults_end(void);
-void faults_sum(void); /* prints how many cases there were in all */
+void faults_sum(void);       /* prints how many cases there were in all */
 void faults_begin_ram(void); /* without a server */
-void faults_table(void);     /* a new one, with nothing in it */
+/* Begins the request in t->u.store, or t->u.log, as an operation. */
+int faults_ask(faults_task *t, uint32_t timeout_ms);
+void faults_table(void);                         /* a new one, with nothing in it */
 int faults_load(faults_task *t, const char *id); /* alice's session, until it is done */
 void faults_sync(void);                          /* what has been told is heard */
 

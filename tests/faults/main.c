@@ -6,6 +6,8 @@
 
 void faults_commands(const char *path);
 void faults_greetings(const char *path);
+void faults_logs(const char *path);
+void faults_logs_in_ram(void);
 void faults_requests(const char *path);
 void faults_requests_in_ram(void);
 void faults_sessions(const char *path);
@@ -17,14 +19,20 @@ static void memory(const char *path) {
     faults_begin_ram();
     faults_requests_in_ram();
     faults_sessions_in_ram();
+    faults_logs_in_ram();
 }
 
 static const struct {
     const char *name;
     void (*run)(const char *path);
 } tables[] = {
-    {"commands", faults_commands}, {"requests", faults_requests},   {"sessions", faults_sessions},
-    {"toolhive", faults_toolhive}, {"greetings", faults_greetings}, {"memory", memory},
+    {"commands", faults_commands},
+    {"requests", faults_requests},
+    {"sessions", faults_sessions},
+    {"toolhive", faults_toolhive},
+    {"greetings", faults_greetings},
+    {"logs", faults_logs},
+    {"memory", memory},
 };
 
 int main(int argc, char **argv) {

@@ -39,15 +39,17 @@ static int step(mcpsess_op *op, uint64_t now_ms) {
     return t->u.store.request.rc == MCPSESS_PENDING ? MCPSESS_PENDING : mcpsess_op_end(op, t->u.store.request.rc);
 }
 
-static void cancel(mcpsess_op *op) {
-    faults_task *t = (faults_task *)mcpsess_op_object(op);
-    rig.records.cls->cancel(rig.records.self, &t->u.store.request);
-    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
-}
-
 /* Whoever polls the engine may have brought the answer: nobody will be woken for it again. */
 static bool has_come(mcpsess_op *op) {
     return ((const faults_task *)mcpsess_op_object(op))->u.store.request.rc != MCPSESS_PENDING;
+}
+
+/* What has come is not cancelled any more. */
+static void cancel(mcpsess_op *op) {
+    faults_task *t = (faults_task *)mcpsess_op_object(op);
+    int rc = has_come(op) ? t->u.store.request.rc : MCPSESS_E_CANCELED;
+    rig.records.cls->cancel(rig.records.self, &t->u.store.request);
+    (void)mcpsess_op_end(op, rc);
 }
 
 static uint64_t next_due(mcpsess_op *op, uint64_t now_ms) {
@@ -58,13 +60,21 @@ static unsigned want(mcpsess_op *op) {
     return rig.records.cls->want(rig.records.self) | (has_come(op) ? (unsigned)MCPSESS_WANT_NOW : 0u);
 }
 
-static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms) {
+int faults_ask(faults_task *t, uint32_t timeout_ms) {
     static const mcpsess_op_class steps = {step, cancel, next_due, want};
+    mcpsess_request *r = &t->u.store.request;
+    mcpsess_op_init(&t->u.op, timeout_ms);
+    (void)mcpsess_op_begin(&t->u.op, &steps, t);
+    r->deadline_ms = rig.now_ms + timeout_ms;
+    if (rig.records.cls->submit(rig.records.self, r, rig.now_ms) != MCPSESS_PENDING)
+        return mcpsess_op_end(&t->u.op, r->rc);
+    return step(&t->u.op, rig.now_ms);
+}
+
+static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms) {
     const asked *a = (const asked *)o->what;
     mcpsess_request *r = &t->u.store.request;
     bool lease = a->kind >= MCPSESS_LEASE_ACQUIRE;
-    mcpsess_op_init(&t->u.op, timeout_ms);
-    (void)mcpsess_op_begin(&t->u.op, &steps, t);
     r->kind = a->kind;
     r->mode = a->mode;
     r->guarded = a->guarded;
@@ -74,12 +84,9 @@ static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms)
     if (lease) r->value = MCPSESS_STR("ours");
     r->expect = rig.alices;
     r->ttl_ms = a->ttl_ms;
-    r->deadline_ms = rig.now_ms + timeout_ms;
     if (a->room != 0) t->out.cap = a->room;
     if (a->kind == MCPSESS_GET && !a->presence) r->out = &t->out;
-    if (rig.records.cls->submit(rig.records.self, r, rig.now_ms) != MCPSESS_PENDING)
-        return mcpsess_op_end(&t->u.op, r->rc);
-    return step(&t->u.op, rig.now_ms);
+    return faults_ask(t, timeout_ms);
 }
 
 /* -- what is true of an answer besides its code -- */
@@ -98,12 +105,14 @@ static bool right(const faults_operation *o, const faults_task *t) {
 }
 
 #define TABLE .before = before, .begin = begin, .right = right
-#define ASKED(...) .what = &(const asked) { __VA_ARGS__ }
+#define ASKED(...)           \
+    .what = &(const asked) { \
+        __VA_ARGS__          \
+    }
 #define ANSWERS(...) \
     { __VA_ARGS__, 0 }
 #define READS TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_MISS, MCPSESS_E_TOOBIG)
-#define PUTS(how) \
-    TABLE, .loss = (how), .answers = ANSWERS(MCPSESS_MISS, MCPSESS_EXISTS, MCPSESS_LOST)
+#define PUTS(how) TABLE, .loss = (how), .answers = ANSWERS(MCPSESS_MISS, MCPSESS_EXISTS, MCPSESS_LOST)
 #define LEASES TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_LOST, MCPSESS_BUSY)
 
 static const faults_operation operations[] = {

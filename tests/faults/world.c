@@ -74,9 +74,47 @@ static const char look[] = "local keys,s=redis.call('KEYS','*'),''\n"
                            "for _,k in ipairs(keys) do\n"
                            "local t,v=redis.call('PTTL',k),redis.call('TYPE',k).ok\n"
                            "if string.find(k,':f:') then v='fence'\n"
-                           "elseif v=='string' then v=redis.call('GET',k) end\n"
+                           "elseif v=='string' then v=redis.call('GET',k)\n"
+                           "elseif v=='zset' then v=table.concat(redis.call('ZRANGE',k,0,-1),' ')\n"
+                           "elseif v=='stream' then local r=redis.call('XRANGE',k,'-','+')\n"
+                           "v='' for _,q in ipairs(r) do v=v..string.match(q[1],'%d+')..q[2][2]..' ' end\n"
+                           "elseif v=='hash' then local h=redis.call('HMGET',k,'e','w','l','b','s','d','t','o','g')\n"
+                           "for n=1,2 do h[n]=tonumber(h[n])<1650000000000000 and 'old' or 'new' end\n"
+                           "h[9]=tonumber(h[9])>redis.call('TIME')[1]*1000 and 'held' or 'free'\n"
+                           "v=table.concat(h,' ') end\n"
                            "s=s..k..'='..v..(t<0 and ' for ever' or t<50000 and ' low' or ' full')..'\\n' end\n"
                            "return s";
+
+/* A log's three keys; of its numbers only what the scripts look at. */
+static const char make_log[] =
+    "local m,e,i=KEYS[1],KEYS[2],KEYS[3]\n"
+    "local t=redis.call('TIME')\n"
+    "local now=t[1]*1000+math.floor(t[2]/1000)\n"
+    "local u=now+ARGV[4]\n"
+    "redis.call('HSET',m,'e','1600000000000001','w','1600000000000002','l',3,'o',ARGV[1],'t',ARGV[2],\n"
+    "'g',ARGV[2]=='' and 0 or u,'d',ARGV[3],'s',1,'u',u,'k',u,'x',u,'y',u+1,'a',now,'b',29)\n"
+    "for n,v in ipairs({'one','two','three'}) do\n"
+    "redis.call('XADD',e,n..'-'..now,'event','\\1\\0'..v) end\n"
+    "redis.call('ZADD',i,u,'s')\n"
+    "for _,k in ipairs(KEYS) do redis.call('PEXPIRE',k,ARGV[4]) end";
+
+static void redis_log(mcpsess_str whose, const char *token, bool done, uint32_t ttl_ms) {
+    char ttl[16];
+    snprintf(ttl, sizeof ttl, "%lu", (unsigned long)ttl_ms);
+    const mcpsess_str argv[] = {MCPSESS_STR("EVAL"),
+                                mcpsess_str_z(make_log),
+                                MCPSESS_STR("3"),
+                                MCPSESS_STR("mcpsess:m:{a}:s"),
+                                MCPSESS_STR("mcpsess:e:{a}:s"),
+                                MCPSESS_STR("mcpsess:i:{a}"),
+                                whose,
+                                mcpsess_str_z(token == NULL ? "" : token),
+                                done ? MCPSESS_STR("1") : MCPSESS_STR("0"),
+                                mcpsess_str_z(ttl)};
+    (void)ask(argv, COUNT_OF(argv));
+    rig.log_epoch = 1600000000000001u;
+    rig.log_writer = 1600000000000002u;
+}
 
 /* -- memory -- */
 
@@ -103,12 +141,57 @@ static void ram_tell(mcpsess_buf *text, const char *what, mcpsess_str value, uin
     if (expires_ms != MCPSESS_NEVER) mcpsess_buf_put(text, low ? MCPSESS_STR(" low\n") : MCPSESS_STR(" full\n"));
 }
 
+static int ram_ask_log(uint8_t kind, mcpsess_log_request *r) {
+    mcpsess_store s = mcpsess_memstore_store(&rig.ram);
+    r->request.kind = kind;
+    r->request.key = MCPSESS_STR("a");
+    r->request.ttl_ms = WORLD_TTL;
+    r->log.stream = MCPSESS_STR("s");
+    return s.cls->submit(s.self, &r->request, rig.now_ms);
+}
+
+static void ram_log(const mcpsess_principal *who, const char *token, bool done) {
+    static const char *const events[] = {"one", "two", "three"};
+    mcpsess_log_request r;
+    memset(&r, 0, sizeof r);
+    r.request.owner = *who;
+    r.request.value = mcpsess_str_z(token == NULL ? "nobody's" : token);
+    must(ram_ask_log(MCPSESS_LOG_OPEN, &r) == MCPSESS_OK, "open");
+    for (r.log.sequence = 1; r.log.sequence <= COUNT_OF(events); r.log.sequence++) {
+        r.log.event.data = mcpsess_str_z(events[r.log.sequence - 1]);
+        must(ram_ask_log(MCPSESS_LOG_APPEND, &r) == MCPSESS_OK, "append");
+    }
+    r.log.sequence--;
+    r.log.streaming = true;
+    r.log.done = done;
+    must(ram_ask_log(MCPSESS_LOG_SET, &r) == MCPSESS_OK, "set");
+    if (token == NULL) rig.now_ms += WORLD_TTL;
+    rig.log_epoch = r.log.epoch;
+    rig.log_writer = r.log.writer;
+}
+
+static void ram_look_log(mcpsess_buf *text) {
+    mcpsess_log_request r;
+    memset(&r, 0, sizeof r);
+    if (ram_ask_log(MCPSESS_LOG_STATE, &r) != MCPSESS_OK) return;
+    mcpsess_buf_put(text, r.log.epoch == rig.log_epoch ? MCPSESS_STR("log ") : MCPSESS_STR("new log "));
+    mcpsess_buf_put_u64(text, r.log.last);
+    mcpsess_buf_put(text, r.log.streaming ? MCPSESS_STR(" streaming") : MCPSESS_STR(""));
+    mcpsess_buf_put(text, r.log.done ? MCPSESS_STR(" done") : MCPSESS_STR(""));
+    mcpsess_buf_put(text, r.request.left_ms != 0 ? MCPSESS_STR(" held ") : MCPSESS_STR(" free "));
+    r.log.sequence = r.log.first - 1;
+    r.request.out = text;
+    r.request.count = 0;
+    (void)ram_ask_log(MCPSESS_LOG_RANGE, &r);
+}
+
 static void ram_look(mcpsess_buf *text) {
     mcpsess_lru_entry e;
     if (ram_peek(&rig.ram.i.records, "a", &e)) ram_tell(text, "a=", e.value, e.expires_ms);
     if (ram_peek(&rig.ram.i.leases, "a", &e)) {
         ram_tell(text, "lease=", mcpsess_str_of(e.value.ptr + 8, e.value.len - 8), e.expires_ms);
     }
+    ram_look_log(text);
 }
 
 static int64_t ram_fence(const char *id) {
@@ -129,6 +212,9 @@ void world_clear(void) {
         (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
         return;
     }
+    mcpsess_log_request all;
+    memset(&all, 0, sizeof all);
+    (void)ram_ask_log(MCPSESS_LOG_DEL, &all);
     world_del("a");
     (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("ours"), 0, &r);
     (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("theirs"), 0, &r);
@@ -172,6 +258,26 @@ int64_t world_fence(const char *id) {
     if (rig.world == WORLD_RAM) return ram_fence(id);
     snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
     text = world_owner("GET", key, NULL);
+    if (text.len == 0 || text.len >= sizeof digits) return -1;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    return strtoll(digits, NULL, 10);
+}
+
+void world_log(const mcpsess_principal *who, const char *token, bool done, uint32_t ttl_ms) {
+    char mem[MCPSESS_RECORD_OWNER_MAX];
+    mcpsess_buf whose;
+    mcpsess_buf_init(&whose, mem, sizeof mem);
+    must(mcpsess_record_owner(who, &whose) == MCPSESS_OK, "owner");
+    if (rig.world == WORLD_RAM) ram_log(who, token, done);
+    else redis_log(mcpsess_buf_str(&whose), token, done, ttl_ms);
+}
+
+int64_t world_log_number(char which) {
+    char digits[24], field[] = {which, '\0'};
+    mcpsess_str text;
+    if (rig.world == WORLD_RAM) return (int64_t)(which == 'e' ? rig.ram.i.logs[0].epoch : rig.ram.i.logs[0].writer);
+    text = world_owner("HGET", "mcpsess:m:{a}:s", field, NULL);
     if (text.len == 0 || text.len >= sizeof digits) return -1;
     memcpy(digits, text.ptr, text.len);
     digits[text.len] = '\0';

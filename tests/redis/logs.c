@@ -87,7 +87,7 @@ static bool text_is(mcpsess_str s, const char *z) {
 }
 
 /* Every key has a TTL, that of a log is longer than that of its events, and that of the index than that of its logs,
-   which are in it, and nothing else is.  -> the key of which that is not true */
+   which are in it, and nothing else is that is not to have expired.  -> the key of which that is not true */
 static const char ttls_script[] =
     "local P=function(k) return redis.call('PTTL',k) end\n"
     "for _,k in ipairs(redis.call('KEYS','*')) do\n"
@@ -96,7 +96,7 @@ static const char ttls_script[] =
     "if s=='e' and P(p..'m:'..g..n)<P(k) then return k end\n"
     "if s=='m' and P(p..'i:'..g)<P(k) then return k end\n"
     "if s=='m' and not redis.call('ZSCORE',p..'i:'..g,string.sub(n,2)) then return k..' in the index' end\n"
-    "if s=='i' then for _,n in ipairs(redis.call('ZRANGE',k,0,-1)) do\n"
+    "if s=='i' then for _,n in ipairs(redis.call('ZRANGEBYSCORE',k,redis.call('TIME')[1]*1000+1000,'+inf')) do\n"
     "if redis.call('EXISTS',p..'m:'..g..':'..n)==0 then return k..' has '..n end end end\n"
     "end return ''";
 
@@ -270,6 +270,14 @@ static void start(void) {
     CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
 }
 
+#define MINUTE UINT64_C(60000)
+
+static void pass_minutes(unsigned minutes) {
+    age(minutes * MINUTE);
+    t.ahead_ms += minutes * MINUTE;
+    look_at_ttls();
+}
+
 /* -- as others see it -- */
 
 TEST(keys_are_escaped_and_events_are_raw) {
@@ -333,8 +341,7 @@ TEST(an_append_writes_the_event_and_one_key_besides) {
     CHECK_EQ(calls("hset"), 100);
     CHECK_EQ(calls("hmget"), 100);
     CHECK_EQ(calls("pexpire") + calls("zadd") + calls("xrange") + calls("del"), 0);
-    age(40 * 60000); /* of an hour */
-    t.ahead_ms += 40 * 60000;
+    pass_minutes(40);
     CHECK_EQ(append(102, "a"), MCPSESS_OK); /* the events have expired by then */
     look_at_ttls();
     CHECK_EQ(range(101, 0), MCPSESS_OK);
@@ -353,8 +360,7 @@ TEST(following_writes_nothing) {
         CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
     }
     CHECK_EQ(calls("hset") + calls("pexpire") + calls("zadd") + calls("zremrangebyscore"), 0);
-    age(16 * 60000);
-    t.ahead_ms += 16 * 60000;
+    pass_minutes(16);
     CHECK_EQ(range(0, 0), MCPSESS_OK);
     CHECK_EQ(calls("hset"), 0);
     CHECK_EQ(range(0, 60000), MCPSESS_OK);
@@ -362,6 +368,134 @@ TEST(following_writes_nothing) {
     look_at_ttls();
     CHECK_EQ(range(0, 60000), MCPSESS_OK);
     CHECK_EQ(calls("hset"), 1);
+}
+
+static int set(bool done) {
+    request(MCPSESS_LOG_SET, "s", "1");
+    q.log.streaming = true;
+    q.log.done = done;
+    return run_at(0);
+}
+
+/* One write of each kind. */
+static int write_once(unsigned kind) {
+    int rc;
+    switch (kind) {
+    case 0: return open_as("s", "1", "token", false);
+    case 1: return set(false);
+    case 2: return append(q.log.last + 1, "a");
+    default:
+        rc = append_bytes("s", "1", 9, 8, MCPSESS_STR("a"));
+        epoch = q.log.epoch;
+        return rc == MCPSESS_LOST_TAIL ? MCPSESS_OK : rc;
+    }
+}
+
+TEST(each_write_gives_a_log_its_whole_time) {
+    unsigned kind, n;
+    for (kind = 0; kind < 4; kind++) {
+        start();
+        limits.log_max_ms = 120 * MINUTE;
+        for (n = 0; n < 4; n++) { /* and its key's */
+            CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+            CHECK_EQ(write_once(kind), MCPSESS_OK);
+            CHECK(q.request.left_ms > 59000);
+            pass_minutes(50);
+        }
+        CHECK_EQ(write_once(kind), MCPSESS_OK);
+        for (n = 0; n < 4; n++) { /* also of the longest that a reader may keep it */
+            request(MCPSESS_LOG_STATE, "s", "1");
+            CHECK_EQ(run_at(0), MCPSESS_OK);
+            if (!CHECK_EQ(range(q.log.last, 60000), MCPSESS_OK)) tap_note("kind", kind);
+            pass_minutes(29);
+        }
+        CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+        pass_minutes(5);
+        CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_MISS);
+    }
+}
+
+/* Whoever has smaller limits does not make a log live shorter than the events of another. */
+TEST(a_log_outlives_events_of_longer_limits) {
+    unsigned kind;
+    for (kind = 0; kind < 2; kind++) {
+        start();
+        limits.event_ttl_ms = limits.log_ttl_ms = 600 * MINUTE;
+        limits.event_max_ms = limits.log_max_ms = 900 * MINUTE;
+        CHECK_EQ(append(1, "a"), MCPSESS_OK);
+        memset(&limits, 0, sizeof limits);
+        CHECK_EQ(write_once(kind), MCPSESS_OK);
+        pass_minutes(500);
+        limits.event_max_ms = 900 * MINUTE;
+        CHECK_EQ(range(0, 0), MCPSESS_OK);
+        CHECK_EQ(q.request.count, 1);
+    }
+}
+
+/* Nor its index shorter than what else is in it. */
+TEST(an_index_lives_as_long_as_any_of_its_logs) {
+    start();
+    limits.log_ttl_ms = limits.log_max_ms = 600 * MINUTE;
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    memset(&limits, 0, sizeof limits);
+    CHECK_EQ(open_as("s", "2", "token", false), MCPSESS_OK);
+    look_at_ttls();
+    pass_minutes(500);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+}
+
+/* Where both have the same TTL, the log's key is still the one that lives longer. */
+TEST(keys_of_equal_limits_go_in_their_order) {
+    uint64_t n;
+    start();
+    limits.log_ttl_ms = limits.event_ttl_ms = 60 * MINUTE;
+    limits.log_max_ms = limits.event_max_ms = 60 * MINUTE;
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    for (n = 1; n < 40; n++) {
+        CHECK_EQ(append(n, "a"), MCPSESS_OK);
+        pass_minutes(7);
+    }
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    for (; n < 60; n++) CHECK_EQ(append(n, "a"), MCPSESS_OK);
+    CHECK(calls("zadd") <= 1 && calls("pexpire") <= 2); /* not again and again */
+}
+
+/* An empty one as well. */
+TEST(a_log_without_events_is_kept) {
+    start();
+    pass_minutes(40);
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    look_at_ttls();
+    pass_minutes(50);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+}
+
+TEST(a_writer_whose_lease_ran_out_is_another_one_when_it_opens_again) {
+    uint64_t first;
+    start();
+    first = writer;
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    CHECK(writer == first);
+    pass_minutes(2);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    CHECK(writer > first);
+}
+
+TEST(an_unguarded_request_sees_everybodys) {
+    start();
+    CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
+    request(MCPSESS_LOG_OPEN, "s", "1");
+    q.request.value = MCPSESS_STR("token");
+    q.request.guarded = true;
+    q.request.owner = principal("https://issuer", "alice");
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(range(0, 0), MCPSESS_OK);
+    request(MCPSESS_LOG_STATE, "s", "1");
+    q.request.guarded = true;
+    q.request.owner = principal("https://issuer", "alice");
+    CHECK_EQ(run_at(0), MCPSESS_OK); /* it is still hers */
 }
 
 /* -- bounds -- */
@@ -514,8 +648,7 @@ TEST(an_index_forgets_logs_that_are_gone) {
     for (n = 0; n < 20; n++) {
         snprintf(name, sizeof name, "r%u", n);
         CHECK_EQ(open_as("s", name, "token", false), MCPSESS_OK);
-        age(30 * 60000);
-        t.ahead_ms += 30 * 60000;
+        pass_minutes(30);
     }
     CHECK(NUMBER("ZCARD", "mcpsess:i:{s}") <= 5);
     CHECK(NUMBER("ZCARD", "mcpsess:i:{s}") >= 2); /* 30 min are no age for a log */
@@ -535,6 +668,12 @@ TEST(epochs_and_fences_grow_when_the_clock_goes_back) {
     CHECK_EQ(append_bytes("s", "1", 3, 2, MCPSESS_STR("a")), MCPSESS_LOST_TAIL);
     CHECK(q.log.epoch == UINT64_C(4000000000000002));
     CHECK(text_is(ADMIN("HGET", "mcpsess:m:{s}:1", "e"), "4000000000000002")); /* no exponent, no lost digit */
+    epoch = UINT64_C(4000000000000009);                                        /* as of a state that is gone */
+    CHECK_EQ(append_bytes("s", "1", 3, 2, MCPSESS_STR("a")), MCPSESS_LOST_TAIL);
+    CHECK(q.log.epoch == UINT64_C(4000000000000010));
+    epoch = (uint64_t)MCPSESS_SEQUENCE_MAX; /* of no state that ever was: there must be epochs after it */
+    CHECK_EQ(append_bytes("s", "1", 3, 2, MCPSESS_STR("a")), MCPSESS_LOST_TAIL);
+    CHECK(q.log.epoch == UINT64_C(4000000000000011));
 }
 
 TEST(epochs_grow_when_all_keys_are_lost) {
@@ -566,6 +705,27 @@ TEST(an_older_state_is_a_lost_tail) {
     (void)ADMIN("HSET", "mcpsess:m:{s}:1", "w", "1600000000000002");
     CHECK_EQ(append(2, "b"), MCPSESS_FENCED); /* all is there that it knows of: another writer has come */
     look_at_ttls();
+    (void)ADMIN("HSET", "mcpsess:m:{s}:1", "e", "1600000000000001");
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    CHECK_EQ(append_bytes("s", "1", 9, 8, MCPSESS_STR("a")), MCPSESS_LOST_TAIL);
+    CHECK(q.log.epoch > UINT64_C(1700000000000000)); /* not the same again after the next loss */
+}
+
+TEST(a_complete_log_that_lost_its_tail_is_not_complete) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    request(MCPSESS_LOG_SET, "s", "1");
+    q.log.sequence = 2;
+    q.log.done = true;
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    (void)ADMIN("HSET", "mcpsess:m:{s}:1", "l", "1");
+    CHECK_EQ(run_at(0), MCPSESS_LOST_TAIL);
+    CHECK(!q.log.done && q.log.last == 0 && q.request.left_ms > 59000);
+    epoch = q.log.epoch;
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+    CHECK(!q.log.done && q.request.left_ms > 59000);
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
 }
 
 /* -- trouble -- */
@@ -711,8 +871,7 @@ TEST(a_reader_that_keeps_the_log_alive_wakes_itself_once) {
     unsigned n;
     listening();
     CHECK_EQ(append(1, "a"), MCPSESS_OK);
-    age(16 * 60000);
-    t.ahead_ms += 16 * 60000;
+    pass_minutes(16);
     wakes(true);
     CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK); /* writes */
     settle();
@@ -751,6 +910,13 @@ static void own_tests(void) {
     RUN(a_request_is_one_command);
     RUN(an_append_writes_the_event_and_one_key_besides);
     RUN(following_writes_nothing);
+    RUN(each_write_gives_a_log_its_whole_time);
+    RUN(a_log_outlives_events_of_longer_limits);
+    RUN(an_index_lives_as_long_as_any_of_its_logs);
+    RUN(keys_of_equal_limits_go_in_their_order);
+    RUN(a_log_without_events_is_kept);
+    RUN(a_writer_whose_lease_ran_out_is_another_one_when_it_opens_again);
+    RUN(an_unguarded_request_sees_everybodys);
     RUN(bounds_of_events_and_bytes_are_exact);
     RUN(one_event_may_displace_many);
     RUN(pages_are_as_large_as_the_room);
@@ -762,6 +928,7 @@ static void own_tests(void) {
     RUN(epochs_and_fences_grow_when_the_clock_goes_back);
     RUN(epochs_grow_when_all_keys_are_lost);
     RUN(an_older_state_is_a_lost_tail);
+    RUN(a_complete_log_that_lost_its_tail_is_not_complete);
     RUN(keys_of_another_type_are_told);
     RUN(a_full_server_takes_nothing);
     RUN(scripts_that_are_flushed_come_back_in_order);

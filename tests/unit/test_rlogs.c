@@ -40,7 +40,7 @@ static void log_asked(uint8_t kind) {
 TEST(rlogs_asks_to_open) {
     start();
     log_asked(MCPSESS_LOG_OPEN);
-    CHECK(ASKED(LOG_OPEN, "12", LOG_KEYS "$3\r\n\1\0\0\r\n$1\r\n0\r\n$3\r\ntok\r\n$5\r\n12800\r\n" HOUR "$1\r\n0\r\n"));
+    CHECK(ASKED(LOG_OPEN, "12", LOG_KEYS "$3\r\n\1\0\0\r\n$1\r\n0\r\n$3\r\ntok\r\n$5\r\n12800\r\n" HOUR "$0\r\n\r\n"));
     CHECK_EQ(ANSWER("*6\r\n:0\r\n:5\r\n:0\r\n:6\r\n:1\r\n:12800\r\n"), MCPSESS_OK);
     log_request(MCPSESS_LOG_OPEN);
     l.request.guarded = true;
@@ -54,7 +54,15 @@ TEST(rlogs_asks_to_open) {
     ask();
     CHECK(ASKED(LOG_OPEN, "12",
                 LOG_KEYS ALICE
-                "$1\r\n1\r\n$3\r\ntok\r\n$14\r\n35184372088831\r\n$14\r\n35184372088831\r\n$1\r\n1\r\n"));
+                "$1\r\n1\r\n$3\r\ntok\r\n$14\r\n35184372088831\r\n$14\r\n35184372088831\r\n$6\r\n1000.1\r\n"));
+    now += 20;
+    reconnect();
+    CHECK_EQ(server.evals, 3);
+    CHECK(server.seen_len > 8 && same_bytes(server.seen + server.seen_len - 8, "1000.1\r\n", 8)); /* the same one */
+    log_request(MCPSESS_LOG_OPEN);
+    l.log.fresh = true;
+    ask();
+    CHECK(server.seen_len > 8 && !same_bytes(server.seen + server.seen_len - 8, "1000.1\r\n", 8));
 }
 
 TEST(rlogs_asks_to_append) {
@@ -264,7 +272,7 @@ TEST(rlogs_events_come_with_their_lengths) {
     log_request(MCPSESS_LOG_RANGE);
     mcpsess_buf_put(&out, MCPSESS_STR(">"));
     ask();
-    CHECK_EQ(ANSWER("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$6\r\n\1\0data\r\n$2\r\n\0\0\r\n"), MCPSESS_OK);
+    CHECK_EQ(ANSWER("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:17\r\n:0\r\n$6\r\n\1\0data\r\n$2\r\n\0\0\r\n"), MCPSESS_OK);
     CHECK_EQ(l.request.count, 2);
     CHECK_STR(mcpsess_buf_str(&out), ">\6\0\0\0\1\0data\2\0\0\0\0\0");
 }
@@ -291,7 +299,7 @@ TEST(rlogs_pieces_go_where_they_belong) {
     for (n = 0; n < COUNT_OF(chunks); n++) {
         ask_long();
         server.recv_max = chunks[n];
-        say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$2\r\nab\r\n$168\r\n"));
+        say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:17\r\n:0\r\n$2\r\nab\r\n$168\r\n"));
         say(mcpsess_str_of(event, sizeof event));
         CHECK_EQ(ANSWER("\r\n"), MCPSESS_OK);
         CHECK_EQ(out.len, LONG_EVENT + 11u);
@@ -306,7 +314,7 @@ TEST(rlogs_events_count_when_all_are_there) {
     start();
     log_asked(MCPSESS_LOG_RANGE);
     server.recv_max = 1;
-    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$2\r\nab\r\n$3\r\ncde\r\n"));
+    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:17\r\n:0\r\n$2\r\nab\r\n$3\r\ncde\r\n"));
     for (n = 0; n < 99 && l.request.rc == MCPSESS_PENDING; n++) {
         CHECK_EQ(out.len, 0);
         polls(1);
@@ -320,14 +328,14 @@ TEST(rlogs_events_start_over_when_they_are_asked_for_again) {
     char part[100];
     start();
     ask_long();
-    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$2\r\nab\r\n$165\r\n"));
+    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:17\r\n:0\r\n$2\r\nab\r\n$165\r\n"));
     say(str_fill(part, 'a', 100));
     polls(6);
     CHECK_EQ(l.request.rc, MCPSESS_PENDING);
     CHECK_EQ(out.len, 1);
     reconnect();
     CHECK_EQ(server.evals, 2);
-    CHECK_EQ(ANSWER("*7\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$3\r\nxyz\r\n"), MCPSESS_OK);
+    CHECK_EQ(ANSWER("*7\r\n:0\r\n:8\r\n:11\r\n:3\r\n:9\r\n:0\r\n$3\r\nxyz\r\n"), MCPSESS_OK);
     CHECK_STR(mcpsess_buf_str(&out), ">\3\0\0\0xyz");
     CHECK_EQ(l.request.count, 1);
 }
@@ -336,7 +344,7 @@ TEST(rlogs_events_that_broke_off_leave_nothing) {
     char part[100];
     start();
     ask_long();
-    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$2\r\nab\r\n$165\r\n"));
+    say(MCPSESS_STR("*8\r\n:0\r\n:8\r\n:11\r\n:3\r\n:17\r\n:0\r\n$2\r\nab\r\n$165\r\n"));
     say(str_fill(part, 'a', 100));
     polls(6);
     now += 5000;
@@ -362,17 +370,19 @@ static bool room_for(uint32_t count, mcpsess_str events) {
     return false;
 }
 
-#define SIX(n) "*" n "\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n"
+#define SIX(n, flags) "*" n "\r\n:0\r\n:8\r\n:11\r\n:3\r\n:" flags "\r\n:0\r\n"
 
 TEST(rlogs_more_events_than_there_is_room_for_are_refused) {
-    CHECK(room_for(0, MCPSESS_STR(SIX("7") "$6\r\n123456\r\n")));
-    CHECK(!room_for(0, MCPSESS_STR(SIX("7") "$7\r\n1234567\r\n")));
-    CHECK(room_for(0, MCPSESS_STR(SIX("8") "$2\r\n12\r\n$0\r\n\r\n")));
-    CHECK(!room_for(0, MCPSESS_STR(SIX("8") "$2\r\n12\r\n$1\r\n1\r\n")));
-    CHECK(!room_for(0, MCPSESS_STR(SIX("8") "$3\r\n123\r\n$0\r\n\r\n")));
-    CHECK(!room_for(0, MCPSESS_STR(SIX("7") "$4294967295\r\n1")));
-    CHECK(room_for(2, MCPSESS_STR(SIX("8") "$0\r\n\r\n$0\r\n\r\n")));
-    CHECK(!room_for(1, MCPSESS_STR(SIX("8") "$0\r\n\r\n$0\r\n\r\n")));
+    CHECK(room_for(0, MCPSESS_STR(SIX("7", "9") "$6\r\n123456\r\n")));
+    CHECK(!room_for(0, MCPSESS_STR(SIX("7", "9") "$7\r\n1234567\r\n")));
+    CHECK(room_for(0, MCPSESS_STR(SIX("8", "17") "$2\r\n12\r\n$0\r\n\r\n")));
+    CHECK(!room_for(0, MCPSESS_STR(SIX("8", "17") "$2\r\n12\r\n$1\r\n1\r\n")));
+    CHECK(!room_for(0, MCPSESS_STR(SIX("8", "17") "$3\r\n123\r\n$0\r\n\r\n")));
+    CHECK(!room_for(0, MCPSESS_STR(SIX("7", "9") "$4294967295\r\n1")));
+    CHECK(room_for(2, MCPSESS_STR(SIX("8", "17") "$0\r\n\r\n$0\r\n\r\n")));
+    CHECK(!room_for(1, MCPSESS_STR(SIX("8", "17") "$0\r\n\r\n$0\r\n\r\n")));
+    CHECK(!room_for(0, MCPSESS_STR(SIX("7", "17") "$0\r\n\r\n$0\r\n\r\n"))); /* one of them is the next answer */
+    CHECK(!room_for(0, MCPSESS_STR(SIX("8", "9") "$0\r\n\r\n$0\r\n\r\n")));
 }
 
 /* ---- what no script of ours answers ---- */
@@ -506,7 +516,7 @@ TEST(rlogs_cancel_and_close_let_go_of_the_request) {
     log_asked(MCPSESS_LOG_RANGE);
     store.cls->cancel(store.self, &l.request);
     CHECK_EQ(l.request.rc, MCPSESS_E_CANCELED);
-    say(MCPSESS_STR("*7\r\n:0\r\n:8\r\n:11\r\n:3\r\n:1\r\n:0\r\n$2\r\nab\r\n"));
+    say(MCPSESS_STR("*7\r\n:0\r\n:8\r\n:11\r\n:3\r\n:9\r\n:0\r\n$2\r\nab\r\n"));
     polls(10);
     CHECK_EQ(out.len, 0);
     log_asked(MCPSESS_LOG_RANGE);

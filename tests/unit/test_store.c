@@ -11,8 +11,11 @@ static void perform(test_store *t, mcpsess_request *answer, uint64_t now_ms) {
 }
 
 static void deliver(test_store *t, unsigned slot) {
-    mcpsess_request *r = t->slots[slot].request, *a = &t->slots[slot].answer;
+    mcpsess_request *r = t->slots[slot].request, *a = &t->slots[slot].answer.request;
     t->slots[slot].request = NULL;
+#if !PORT_SMALL
+    if (r->kind >= MCPSESS_LOG_OPEN && a->rc >= 0) ((mcpsess_log_request *)(void *)r)->log = t->slots[slot].answer.log;
+#endif
     if (a->rc == MCPSESS_OK && r->out != NULL) mcpsess_buf_put(r->out, mcpsess_buf_str(&t->slots[slot].value));
     r->left_ms = a->left_ms;
     r->fence = a->fence;
@@ -30,10 +33,13 @@ static int hold(test_store *t, mcpsess_request *r, uint64_t now_ms) {
     t->slots[i].delay = t->delay + 1;
     t->slots[i].hang = t->hang;
     t->slots[i].age = 0;
-    t->slots[i].answer = *r;
+    t->slots[i].answer.request = *r;
+#if !PORT_SMALL
+    if (r->kind >= MCPSESS_LOG_OPEN) t->slots[i].answer = *(mcpsess_log_request *)(void *)r;
+#endif
     mcpsess_buf_init(&t->slots[i].value, t->slots[i].bytes, room < TEST_STORE_VALUE ? room : TEST_STORE_VALUE);
-    if (r->out != NULL) t->slots[i].answer.out = &t->slots[i].value;
-    perform(t, &t->slots[i].answer, now_ms);
+    if (r->out != NULL) t->slots[i].answer.request.out = &t->slots[i].value;
+    perform(t, &t->slots[i].answer.request, now_ms);
     return r->rc = MCPSESS_PENDING;
 }
 
@@ -122,7 +128,7 @@ static void close_store(void *self) {
     t->inner.cls->close(t->inner.self);
     for (i = 0; i < TEST_STORE_SLOTS; i++) {
         if (t->slots[i].request == NULL) continue;
-        t->slots[i].answer.rc = MCPSESS_E_CLOSED;
+        t->slots[i].answer.request.rc = MCPSESS_E_CLOSED;
         deliver(t, i);
     }
 }

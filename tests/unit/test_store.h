@@ -10,6 +10,15 @@
 #define TEST_STORE_SLOTS 4u
 #define TEST_STORE_VALUE 160u
 
+/* What is held back: whole requests of logs, but not where there is little room. */
+#if PORT_SMALL
+typedef struct test_store_answer {
+    mcpsess_request request;
+} test_store_answer;
+#else
+typedef mcpsess_log_request test_store_answer;
+#endif
+
 typedef struct test_store {
     mcpsess_store store; /* for the object under test */
     mcpsess_store inner; /* the real one */
@@ -38,7 +47,7 @@ typedef struct test_store {
 
     struct {
         mcpsess_request *request; /* NULL: free */
-        mcpsess_request answer;
+        test_store_answer answer;
         mcpsess_buf value;
         char bytes[TEST_STORE_VALUE];
         unsigned delay, age;
