@@ -106,11 +106,12 @@ TEST(sse_comment) {
     mcpsess_buf_init(&out, frame_mem, 13);
     CHECK_EQ(mcpsess_sse_put_comment(MCPSESS_STR("keepalive"), &out), MCPSESS_OK);
     CHECK_STR(mcpsess_buf_str(&out), ": keepalive\n\n");
-    mcpsess_buf_init(&out, frame_mem, 12);
+    mcpsess_buf_init(&out, frame_mem, 14);
+    mcpsess_buf_put(&out, MCPSESS_STR(">>"));
     CHECK_EQ(mcpsess_sse_put_comment(MCPSESS_STR("keepalive"), &out), MCPSESS_E_TOOBIG);
-    CHECK(out.len == 0 && !out.overflow);
+    CHECK(out.len == 2 && !out.overflow);
     CHECK_EQ(mcpsess_sse_put_comment(none, &out), MCPSESS_OK);
-    CHECK_STR(mcpsess_buf_str(&out), ": \n\n");
+    CHECK_STR(mcpsess_buf_str(&out), ">>: \n\n");
 }
 
 TEST(sse_writer_misused) {
