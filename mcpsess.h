@@ -936,6 +936,7 @@ struct mcpsess_i_memlog {
     uint64_t events_until_ms; /* all of them, by the sliding TTL */
     uint64_t log_until_ms;    /* by its absolute one */
     mcpsess_ring ring;
+    uint32_t place_at, place_number; /* of ring, where the last replay ended: most begin near it */
     uint8_t token_len;
     bool streaming, done;
     uint16_t owner_len;
@@ -2281,29 +2282,35 @@ MCPSESS_API int mcpsess_event_put(const mcpsess_event *e, mcpsess_buf *out) {
     return MCPSESS_OK;
 }
 
-MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e) {
-    const char *at;
+/* Reads the first event of these bytes.  -> how long it is; 0: it is none */
+static size_t mcpsess_i_event_read(mcpsess_str bytes, mcpsess_event *e) {
     uint32_t len, known; /* of what follows the length: all, and all but the data */
     unsigned flags;
-    mcpsess_str type;
+    if (bytes.len < MCPSESS_I_EVENT_HEAD) return 0;
+    len = mcpsess_i_le32(bytes.ptr);
+    flags = (unsigned char)bytes.ptr[4];
+    e->type = mcpsess_str_of(bytes.ptr + MCPSESS_I_EVENT_HEAD, (unsigned char)bytes.ptr[5]);
+    e->retry = (flags & MCPSESS_I_EVENT_RETRY) != 0;
+    known = 2u + (uint32_t)e->type.len + (e->retry ? 4u : 0u);
+    if (len > bytes.len - 4u || known > len || flags > 3u || !mcpsess_i_one_line(e->type)) return 0;
+    bytes.ptr += 4 + (size_t)known;
+    if (e->retry) e->retry_ms = mcpsess_i_le32(bytes.ptr - 4);
+    if ((flags & MCPSESS_I_EVENT_DATA) != 0) e->data = mcpsess_str_of(bytes.ptr, (size_t)(len - known));
+    return (flags & MCPSESS_I_EVENT_DATA) != 0 || known == len ? 4u + (size_t)len : 0;
+}
+
+MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e) {
+    size_t len;
     if (e == NULL) return MCPSESS_E_ARG;
     memset(e, 0, sizeof *e);
     if (frames == NULL || mcpsess_i_str_bad(*frames)) return MCPSESS_E_ARG;
     if (frames->len == 0) return MCPSESS_END;
-    if (frames->len < MCPSESS_I_EVENT_HEAD) return MCPSESS_E_FORMAT;
-    len = mcpsess_i_le32(frames->ptr);
-    flags = (unsigned char)frames->ptr[4];
-    type = mcpsess_str_of(frames->ptr + MCPSESS_I_EVENT_HEAD, (unsigned char)frames->ptr[5]);
-    known = 2u + (uint32_t)type.len + ((flags & MCPSESS_I_EVENT_RETRY) != 0 ? 4u : 0u);
-    if (len > frames->len - 4u || known > len || flags > 3u) return MCPSESS_E_FORMAT;
-    if ((flags & MCPSESS_I_EVENT_DATA) == 0 && known != len) return MCPSESS_E_FORMAT;
-    if (!mcpsess_i_one_line(type)) return MCPSESS_E_FORMAT;
-    at = frames->ptr + 4 + (size_t)known;
-    e->type = type;
-    e->retry = (flags & MCPSESS_I_EVENT_RETRY) != 0;
-    if (e->retry) e->retry_ms = mcpsess_i_le32(at - 4);
-    if ((flags & MCPSESS_I_EVENT_DATA) != 0) e->data = mcpsess_str_of(at, (size_t)(len - known));
-    *frames = mcpsess_str_of(frames->ptr + 4 + (size_t)len, frames->len - 4u - (size_t)len);
+    len = mcpsess_i_event_read(*frames, e);
+    if (len == 0) {
+        memset(e, 0, sizeof *e);
+        return MCPSESS_E_FORMAT;
+    }
+    *frames = mcpsess_str_of(frames->ptr + len, frames->len - len);
     return MCPSESS_OK;
 }
 
@@ -3165,18 +3172,21 @@ static int mcpsess_i_token_check(const mcpsess_request *r) {
 
 #ifndef MCPSESS_NO_STREAM
 
+static uint64_t mcpsess_i_ttl(uint64_t ms, uint32_t default_minutes) {
+    return ms != 0 ? ms : default_minutes * (uint64_t)60000;
+}
+
 MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l) {
-    static const uint32_t minute_ms = 60000;
     mcpsess_log_limits all;
     memset(&all, 0, sizeof all);
     if (l != NULL) all = *l;
     if (all.events == 0) all.events = 10000;
     if (all.bytes == 0) all.bytes = UINT32_C(4) << 20;
     if (all.bytes > INT32_MAX) all.bytes = INT32_MAX;
-    if (all.event_ttl_ms == 0) all.event_ttl_ms = 30 * (uint64_t)minute_ms;
-    if (all.event_max_ms == 0) all.event_max_ms = 120 * (uint64_t)minute_ms;
-    if (all.log_ttl_ms == 0) all.log_ttl_ms = 60 * (uint64_t)minute_ms;
-    if (all.log_max_ms == 0) all.log_max_ms = 240 * (uint64_t)minute_ms;
+    all.event_ttl_ms = mcpsess_i_ttl(all.event_ttl_ms, 30);
+    all.event_max_ms = mcpsess_i_ttl(all.event_max_ms, 120);
+    all.log_ttl_ms = mcpsess_i_ttl(all.log_ttl_ms, 60);
+    all.log_max_ms = mcpsess_i_ttl(all.log_max_ms, 240);
     if (all.event_ttl_ms > all.event_max_ms) all.event_ttl_ms = all.event_max_ms;
     if (all.log_ttl_ms < all.event_ttl_ms) all.log_ttl_ms = all.event_ttl_ms;
     if (all.log_max_ms < all.event_max_ms) all.log_max_ms = all.event_max_ms;
@@ -3251,11 +3261,16 @@ static bool mcpsess_i_memlog_owns(mcpsess_memstore *m, const mcpsess_i_log_turn 
     return false;
 }
 
+static void mcpsess_i_memlog_clear(struct mcpsess_i_memlog *g) {
+    mcpsess_ring_clear(&g->ring);
+    g->place_at = g->place_number = 0;
+}
+
 /* The log of the request, if it has not expired; its events go where they have. */
 static void mcpsess_i_memlog_find(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     t->at = mcpsess_i_lru_live(&m->i.names, t->name, t->now_ms, &m->stats.expired);
     t->g = t->at == MCPSESS_I_NIL ? NULL : &m->i.logs[t->at];
-    if (t->g != NULL && t->now_ms >= t->g->events_until_ms) mcpsess_ring_clear(&t->g->ring);
+    if (t->g != NULL && t->now_ms >= t->g->events_until_ms) mcpsess_i_memlog_clear(t->g);
 }
 
 /* -- what a log keeps: events last + 1 - count ... last, and their bytes -- */
@@ -3285,8 +3300,20 @@ static uint64_t mcpsess_i_memlog_first(const mcpsess_i_log_turn *t, mcpsess_ring
 /* Puts the cursor on an event that there is. */
 static void mcpsess_i_memlog_seek(const struct mcpsess_i_memlog *g, uint64_t sequence, mcpsess_ring_cursor *cursor) {
     uint64_t oldest = g->last + 1 - g->ring.i.count;
+    if (g->place_number > cursor->number && oldest + g->place_number <= sequence) {
+        cursor->at = g->place_at;
+        cursor->number = g->place_number;
+    }
     while (oldest + cursor->number < sequence && mcpsess_ring_next(&g->ring, cursor, NULL, NULL, NULL) == MCPSESS_OK) {
     }
+}
+
+static void mcpsess_i_memlog_drop_oldest(struct mcpsess_i_memlog *g) {
+    uint32_t used = g->ring.i.used;
+    (void)mcpsess_ring_drop(&g->ring);
+    if (g->place_number == 0) return;
+    g->place_number--;
+    g->place_at -= used - g->ring.i.used;
 }
 
 /* -- life -- */
@@ -3329,7 +3356,7 @@ static void mcpsess_i_memlog_anew(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     t->g->epoch = ++m->i.fence;
     t->g->last = 0;
     t->g->done = false;
-    mcpsess_ring_clear(&t->g->ring);
+    mcpsess_i_memlog_clear(t->g);
     t->changed = true;
 }
 
@@ -3424,10 +3451,10 @@ static uint32_t mcpsess_i_memlog_trim(mcpsess_i_log_turn *t, uint32_t bytes) {
     mcpsess_ring *ring = &t->g->ring;
     uint32_t dropped = 0;
     mcpsess_ring_cursor cursor = {0, 0};
-    for (; mcpsess_i_memlog_aged(t, &cursor); memset(&cursor, 0, sizeof cursor)) (void)mcpsess_ring_drop(ring);
+    for (; mcpsess_i_memlog_aged(t, &cursor); memset(&cursor, 0, sizeof cursor)) mcpsess_i_memlog_drop_oldest(t->g);
     while (ring->i.count >= t->limits.events || mcpsess_i_memlog_bytes(t->g) > t->limits.bytes - bytes ||
            ring->i.used > ring->i.cap - MCPSESS_RING_HEAD - bytes) {
-        (void)mcpsess_ring_drop(ring);
+        mcpsess_i_memlog_drop_oldest(t->g);
         dropped++;
     }
     return dropped;
@@ -3484,6 +3511,8 @@ static int mcpsess_i_memlog_range(mcpsess_memstore *m, mcpsess_i_log_turn *t, ui
         rc = mcpsess_ring_next(&t->g->ring, &cursor, l->request.out, &len, NULL);
         if (rc == MCPSESS_OK) l->request.count++;
     }
+    t->g->place_at = cursor.at;
+    t->g->place_number = cursor.number;
     if (rc == MCPSESS_E_TOOBIG && l->request.count == 0) {
         l->request.need = (size_t)len;
         return rc;
@@ -3563,16 +3592,26 @@ static int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint6
     return rc;
 }
 
+/* The ring is this log's, and the place in it is where an entry begins, or the end. */
+static bool mcpsess_i_memlog_ring_holds(const mcpsess_memstore *m, uint16_t at) {
+    const struct mcpsess_i_memlog *g = &m->i.logs[at];
+    mcpsess_ring_cursor cursor = {0, 0};
+    if (mcpsess_ring_check(&g->ring) != MCPSESS_OK || g->ring.i.cap != m->i.ring_bytes) return false;
+    if (g->ring.i.bytes != mcpsess_i_memlog_ring(m, at) || g->ring.i.count > g->last) return false;
+    while (cursor.number < g->place_number && mcpsess_ring_next(&g->ring, &cursor, NULL, NULL, NULL) == MCPSESS_OK) {
+    }
+    return cursor.number == g->place_number && cursor.at == g->place_at;
+}
+
 /* Everything that holds of a log between two requests. */
 static bool mcpsess_i_memlog_holds(const mcpsess_memstore *m, uint16_t at) {
     const struct mcpsess_i_memlog *g = &m->i.logs[at];
     mcpsess_str name = mcpsess_i_lru_key(&m->i.names, at);
     if (name.len < 2 || (unsigned char)name.ptr[0] >= name.len || name.ptr[0] == 0) return false;
-    if (mcpsess_ring_check(&g->ring) != MCPSESS_OK || g->ring.i.cap != m->i.ring_bytes) return false;
-    if (g->ring.i.bytes != mcpsess_i_memlog_ring(m, at) || g->ring.i.count > g->last) return false;
     if (g->epoch == 0 || g->epoch > m->i.fence || g->writer == 0 || g->writer > m->i.fence) return false;
     if (g->token_len == 0 || g->token_len > MCPSESS_TOKEN_MAX || g->owner_len > sizeof g->owner) return false;
-    return (!g->done || g->leased_until_ms == 0) && m->i.names.i.nodes[at].expires_ms <= g->log_until_ms;
+    if (g->done && g->leased_until_ms != 0) return false;
+    return m->i.names.i.nodes[at].expires_ms <= g->log_until_ms && mcpsess_i_memlog_ring_holds(m, at);
 }
 
 static bool mcpsess_i_memlogs_hold(const mcpsess_memstore *m) {

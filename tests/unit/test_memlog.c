@@ -566,7 +566,7 @@ TEST(memlog_limits_have_defaults) {
 
 TEST(memlog_check_sees_overwritten_memory) {
     unsigned n;
-    for (n = 0; n < 11; n++) {
+    for (n = 0; n < 13; n++) {
         struct mcpsess_i_memlog *g;
         hand h;
         make(2, 64);
@@ -585,6 +585,8 @@ TEST(memlog_check_sees_overwritten_memory) {
         case 7: g->ring.i.used++; break;
         case 8: g->ring.i.bytes++; break;
         case 9: g->log_until_ms = 1; break;
+        case 10: g->place_number = 2; break;
+        case 11: g->place_at = 1; break;
         default: ram.i.names.i.len = 2; break;
         }
         if (!CHECK_EQ(mcpsess_memstore_check(&ram), MCPSESS_E_CORRUPT)) tap_note("case", (int64_t)n);

@@ -75,6 +75,7 @@ TEST(event_without_a_retry_takes_no_notice_of_its_number) {
 
 TEST(event_put_refuses_what_sse_cannot_carry) {
     static const mcpsess_str bad[] = {LIT("\r"), LIT("a\nb"), LIT("\0"), LIT("ab\0")};
+    static char type[256];
     unsigned n;
     for (n = 0; n < COUNT_OF(bad); n++) {
         fresh(64);
@@ -82,8 +83,11 @@ TEST(event_put_refuses_what_sse_cannot_carry) {
         CHECK_EQ(mcpsess_event_put(&e, &out), MCPSESS_E_FORMAT);
         CHECK(out.len == 0 && !out.overflow);
     }
-    e.type = str_fill(mem, 't', 256);
+    e.type = str_fill(type, 't', 256);
+    mcpsess_buf_init(&out, mem, sizeof mem);
     CHECK_EQ(mcpsess_event_put(&e, &out), MCPSESS_E_TOOBIG);
+    e.type.len--;
+    CHECK(comes_back());
     e.type = str_broken();
     CHECK_EQ(mcpsess_event_put(&e, &out), MCPSESS_E_ARG);
     fresh(64);
