@@ -849,7 +849,7 @@ typedef struct mcpsess_store_class {
     /* Fails what is pending with E_CLOSED, and all that follows. */
     void (*close)(void *self);
     /* Who is told of MCPSESS_OF_... from now on, and lives as long as the store is used, or NULL. NULL where nothing is
-       told.  -> OK, E_STATE: somebody else is told already */
+       told.  -> OK, E_STATE: somebody else is told already, E_UNSUPPORTED: nobody is told of these */
     int (*listen)(void *self, int of, const mcpsess_listener *listener);
     /* NULL where nobody else writes. Takes in, and passes on, what has been told so far: at most one receive. -> OK:
        nothing older is unheard, and what comes will be told; PENDING: some of it is still to be taken in, nothing is
@@ -882,7 +882,8 @@ MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l
    never evicted: a full lease table answers E_FULL. Fences only grow, from fence_base; give a boot counter or the wall
    clock where a fence must outlive a restart. Epochs are fences: so the same goes for event ids. A new log in a full
    table takes the place of one that has expired, or, if there is none, of the complete one that was used least
-   recently; else E_FULL. */
+   recently; else E_FULL. A replay that begins where the last one of its log ended, or behind it, does so at once;
+   others walk there from the oldest event. */
 
 typedef struct mcpsess_memstore_desc {
     uint16_t records;     /* 1..65534 */

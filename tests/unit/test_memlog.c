@@ -564,6 +564,20 @@ TEST(memlog_limits_have_defaults) {
     CHECK(m.event_ttl_ms == 30 && m.log_ttl_ms == 40);
 }
 
+TEST(memlog_event_is_at_most_as_long_as_its_length_can_say) {
+    hand h = {"s", "1", 1, 1, 0};
+    char byte = 'x';
+    if (SIZE_MAX <= UINT32_MAX) return; /* nothing is */
+    request(MCPSESS_LOG_APPEND, &h);
+    q.log.sequence = 1;
+    q.log.event.data = mcpsess_str_of(&byte, (size_t)(UINT32_MAX - 6u)); /* not read: there is no such slice */
+    CHECK_EQ(mcpsess_request_check(&q.request), MCPSESS_OK);
+    q.log.event.data.len++;
+    CHECK_EQ(mcpsess_request_check(&q.request), MCPSESS_E_TOOBIG);
+    q.log.event.data.len = SIZE_MAX;
+    CHECK_EQ(mcpsess_request_check(&q.request), MCPSESS_E_TOOBIG);
+}
+
 TEST(memlog_check_sees_overwritten_memory) {
     unsigned n;
     for (n = 0; n < 13; n++) {
@@ -629,6 +643,7 @@ void test_memlog(void) {
     RUN(memlog_owner_must_be_one);
     RUN(memlog_requests_are_counted);
     RUN(memlog_limits_have_defaults);
+    RUN(memlog_event_is_at_most_as_long_as_its_length_can_say);
     RUN(memlog_check_sees_overwritten_memory);
     log_contract(&contract_rig);
 }

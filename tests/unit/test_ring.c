@@ -165,6 +165,9 @@ TEST(event_take_goes_on_to_the_end) {
     CHECK_STR(back.data, "two");
     CHECK_EQ(mcpsess_event_take(&frames, &back), MCPSESS_END);
     CHECK(back.data.ptr == NULL);
+    frames = MCPSESS_STR("\x02\0\0\0\0\0"); /* the shortest there is */
+    CHECK_EQ(mcpsess_event_take(&frames, &back), MCPSESS_OK);
+    CHECK_EQ(frames.len, 0);
     frames = mcpsess_str_of(NULL, 0);
     CHECK_EQ(mcpsess_event_take(&frames, &back), MCPSESS_END);
     frames = str_broken();
@@ -198,6 +201,7 @@ TEST(ring_arguments) {
     CHECK_EQ(mcpsess_ring_init(NULL, mem, 9), MCPSESS_E_ARG);
     CHECK_EQ(mcpsess_ring_init(&ring, NULL, 9), MCPSESS_E_ARG);
     CHECK_EQ(mcpsess_ring_init(&ring, mem, 0), MCPSESS_E_ARG);
+    if (SIZE_MAX > INT32_MAX) CHECK_EQ(mcpsess_ring_init(&ring, mem, (size_t)INT32_MAX), MCPSESS_OK); /* not touched */
     if (SIZE_MAX > INT32_MAX) CHECK_EQ(mcpsess_ring_init(&ring, mem, (size_t)INT32_MAX + 1u), MCPSESS_E_ARG);
     CHECK_EQ(put(s, 0), MCPSESS_E_ARG); /* not initialised */
     CHECK_EQ(mcpsess_ring_next(&ring, &cursor, NULL, NULL, NULL), MCPSESS_E_ARG);
