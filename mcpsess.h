@@ -488,8 +488,8 @@ MCPSESS_API int mcpsess_event_take(mcpsess_str *frames, mcpsess_event *e);
 MCPSESS_API int mcpsess_sse_put(const mcpsess_event *e, mcpsess_buf *out);
 /* Bytes that put appends; 0: more than a size_t holds, or NULL. Cost: one pass over the data. */
 MCPSESS_API size_t mcpsess_sse_bytes(const mcpsess_event *e);
-/* Appends a comment, one ": " line and an empty one, which keeps a connection alive. text must hold no CR, LF or NUL.
-   -> as put */
+/* Appends a comment, one ": " line and an empty one, which keeps a connection alive: text.len + 4 bytes. text must hold
+   no CR, LF or NUL.  -> as put */
 MCPSESS_API int mcpsess_sse_put_comment(mcpsess_str text, mcpsess_buf *out);
 
 typedef struct mcpsess_sse {
@@ -509,7 +509,8 @@ typedef struct mcpsess_sse {
 
 #define MCPSESS_SSE_ID_MAX 256u /* bytes of an id that comes in; a longer one is an error */
 
-/* mem holds an id of MCPSESS_SSE_ID_MAX bytes at most, and one event at a time; it must live as long as the reader.
+/* mem holds the last id, in MCPSESS_SSE_ID_MAX bytes, and behind it type, id and data of one event at a time; it must
+   live as long as the reader.
    -> OK, E_ARG, E_NOMEM: less than MCPSESS_SSE_ID_MAX + 64 bytes */
 MCPSESS_API int mcpsess_sse_init(mcpsess_sse *s, void *mem, size_t mem_len);
 /* Another connection of the same stream: what was incomplete was no event and is forgotten; last_id and retry stay. */
@@ -1077,8 +1078,9 @@ typedef struct mcpsess_stream_op {
 struct mcpsess_stream_reader {
     mcpsess_str session, stream; /* as its id says */
     uint64_t epoch, sequence;    /* of the event that was handed out last */
-    bool streaming, done;        /* as of the last answer */
-    uint64_t writer_left_ms;     /* then: of the writer's lease; 0: nobody writes, and who waits may wait in vain */
+    uint64_t last;               /* of the log, as of the last answer; so are: */
+    bool streaming, done;
+    uint64_t writer_left_ms; /* of the writer's lease; 0: nobody writes, and who waits may wait in vain */
     struct {
         mcpsess_streams *streams;
         mcpsess_stream_reader *next;
@@ -1088,7 +1090,6 @@ struct mcpsess_stream_reader {
         mcpsess_str rest;     /* of them, not handed out yet */
         mcpsess_event *event; /* of the next under way */
         uint64_t due_ms;      /* when one that waits asks again */
-        uint64_t last;        /* of the log, as of the last answer */
         uint8_t state;
         bool failed; /* the last answer was an error */
         bool asking; /* the request is under way */
@@ -1103,10 +1104,12 @@ MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_des
 
 /* All that take an op begin it.  -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_ID,
    E_PRINCIPAL, E_TOOBIG: a stream's name over MCPSESS_STREAM_MAX. A result can also be E_TIMEOUT, E_CANCELED or an
-   error of the store. Slices live as long as the writer, or for an event as long as its op is pending. */
+   error of the store. Slices must live as long as the writer or the reader they are given to, those of an event as long
+   as its op is pending. An op needs mcpsess_op_init, a reader nothing; a writer is zero-initialised before its first
+   open, and its memory is free whenever none of its operations is pending: its lease just runs out. */
 
-/* Becomes the stream's writer; zero-initialise it before the first time. fresh: begins it anew, even if there is one of
-   this name: for a stream named after something that recurs. Else what there is goes on.
+/* Becomes the stream's writer. fresh: begins it anew, even if there is one of this name: for a stream named after
+   something that recurs. Else what there is goes on.
    -> OK, BUSY (op.left_ms): it has a writer, END: it is complete, and not fresh, MISS: the name is another principal's,
    E_RANDOM */
 MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
@@ -1118,7 +1121,7 @@ MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w
 MCPSESS_API int mcpsess_stream_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, const mcpsess_event *e,
                                       uint64_t now_ms);
 /* Appends a priming event, which gives the client an id to come back with; never to one below 2025-11-25. retry_ms 0:
-   without one.  -> as append */
+   without one, as a client should not come back at once.  -> as append */
 MCPSESS_API int mcpsess_stream_prime(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint32_t retry_ms,
                                      uint64_t now_ms);
 /* Streaming (as after open), or polling: readers end when they are caught up.  -> OK, FENCED, LOST_TAIL, MISS, END */
@@ -1137,19 +1140,20 @@ MCPSESS_API uint64_t mcpsess_stream_due(const mcpsess_stream_writer *w);
 MCPSESS_API int mcpsess_stream_id(const mcpsess_stream_op *op, mcpsess_buf *out);
 
 /* Opens at a Last-Event-ID, whose session must be this one. mem holds the names in it and a page of events: the larger,
-   the fewer round trips; it and session must live until close.
+   the fewer round trips; it, session and who's parts must live until close.
    -> OK, GAP, MISS: no such stream, or another principal's, E_FORMAT: not an id, E_ID: of another session, E_NOMEM: mem
    below MCPSESS_STREAM_READER_MIN */
 MCPSESS_API int mcpsess_stream_resume(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op,
                                       mcpsess_str last_event_id, mcpsess_str session, const mcpsess_principal *who,
                                       void *mem, size_t mem_len, uint64_t now_ms);
-/* Opens after a sequence of an epoch; 0 and 0: at the oldest event there is, or will be.  -> as resume */
+/* Opens after a sequence of an epoch; 0 and 0: at the oldest event there is, or will be. mem, session, stream and who's
+   parts must live until close.  -> as resume */
 MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_str session,
                                     const mcpsess_principal *who, mcpsess_str stream, uint64_t epoch, uint64_t sequence,
                                     void *mem, size_t mem_len, uint64_t now_ms);
 #define MCPSESS_STREAM_READER_MIN (MCPSESS_ID_MAX + MCPSESS_STREAM_MAX + 64u)
 /* The next event, with its id; its slices live until the next call of the reader. e must live until op is done. Waits
-   for op->timeout_ms, 0: for ever.
+   for op->timeout_ms, 0: for ever. One that is woken says so by mcpsess_want (NOW) and mcpsess_next_due: poll it.
    -> OK, END, GAP, MISS, E_TOOBIG (op.need): mem cannot hold it, E_TIMEOUT; after an error, E_TIMEOUT among them, the
    reader is where it was: call again */
 MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms);
@@ -4478,7 +4482,7 @@ static int mcpsess_i_reader_gap(mcpsess_stream_reader *r, int item, uint64_t num
 static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r) {
     const mcpsess_log_request *q = &r->i.request;
     r->epoch = q->log.epoch;
-    r->i.last = q->log.last;
+    r->last = q->log.last;
     r->streaming = q->log.streaming;
     r->done = q->log.done;
     r->writer_left_ms = q->request.left_ms;
@@ -4487,10 +4491,10 @@ static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r) {
         return MCPSESS_OK;
     }
     r->i.rest = mcpsess_buf_str(&r->i.page);
-    if (r->i.state == MCPSESS_I_READER_OPENING && r->i.last - r->sequence > r->i.streams->i.desc.replay_max) {
+    if (r->i.state == MCPSESS_I_READER_OPENING && r->last - r->sequence > r->i.streams->i.desc.replay_max) {
         r->i.rest.len = 0;
         r->i.streams->stats.capped++;
-        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_CAPPED, r->i.last - r->sequence);
+        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_CAPPED, r->last - r->sequence);
     }
     return MCPSESS_OK;
 }
@@ -4541,8 +4545,8 @@ static int mcpsess_i_reader_has(mcpsess_stream_reader *r, uint64_t now_ms) {
     if (r->i.state == MCPSESS_I_READER_MISS) return MCPSESS_MISS;
     if (r->i.rest.len != 0) return mcpsess_i_reader_hand(r);
     r->i.due_ms = now_ms;
-    if (r->sequence >= r->i.last && (r->done || !r->streaming)) return MCPSESS_END;
-    if (r->sequence >= r->i.last || r->i.failed) mcpsess_i_reader_wait(r, now_ms);
+    if (r->sequence >= r->last && (r->done || !r->streaming)) return MCPSESS_END;
+    if (r->sequence >= r->last || r->i.failed) mcpsess_i_reader_wait(r, now_ms);
     return MCPSESS_PENDING;
 }
 
@@ -4565,8 +4569,8 @@ static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint6
     while (rc == MCPSESS_PENDING) {
         if (!r->i.asking) {
             if (!r->i.woken && now_ms < r->i.due_ms) return MCPSESS_PENDING;
-            if (r->sequence >= r->i.last && r->i.woken) r->i.streams->stats.woken++;
-            else if (r->sequence >= r->i.last) r->i.streams->stats.polled++;
+            if (r->sequence >= r->last && r->i.woken) r->i.streams->stats.woken++;
+            else if (r->sequence >= r->last) r->i.streams->stats.polled++;
             mcpsess_i_reader_ask(r, MCPSESS_LOG_RANGE, mcpsess_time_add(now_ms, r->i.streams->i.desc.timeout_ms),
                                  now_ms);
         }
