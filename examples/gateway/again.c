@@ -54,7 +54,7 @@ void again_later(struct feed *f) {
 static bool again_head(void *user, int status, struct evkeyvalq *headers) {
     struct exchange *x = user;
     x->lost = status == 404;
-    x->feed->accepted = feed_wants(x, status, headers);
+    x->feed->accepted = feed_wants(status, headers);
     if (!x->feed->accepted) return false;
     x->g->metrics.again++;
     feed_restart(x->feed);

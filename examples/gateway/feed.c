@@ -328,7 +328,7 @@ void feed_step(struct feed *f) {
 
 /* ---- its beginning and its end */
 
-bool feed_wants(struct exchange *x, int status, struct evkeyvalq *headers) {
+bool feed_wants(int status, struct evkeyvalq *headers) {
     const char *type = evhttp_find_header(headers, "Content-Type");
     const char *coding = evhttp_find_header(headers, "Content-Encoding");
     if (status != 200 || type == NULL || strncasecmp(type, "text/event-stream", 17) != 0) return false;

@@ -449,7 +449,7 @@ struct feed {
     void (*follow_then)(struct exchange *x, bool yes);
 };
 
-bool feed_wants(struct exchange *x, int status, struct evkeyvalq *headers); /* such an answer is one */
+bool feed_wants(int status, struct evkeyvalq *headers); /* such an answer is one */
 bool feed_may_prime(struct exchange *x);                                    /* the client knows events without data */
 struct feed *feed_new(struct exchange *x);                                  /* NULL: out of memory */
 void feed_free(struct feed *f);

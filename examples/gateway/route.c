@@ -159,7 +159,7 @@ static bool forward_head(void *user, int status, struct evkeyvalq *headers) {
     bool may_revive = x->backend_sid[0] != '\0' && !x->replayed;
     x->lost = status == 404 && may_revive;
     if (x->lost) return false;
-    if (!x->gone && feed_wants(x, status, headers)) return feed_begin(x, headers);
+    if (!x->gone && feed_wants(status, headers)) return feed_begin(x, headers);
     reply_take(x, status, headers);
     x->hold = status == 400 && may_revive; /* look at it first: servers in the field answer 400 where 404 is due */
     if (!x->hold) reply_open(x);

@@ -496,6 +496,23 @@ scene('a backend that gives ids and breaks off is asked for the rest', 1, {}, as
     assert.equal(await g.metric('stream_backend_resumed_total'), 4);
 });
 
+scene('and also while the client is away', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1, 'e1');
+    await c.has(1);
+    c.cut();
+    await until(async () => (await g.metric('stream_drains_total')) === 1, 'a drain');
+    list[0].break();
+    await until(() => list.length === 2, 'a GET');
+    list[1].id = 7;
+    list[1].send(2, 'e2').answer('e3');
+    await c.resume();
+    await c.end();
+    assert.deepEqual(c.data, [...range(1, 2), answerTo()]);
+});
+
 scene('a backend that ends a stream before the answer wants to be asked again, when it says', 1, {}, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
