@@ -40,7 +40,7 @@ static bool retry_of(mcpsess_str value, uint32_t *retry_ms) {
         number = number * 10 + (uint64_t)(value.ptr[n] - '0');
         if (number > UINT32_MAX) return false;
     }
-    *retry_ms = (uint32_t)number;
+    if (value.len != 0) *retry_ms = (uint32_t)number;
     return value.len != 0;
 }
 

@@ -311,7 +311,7 @@ TEST(sse_retry_counts_from_its_line_on) {
     CHECK(!s.retry);
     (void)read_pieces(&s, MCPSESS_STR("retry: 12\n"), 0, 0);
     CHECK(s.retry && s.retry_ms == 12);
-    (void)read_pieces(&s, MCPSESS_STR("\ndata: x\n\nretry: no\n\n"), 0, 0);
+    (void)read_pieces(&s, MCPSESS_STR("\ndata: x\n\nretry: no\nretry\n\n"), 0, 0);
     CHECK(s.retry && s.retry_ms == 12);
     CHECK_STR(mcpsess_buf_str(&seen), "|-|-|12.|x|-.");
 }
