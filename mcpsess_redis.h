@@ -5389,8 +5389,6 @@ static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
    is what the next step begins with, once i.slot says that there was one before. i.link is the next pending request. */
 enum { MCPSESS_I_CSHARP_FIRST, MCPSESS_I_CSHARP_AGAIN };
 
-/* No TTL is longer: with it an instant in .NET's ticks is before the year 10000. */
-#define MCPSESS_I_CSHARP_TTL_MAX 0x1FFFFFFFFFFFu     /* 1,115 years */
 #define MCPSESS_I_CSHARP_META_LEN 16u                /* of "mcp:sse:v1:meta:" */
 #define MCPSESS_I_CSHARP_COUNTED (UINT64_C(1) << 52) /* what is appended is below: beyond 2^53 scripts cannot count */
 
