@@ -5116,93 +5116,98 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
 
 /* KEYS: of the metadata, of the writer. ARGV: bytes of the instance's name; what; owner's bytes or none. E: what
    events' keys begin with; M: what the metadata of a key say. */
-#define MCPSESS_I_CSHARP_KNOW                                                                               \
-    "local K,W,n,own=KEYS[1],KEYS[2],tonumber(ARGV[1]),ARGV[3]\n"                                           \
-    "local call,pcal,sub,fmt=redis.call,redis.pcall,string.sub,string.format\n"                             \
-    "local bad={-6,0,0,0,0,0}\n"                                                                            \
-    "local E=sub(K,1,n)..'mcp:sse:v1:event:'..sub(K,n+17)..':'\n"                                           \
-    "local function N(x) return fmt('%.0f',x) end\n"                                                        \
-    "local T=call('TIME')\n"                                                                                \
-    "local now=T[1]*1000+math.floor(T[2]/1000)\n"                                                           \
-    "local function M(k)\n"                                                                                 \
-    "local v=pcal('HGET',k,'data')\n"                                                                       \
-    "if not v or v=='null' then return end\n"                                                               \
-    "if type(v)=='table' then return {x=v} end\n"                                                           \
-    "local p,d,l=string.match(v,'^{\"mode\":\"?(%w+)\"?,\"isCompleted\":(%l+),\"lastSequence\":(%d+)}$')\n" \
-    "if not p then\n"                                                                                       \
-    "local ok,j=pcall(cjson.decode,v)\n"                                                                    \
-    "if not ok or not string.find(v,'^%s*{') then return {x=bad} end\n"                                     \
-    "p,d,l=0,'false','0'\n"                                                                                 \
-    "for a,b in pairs(j) do\n"                                                                              \
-    "a=string.lower(a)\n"                                                                                   \
-    "if a=='mode' then p=b\n"                                                                               \
-    "elseif a=='iscompleted' then d=type(b)=='boolean' and tostring(b)\n"                                   \
-    "elseif a=='lastsequence' then l=string.match(tostring(b),'^%d+$') end\n"                               \
-    "end\n"                                                                                                 \
-    "end\n"                                                                                                 \
-    "p=({streaming=0,polling=1})[string.lower(tostring(p))] or tonumber(p)\n"                               \
-    "l=l and tonumber(l)\n"                                                                                 \
-    "if not p or d~='true' and d~='false' or not l or l>=2^53 then\n"                                       \
-    "return {x=bad} end\n"                                                                                  \
-    "return {l=l,p=p==1,d=d=='true'}\n"                                                                     \
+#define MCPSESS_I_CSHARP_KNOW                                                                                    \
+    "local call,pcal,sub,fmt,num,max,V=redis.call,redis.pcall,string.sub,string.format,tonumber,math.max,ARGV\n" \
+    "local K,W,n,own=KEYS[1],KEYS[2],num(V[1]),V[3]\n"                                                           \
+    "local bad={-6,0,0,0,0,0}\n"                                                                                 \
+    "local E=sub(K,1,n)..'mcp:sse:v1:event:'..sub(K,n+17)..':'\n"                                                \
+    "local function N(x) return fmt('%.0f',x) end\n"                                                             \
+    "local T=call('TIME')\n"                                                                                     \
+    "local now=T[1]*1000+math.floor(T[2]/1000)\n"                                                                \
+    "local function M(k)\n"                                                                                      \
+    "local v=pcal('HGET',k,'data')\n"                                                                            \
+    "if not v or v=='null' then return end\n"                                                                    \
+    "if type(v)=='table' then return {x=v} end\n"                                                                \
+    "local p,d,l=string.match(v,'^{\"mode\":\"?(%w+)\"?,\"isCompleted\":(%l+),\"lastSequence\":(%d+)}$')\n"      \
+    "if not p then\n"                                                                                            \
+    "local ok,j=pcall(cjson.decode,v)\n"                                                                         \
+    "if not ok or not string.find(v,'^%s*{') then return {x=bad} end\n"                                          \
+    "p,d,l=0,'false','0'\n"                                                                                      \
+    "for a,b in pairs(j) do\n"                                                                                   \
+    "a=string.lower(a)\n"                                                                                        \
+    "if a=='mode' then p=b\n"                                                                                    \
+    "elseif a=='iscompleted' then d=type(b)=='boolean' and tostring(b)\n"                                        \
+    "elseif a=='lastsequence' then l=string.match(tostring(b),'^%d+$') end\n"                                    \
+    "end\n"                                                                                                      \
+    "end\n"                                                                                                      \
+    "p=({streaming=0,polling=1})[string.lower(tostring(p))] or num(p)\n"                                         \
+    "l=l and num(l)\n"                                                                                           \
+    "if not p or d~='true' and d~='false' or not l or l>=2^53 then\n"                                            \
+    "return {x=bad} end\n"                                                                                       \
+    "return {l=l,p=p==1,d=d=='true'}\n"                                                                          \
     "end\n"
 
 /* m: the metadata; L: the last sequence; live: there is a log */
-#define MCPSESS_I_CSHARP_FIND                                                                         \
-    "local m=M(K)\n"                                                                                  \
-    "if m and m.x then return m.x end\n"                                                              \
-    "local w=pcal('HMGET',W,'o','f','t','u','n','b')\n"                                               \
-    "if w.err then return w end\n"                                                                    \
-    "local f,u,s,b=tonumber(w[2]) or 0,tonumber(w[4]) or 0,tonumber(w[5]) or 0,tonumber(w[6]) or 0\n" \
-    "local L=m and m.l or s\n"                                                                        \
-    "local live=m or w[2] and s==b\n"                                                                 \
+#define MCPSESS_I_CSHARP_FIND                                                     \
+    "local m=M(K)\n"                                                              \
+    "if m and m.x then return m.x end\n"                                          \
+    "local w=pcal('HMGET',W,'o','f','t','u','n','b')\n"                           \
+    "if w.err then return w end\n"                                                \
+    "local f,u,s,b=num(w[2]) or 0,num(w[4]) or 0,num(w[5]) or 0,num(w[6]) or 0\n" \
+    "local L=m and m.l or s\n"                                                    \
+    "local live=m or w[2] and s==b\n"                                             \
     "if live and own~='' and w[1] and w[1]~=own then return {2,0,0,4,0,0} end\n"
 
 /* ARGV: TTL of the lease; sliding and absolute TTL of the metadata; 1: mode as a number; and
    O (open)    token, 1 to begin anew, owner's bytes
    A (append)  fence, sequence, confirmed, event, sliding and absolute TTL, events at most, the name in an index
    S (set)     fence, sequence, 1 polling, 1 complete
-   P: a hash as .NET's cache writes it. H: the writer's, in time. Z: what there was goes, at most 1,000 keys of it; a
-   log that goes on from r, which no event has, is another one to whoever knew the old. */
+   X: a TTL; who may not set it leaves no key without. P: a hash as .NET's cache writes it. H: the writer's, in time. Z:
+   what there was goes, at most 1,000 keys of it; a log that goes on from r, which no event has, is another one to
+   whoever knew the old. */
 static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MCPSESS_I_CSHARP_FIND
-    "local op,ttl,S,A=ARGV[2],tonumber(ARGV[4]),tonumber(ARGV[5]),tonumber(ARGV[6])\n"
-    "local function R(c,x) return {c,L,f,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),math.max(0,u-now),x or 0} end\n"
+    "local op,ttl,S,A=V[2],num(V[4]),num(V[5]),num(V[6])\n"
+    "local function R(c,x) return {c,L,f,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),max(0,u-now),x or 0} end\n"
+    "local function X(k,t)\n"
+    "if type(pcal('PEXPIRE',k,t))=='table' then\n"
+    "if call('PTTL',k)<0 then call('UNLINK',k) end\n"
+    "call('PEXPIRE',k,t) end end\n"
     "local function P(k,v,s,a)\n"
     "local t=T[2]+a%1000*1000\n"
     "call('HSET',k,'absexp',fmt('%.0f%06d0',T[1]+62135596800+math.floor(a/1000)+math.floor(t/1000000),t%1000000),\n"
     "'sldexp',N(s)..'0000','data',v)\n"
-    "call('PEXPIRE',k,math.min(s,a)) end\n"
+    "X(k,math.min(s,a)) end\n"
     "local function J(p,d)\n"
-    "p=ARGV[7]=='1' and (p and '1' or '0') or p and '\"Polling\"' or '\"Streaming\"'\n"
+    "p=V[7]=='1' and (p and '1' or '0') or p and '\"Polling\"' or '\"Streaming\"'\n"
     "return '{\"mode\":'..p..',\"isCompleted\":'..tostring(d)..',\"lastSequence\":'..N(L)..'}' end\n"
     "local function H(...)\n"
     "call('HSET',W,'u',u,...)\n"
-    "call('PEXPIRE',W,A+ttl) end\n"
+    "X(W,A+ttl) end\n"
     "local function Z(r)\n"
-    "local t,k=math.max(L,s),{K}\n"
-    "for i=t,math.max(1,t-998),-1 do k[#k+1]=E..N(i) end\n"
+    "local t,k=max(L,s),{K}\n"
+    "for i=t,max(1,t-998),-1 do k[#k+1]=E..N(i) end\n"
     "call('UNLINK',unpack(k))\n"
     "L,s,b=r,r,r end\n"
-    "local q=tonumber(ARGV[9])\n"
+    "local q=num(V[9])\n"
     "if op=='O' then\n"
-    "local t=ARGV[8]\n"
+    "local t=V[8]\n"
     "local mine=w[3]==t and u>now\n"
     "if w[3] and u>now and not mine then return R(6) end\n"
     "if live and m and m.d and q==0 then return R(7) end\n"
     "local new=not live or q==1 or L<s\n"
     "if new and (m or s>b) then\n"
-    "Z(math.max(L,s)>b and math.max(L,s)+1 or b)\n"
+    "Z(max(L,s)>b and max(L,s)+1 or b)\n"
     "m=nil end\n"
-    "if not mine then f=math.max(f+1,T[1]*1000000+T[2]) end\n"
+    "if not mine then f=max(f+1,T[1]*1000000+T[2]) end\n"
     "u=now+ttl\n"
-    "H('o',not new and w[1] or ARGV[10],'f',f,'t',t,'n',L,'b',b)\n"
+    "H('o',not new and w[1] or V[10],'f',f,'t',t,'n',L,'b',b)\n"
     "return R(0) end\n"
     "if not live then return R(2) end\n"
-    "if w[2]~=ARGV[8] then return R(10) end\n"
-    "local known=op=='A' and tonumber(ARGV[10]) or q\n"
+    "if w[2]~=V[8] then return R(10) end\n"
+    "local known=op=='A' and num(V[10]) or q\n"
     "if known>L or L<s then\n"
     "local p=m and m.p\n"
-    "Z(math.max(known,L,s)+65536)\n"
+    "Z(max(known,L,s)+65536)\n"
     "if m then\n"
     "m={p=p,d=false}\n"
     "P(K,J(p,false),S,A) end\n"
@@ -5212,36 +5217,36 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "if q<b or q==b and op=='A' then return R(11) end\n"
     "if op=='S' then\n"
     "if m and m.d then return R(0) end\n"
-    "local p,d=ARGV[10]=='1',ARGV[11]=='1'\n"
+    "local p,d=V[10]=='1',V[11]=='1'\n"
     "if not m or m.p~=p or d or call('PTTL',K)*2<math.min(S,A) then P(K,J(p,d),S,A) end\n"
     "m={p=p,d=d}\n"
     "u=d and 0 or now+ttl\n"
     "H('n',L)\n"
     "return R(0) end\n"
-    "local k=E..ARGV[9]\n"
+    "local k=E..V[9]\n"
     "if q<=L then\n"
     "local v=pcal('HGET',k,'data')\n"
     "if type(v)=='table' then return v end\n"
-    "return R((not v or v==ARGV[11]) and 9 or 5) end\n"
+    "return R((not v or v==V[11]) and 9 or 5) end\n"
     "if q>L+1 or m and m.d then return R(5) end\n"
     "local x=KEYS[3]\n"
     "if x then\n"
-    "local e='{\"streamId\":\"'..ARGV[15]..'\",\"lastSequence\":'\n"
+    "local e='{\"streamId\":\"'..V[15]..'\",\"lastSequence\":'\n"
     "local v=pcal('HGET',x,'data') or '{\"streams\":[]}'\n"
     "if type(v)=='table' then return v end\n"
     "if sub(v,1,12)~='{\"streams\":[' or sub(v,-2)~=']}' then return R(-6) end\n"
     "local _,j=string.find(v,e,1,true)\n"
-    "if j then x=sub(v,1,j)..ARGV[9]..sub(v,string.find(v,'%D',j+1),-1)\n"
-    "else x=sub(v,1,-3)..(#v>14 and ',' or '')..e..ARGV[9]..'}]}' end\n"
+    "if j then x=sub(v,1,j)..V[9]..sub(v,string.find(v,'%D',j+1),-1)\n"
+    "else x=sub(v,1,-3)..(#v>14 and ',' or '')..e..V[9]..'}]}' end\n"
     "end\n"
     "L,u=q,now+ttl\n"
-    "P(k,ARGV[11],tonumber(ARGV[12]),tonumber(ARGV[13]))\n"
+    "P(k,V[11],num(V[12]),num(V[13]))\n"
     "P(K,J(m and m.p,false),S,A)\n"
     "if x then P(KEYS[3],x,S,A) end\n"
     "H('n',q)\n"
-    "local o=q-tonumber(ARGV[14])\n"
+    "local o=q-num(V[14])\n"
     "return R(0,o>b and call('UNLINK',E..N(o)) or 0)";
-static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "8c7e9a30685f5568785ed5c6ab3583ac6ba19057";
+static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "24963d3bc000739f4df3b81f75e9367866d5b607";
 
 /* ARGV: how far to look for the oldest event; and
    R (range)   after which sequence, room, events at most or 0, sliding TTL of events to keep it alive or none, and of
@@ -5249,15 +5254,15 @@ static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "8c7e9a30685f55687
    S (state)
    F: the oldest event that leads to i without a hole. S: what keeps a key alive; there is one.  */
 static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MCPSESS_I_CSHARP_FIND
-    "local C,p=tonumber(ARGV[4]),tonumber(ARGV[5])\n"
+    "local C,p=num(V[4]),num(V[5])\n"
     "if not live then return {2,0,0,0,0,0} end\n"
-    "local function R(c,F,x) return {c,L,F,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),math.max(0,u-now),x or 0} "
+    "local function R(c,F,x) return {c,L,F,(m and m.p and 1 or 0)+(m and m.d and 2 or 0),max(0,u-now),x or 0} "
     "end\n"
     "local function F(i)\n"
-    "local z=math.max(b,i-C)\n"
+    "local z=max(b,i-C)\n"
     "while i>z do\n"
     "local k={}\n"
-    "for j=i,math.max(z+1,i-999),-1 do k[#k+1]=E..N(j) end\n"
+    "for j=i,max(z+1,i-999),-1 do k[#k+1]=E..N(j) end\n"
     "if call('EXISTS',unpack(k))<#k then\n"
     "for j=1,#k do if call('EXISTS',k[j])==0 then return i-j+2 end end end\n"
     "i=i-#k end\n"
@@ -5265,29 +5270,29 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "local function S(k,ttl,need)\n"
     "local t=call('PTTL',k)\n"
     "if t==-2 then return end\n"
-    "if t*2>=tonumber(ttl) and t>=need then return t end\n"
+    "if t*2>=num(ttl) and t>=need then return t end\n"
     "local h,x=call('HMGET',k,'absexp','sldexp'),math.huge\n"
-    "local a,s=tonumber(h[1]) or -1,tonumber(h[2]) or -1\n"
+    "local a,s=num(h[1]) or -1,num(h[2]) or -1\n"
     "if s>=0 then x=s/10000 elseif t>=0 then return t end\n"
     "if a>=0 then x=math.min(x,a/10000-62135596800000-now) end\n"
     "if x==math.huge then return x end\n"
     "if x>t and (t*2<x or t<need) or t<0 then\n"
-    "t=math.max(1,math.floor(x))\n"
+    "t=max(1,math.floor(x))\n"
     "call('PEXPIRE',k,t)\n"
     "call('PTTL',k) end\n"
     "return (t>1 or x>=1) and t end\n"
-    "if ARGV[2]=='S' then return R(0,F(L)) end\n"
-    "local room,most,first=tonumber(ARGV[6]),tonumber(ARGV[7]),p+1\n"
+    "if V[2]=='S' then return R(0,F(L)) end\n"
+    "local room,most,first=num(V[6]),num(V[7]),p+1\n"
     "if p>L or p<b then return R(8,F(L)) end\n"
     "if most==0 then most=L end\n"
-    "if ARGV[8]~='' then\n"
+    "if V[8]~='' then\n"
     "local e=0\n"
     "for i=p+1,math.min(L,p+most) do\n"
-    "local t=S(E..N(i),ARGV[8],0)\n"
+    "local t=S(E..N(i),V[8],0)\n"
     "if not t then return R(8,F(L)) end\n"
-    "e=math.max(e,t) end\n"
-    "S(K,ARGV[9],e)\n"
-    "if KEYS[3] then S(KEYS[3],ARGV[9],e) end\n"
+    "e=max(e,t) end\n"
+    "S(K,V[9],e)\n"
+    "if KEYS[3] then S(KEYS[3],V[9],e) end\n"
     "first=F(p) end\n"
     "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
     "while i<=L and i-p<=most do\n"
@@ -5297,11 +5302,11 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "if used+#v>room then\n"
     "if i==p+1 then return R(-4,first,#v) end\n"
     "break end\n"
-    "used=used+math.max(6,#v-x)\n"
+    "used=used+max(6,#v-x)\n"
     "r[#r+1]=v\n"
     "i=i+1 end\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "64dffbacef1f501a9affbded388f3f66c1c3c4d5";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "9c5e09fb397897f13185aa8e8327adb27897639e";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index
@@ -5314,29 +5319,30 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "local k,w,e=P..'mcp:sse:v1:meta:'..id,P..'mcpsess:sse:v1:writer:'..id,P..'mcp:sse:v1:event:'..id..':'\n"
     "local h,m=call('HMGET',w,'o','n','b'),M(k)\n"
     "if own~='' and h[1] and h[1]~=own then return end\n"
-    "local s,b=tonumber(h[2]) or 0,tonumber(h[3]) or 0\n"
+    "local s,b=num(h[2]) or 0,num(h[3]) or 0\n"
     "if not again and (m or not l) then\n"
-    "s,l=math.max(m and m.l or 0,s,l or 0),m and m.l or l or s\n"
+    "s,l=max(m and m.l or 0,s,l or 0),m and m.l or l or s\n"
     "call('UNLINK',k)\n"
     "call('HDEL',w,'o','f','t','u')\n"
     "if s>0 then\n"
     "s=s>b and s+1 or b\n"
+    "call('PEXPIRE',w,V[4])\n"
     "call('HSET',w,'n',s,'b',s)\n"
-    "call('PEXPIRE',w,ARGV[4]) end\n"
+    "call('PEXPIRE',w,V[4]) end\n"
     "end\n"
     "while l>0 and Y>0 do\n"
     "local k={}\n"
-    "for j=l,math.max(1,l-Y+1),-1 do k[#k+1]=e..N(j) end\n"
+    "for j=l,max(1,l-Y+1),-1 do k[#k+1]=e..N(j) end\n"
     "local d=call('UNLINK',unpack(k))\n"
     "c,l,Y=c+d,l-#k,Y-#k\n"
     "if d==0 and #k==1000 then l=0 end end\n"
     "return l end\n"
     "local none={0,0,0,0,0,0}\n"
-    "if ARGV[2]=='1' then\n"
-    "local l=D(sub(K,n+17),tonumber(ARGV[5]),ARGV[5]~='')\n"
+    "if V[2]=='1' then\n"
+    "local l=D(sub(K,n+17),num(V[5]),V[5]~='')\n"
     "if not l then return {0,0,0,4,0,0} end\n"
     "local v=KEYS[3] and call('HGET',KEYS[3],'data')\n"
-    "local i,j=string.find(v or '','{\"streamId\":\"'..(ARGV[6] or '')..'\",\"lastSequence\":',1,true)\n"
+    "local i,j=string.find(v or '','{\"streamId\":\"'..(V[6] or '')..'\",\"lastSequence\":',1,true)\n"
     "if i then\n"
     "local a,z=sub(v,1,i-1),sub(v,string.find(v,'}',j,true)+1)\n"
     "if sub(z,1,1)==',' then z=sub(z,2) elseif sub(a,-1)==',' then a=sub(a,1,-2) end\n"
@@ -5357,7 +5363,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "local v,t,keep=pcal('HGET',K,'data'),{},{}\n"
     "if not v then return none end\n"
     "if type(v)=='table' then return v end\n"
-    "for i,l in string.gmatch(v,'{\"streamId\":\"([^\"]*)\",\"lastSequence\":(%d+)}') do t[#t+1]={i,tonumber(l)} end\n"
+    "for i,l in string.gmatch(v,'{\"streamId\":\"([^\"]*)\",\"lastSequence\":(%d+)}') do t[#t+1]={i,num(l)} end\n"
     "if Q(t)~=v then return bad end\n"
     "for _,e in ipairs(t) do\n"
     "local l=1\n"
@@ -5371,7 +5377,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "more=l and 1 or more end end\n"
     "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
     "return {more,0,0,0,0,c}";
-static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "471104feecac0cbceeb3128c8450a633c2383b94";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "f0f150e9a59897f94969a6990c589edd012a1b97";
 
 enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
 

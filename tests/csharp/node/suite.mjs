@@ -975,6 +975,41 @@ await test('what the manual adds for these streams is needed, and no more', asyn
     assert.ok((await everything()).every(code => code !== 'OK'));
 });
 
+await test('fault: who may not set a TTL leaves no key without', async t => {
+    const rule = (...all) => redis.sendCommand(['ACL', 'SETUSER', 'mcpsess', ...all]);
+    t.after(() => rule('+pexpire'));
+    await send('FLUSHALL');
+    const session = fresh();
+    await new Writer(cache, session, '2').write({ data: 1 });
+    const [, writer] = await peer.ask('open', session, '1', 'token', 0);
+    await rule('-pexpire');
+    const codes = [
+        await peer.code('open', session, '2', 'token', 0),
+        await peer.code('append', session, '1', writer, 1, 0, ...words({ data: 1 })),
+        await peer.code('set', session, '1', writer, 0, 1, 0),
+        await peer.code('del', session, '2')
+    ];
+    assert.ok(codes.every(code => code.startsWith('E_')), String(codes));
+    for (const key of await send('KEYS', '*')) assert.ok((await ttl(key)) > 0, key);
+    assert.equal(await send('EXISTS', keys.event(eventId(session, '1', 1)), keys.meta(session, '1')), 0);
+    await rule('+pexpire');
+    assert.deepEqual(await peer.ask('append', session, '1', writer, 1, 0, ...words({ data: 1 })), ['OK', '1']);
+});
+
+await test('a full server refuses what it would have to keep, and nothing is half written', async t => {
+    t.after(() => send('CONFIG', 'SET', 'maxmemory', 0));
+    const session = fresh();
+    const [, writer] = await peer.ask('open', session, '1', 'token', 0);
+    await peer.ask('append', session, '1', writer, 1, 0, ...words({ data: 1 }));
+    await send('CONFIG', 'SET', 'maxmemory', 1);
+    assert.equal(await peer.code('append', session, '1', writer, 2, 1, ...words({ data: 2 })), 'E_OOM');
+    assert.equal(await peer.code('open', session, '2', 'token', 0), 'E_OOM');
+    assert.equal(await peer.code('range', session, '1', 0, 0, 0, 1), 'OK');
+    await send('CONFIG', 'SET', 'maxmemory', 0);
+    assert.deepEqual((await replay(session, '1')).map(each => each.data), [1]);
+    assert.deepEqual(await peer.ask('append', session, '1', writer, 2, 1, ...words({ data: 2 })), ['OK', '2']);
+});
+
 await test('our process ends well', () => peer.stop());
 await redis.close();
 process.exit(finish());
