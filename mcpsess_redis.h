@@ -5108,7 +5108,8 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
    ms of the writer's lease. extra: events dropped, or deleted; bytes of an event that is too big.
 
    The writer's hash: o the owner's bytes, f the fence, t the token, u until when (ms), n the last sequence there ever
-   was, b the one that the log begins after. A log lives if it has metadata; or, not written yet, a writer and n = b.
+   was, b the one that the log begins after, k until when it lives without metadata. A log lives if it has metadata; or,
+   not written yet, a writer, n = b, and k to come.
    Where n has gone on and the metadata have not, somebody has begun again who knew nothing of it.
 
    Metadata are read, never rewritten from what was read: as they are usually, by a pattern, else by cjson. Numbers are
@@ -5151,11 +5152,11 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
 #define MCPSESS_I_CSHARP_FIND                                                     \
     "local m=M(K)\n"                                                              \
     "if m and m.x then return m.x end\n"                                          \
-    "local w=pcal('HMGET',W,'o','f','t','u','n','b')\n"                           \
+    "local w=pcal('HMGET',W,'o','f','t','u','n','b','k')\n"                       \
     "if w.err then return w end\n"                                                \
     "local f,u,s,b=num(w[2]) or 0,num(w[4]) or 0,num(w[5]) or 0,num(w[6]) or 0\n" \
     "local L=m and m.l or s\n"                                                    \
-    "local live=m or w[2] and s==b\n"                                             \
+    "local live=m or w[2] and s==b and num(w[7])>now\n"                           \
     "if live and own~='' and w[1] and w[1]~=own then return {2,0,0,4,0,0} end\n"
 
 /* ARGV: TTL of the lease; sliding and absolute TTL of the metadata; 1: mode as a number; and
@@ -5181,7 +5182,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "p=V[7]=='1' and (p and '1' or '0') or p and '\"Polling\"' or '\"Streaming\"'\n"
     "return '{\"mode\":'..p..',\"isCompleted\":'..tostring(d)..',\"lastSequence\":'..N(L)..'}' end\n"
     "local function H(...)\n"
-    "call('HSET',W,'u',u,...)\n"
+    "call('HSET',W,'u',u,'k',now+S,...)\n"
     "X(W,A+ttl) end\n"
     "local function Z(r)\n"
     "local t,k=max(L,s),{K}\n"
@@ -5246,7 +5247,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "H('n',q)\n"
     "local o=q-num(V[14])\n"
     "return R(0,o>b and call('UNLINK',E..N(o)) or 0)";
-static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "24963d3bc000739f4df3b81f75e9367866d5b607";
+static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "c5c04af30e38dc3a8438e6646590a7d487b29e72";
 
 /* ARGV: how far to look for the oldest event; and
    R (range)   after which sequence, room, events at most or 0, sliding TTL of events to keep it alive or none, and of
@@ -5291,7 +5292,8 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "local t=S(E..N(i),V[8],0)\n"
     "if not t then return R(8,F(L)) end\n"
     "e=max(e,t) end\n"
-    "S(K,V[9],e)\n"
+    "if m then S(K,V[9],e)\n"
+    "elseif (w[7]-now)*2<num(V[9]) then call('HSET',W,'k',now+V[9]) end\n"
     "if KEYS[3] then S(KEYS[3],V[9],e) end\n"
     "first=F(p) end\n"
     "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
@@ -5306,7 +5308,7 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "r[#r+1]=v\n"
     "i=i+1 end\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "9c5e09fb397897f13185aa8e8327adb27897639e";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "5b1a4b40d88fc03885f84938b6bb83c08f6924b8";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index

@@ -71,8 +71,8 @@ static void reset(log_rig *rig) {
 /* Nobody waits for the server's clock: what is left of every TTL is shortened instead, and every instant is earlier. */
 static void pass(log_rig *rig, uint64_t ms) {
     static const char age[] = "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
-                              "local u=redis.call('HGET',k,'u')\n"
-                              "if u then redis.call('HSET',k,'u',u-ARGV[1]) end\n"
+                              "for _,f in ipairs({'u','k'}) do local u=redis.call('HGET',k,f)\n"
+                              "if u then redis.call('HSET',k,f,u-ARGV[1]) end end\n"
                               "local a=redis.call('HGET',k,'absexp')\n"
                               "if a then redis.call('HSET',k,'absexp',string.format('%.0f',a-ARGV[1]*10000)) end\n"
                               "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";

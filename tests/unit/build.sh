@@ -5,7 +5,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 unit_suites=(base lru eventid sse ring record memstore memlog log_model stream stream_read
     session session_io session_model coherence
     resp redis redis_life redis_outcomes redis_model redisstore rlogs redis_session
-    toolhive csharp)
+    toolhive csharp csharpstore)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.
 # Files that are no suite, and no port, are shared by the suites.

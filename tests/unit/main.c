@@ -28,6 +28,7 @@ int main(void) {
     test_redis_session();
     test_toolhive();
     test_csharp();
+    test_csharpstore();
     status = tap_finish();
     port_exit(status);
     return status;

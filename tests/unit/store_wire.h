@@ -19,12 +19,20 @@
 #endif
 #define ID_MAX_ESCAPED (3u * MCPSESS_ID_MAX)
 
-/* the order of the scripts in the module's table */
+/* the order of the scripts in the module's table; STORE_CSHARP: the store is that of the C# SDK's layout */
+#ifdef STORE_CSHARP
+enum { WRITE, READ, DELETE, SCRIPTS };
+typedef mcpsess_csharp_store wire_store;
+typedef mcpsess_csharp_store_desc wire_store_desc;
+#else
 enum { READ, WRITE, DELETE, LEASE, LOG_OPEN, LOG_WRITE, LOG_READ, LOG_DELETE, SCRIPTS };
+typedef mcpsess_redis_store wire_store;
+typedef mcpsess_redis_store_desc wire_store_desc;
+#endif
 
 MCPSESS_REDIS_STORAGE(wire, SLOTS, TX, RX);
 static mcpsess_redis redis;
-static mcpsess_redis_store rstore;
+static wire_store rstore;
 static mcpsess_store store;
 static mcpsess_request q, *asked_for = &q; /* another one: of a log */
 static mcpsess_buf out;
@@ -54,8 +62,12 @@ static inline void say(mcpsess_str s) {
 
 /* of the records' scripts, and behind them those of logs */
 static inline const mcpsess_redis_script *script_of(unsigned script) {
+#ifdef STORE_CSHARP
+    return &rstore.i.module.scripts[script];
+#else
     unsigned records = rstore.i.module.script_count;
     return script < records ? &rstore.i.module.scripts[script] : &rstore.i.log_module.scripts[script - records];
+#endif
 }
 
 static inline char digest_char(unsigned script, unsigned n) {
@@ -170,16 +182,21 @@ static inline void polls(unsigned n) {
     while (n-- > 0) store.cls->poll(store.self, now);
 }
 
-static inline void make(const mcpsess_redis_desc *d, const mcpsess_redis_store_desc *given) {
-    mcpsess_redis_store_desc sd = *given;
+static inline void make(const mcpsess_redis_desc *d, const wire_store_desc *given) {
+    wire_store_desc sd = *given;
     memset(&server, 0, sizeof server);
     server.recv_max = SIZE_MAX;
     now = 1000;
     alice = principal("iss", "alice");
     CHECK_EQ(mcpsess_redis_init(&redis, d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
     sd.redis = &redis;
+#ifdef STORE_CSHARP
+    CHECK_EQ(mcpsess_csharp_store_init(&rstore, &sd), MCPSESS_OK);
+    store = mcpsess_csharp_store_store(&rstore);
+#else
     CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_OK);
     store = mcpsess_redis_store_store(&rstore);
+#endif
 }
 
 static inline void connected(void) {
@@ -188,12 +205,14 @@ static inline void connected(void) {
     CHECK(n < 60);
 }
 
+#ifndef STORE_CSHARP
 static inline void start(void) {
     mcpsess_redis_desc d = wire_desc();
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
     make(&d, &sd);
     connected();
 }
+#endif
 
 static inline void request(uint8_t kind, uint8_t mode, mcpsess_str key) {
     memset(&q, 0, sizeof q);

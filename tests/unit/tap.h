@@ -50,6 +50,7 @@ void tap_seed(uint32_t seed);
 void test_base(void);
 void test_coherence(void);
 void test_csharp(void);
+void test_csharpstore(void);
 void test_eventid(void);
 void test_log_model(void);
 void test_lru(void);
