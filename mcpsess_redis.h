@@ -726,9 +726,9 @@ typedef struct mcpsess_csharp_store {
         mcpsess_log log;
         int64_t numbers[6]; /* of the reply that is being read: code, last, fence or first, flags, left, extra */
         size_t used, need;  /* bytes of its events in out, and of the one that did not fit */
-        uint32_t count, timeout_ms;
-        int stopped;   /* why no more events of it are taken; 0: they are */
-        uint8_t items; /* numbers of it so far */
+        uint32_t count, events, timeout_ms; /* events: of it, with those that are not taken */
+        int stopped;                        /* why no more events of it are taken; 0: they are */
+        uint8_t items;                      /* numbers of it so far */
         uint8_t instance_len;
         bool bad; /* it is not as a script's should be */
         bool index, numeric, closed;
@@ -5104,11 +5104,13 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
 /* uses: redis */
 
 /* Each is one atomic step of the server, and answers {code, last, fence or first, flags, left, extra}; a page, its
-   events behind them. code: as in MCPSESS_CODES. flags: 1 polling, 2 complete, 4 the log is another principal's. left:
+   events behind them. code: as in MCPSESS_CODES. flags: 1 polling, 2 complete, 4 the log is another principal's, and
+   8 for each event behind. left:
    ms of the writer's lease. extra: events dropped, or deleted; bytes of an event that is too big.
 
    The writer's hash: o the owner's bytes, f the fence, t the token, u until when (ms), n the last sequence there ever
-   was, b the one that the log begins after, k until when it lives without metadata. A log lives if it has metadata; or,
+   was, b the one that the log begins after, k until when it lives without metadata, q the request
+   that began it. A log lives if it has metadata; or,
    not written yet, a writer, n = b, and k to come.
    Where n has gone on and the metadata have not, somebody has begun again who knew nothing of it.
 
@@ -5129,19 +5131,19 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
     "local v=pcal('HGET',k,'data')\n"                                                                            \
     "if not v or v=='null' then return end\n"                                                                    \
     "if type(v)=='table' then return {x=v} end\n"                                                                \
-    "local p,d,l=string.match(v,'^{\"mode\":\"?(%w+)\"?,\"isCompleted\":(%l+),\"lastSequence\":(%d+)}$')\n"      \
+    "local p,d,l=v:match('^{\"mode\":\"?(%w+)\"?,\"isCompleted\":(%l+),\"lastSequence\":(%d+)}$')\n"             \
     "if not p then\n"                                                                                            \
     "local ok,j=pcall(cjson.decode,v)\n"                                                                         \
-    "if not ok or not string.find(v,'^%s*{') then return {x=bad} end\n"                                          \
+    "if not ok or not v:find('^%s*{') then return {x=bad} end\n"                                                 \
     "p,d,l=0,'false','0'\n"                                                                                      \
     "for a,b in pairs(j) do\n"                                                                                   \
-    "a=string.lower(a)\n"                                                                                        \
+    "a=a:lower()\n"                                                                                              \
     "if a=='mode' then p=b\n"                                                                                    \
     "elseif a=='iscompleted' then d=type(b)=='boolean' and tostring(b)\n"                                        \
-    "elseif a=='lastsequence' then l=string.match(tostring(b),'^%d+$') end\n"                                    \
+    "elseif a=='lastsequence' then l=tostring(b):match('^%d+$') end\n"                                           \
     "end\n"                                                                                                      \
     "end\n"                                                                                                      \
-    "p=({streaming=0,polling=1})[string.lower(tostring(p))] or num(p)\n"                                         \
+    "p=({streaming=0,polling=1})[tostring(p):lower()] or num(p)\n"                                               \
     "l=l and num(l)\n"                                                                                           \
     "if not p or d~='true' and d~='false' or not l or l>=2^53 then\n"                                            \
     "return {x=bad} end\n"                                                                                       \
@@ -5152,7 +5154,7 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
 #define MCPSESS_I_CSHARP_FIND                                                     \
     "local m=M(K)\n"                                                              \
     "if m and m.x then return m.x end\n"                                          \
-    "local w=pcal('HMGET',W,'o','f','t','u','n','b','k')\n"                       \
+    "local w=pcal('HMGET',W,'o','f','t','u','n','b','k','q')\n"                   \
     "if w.err then return w end\n"                                                \
     "local f,u,s,b=num(w[2]) or 0,num(w[4]) or 0,num(w[5]) or 0,num(w[6]) or 0\n" \
     "local L=m and m.l or s\n"                                                    \
@@ -5160,7 +5162,7 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
     "if live and own~='' and w[1] and w[1]~=own then return {2,0,0,4,0,0} end\n"
 
 /* ARGV: TTL of the lease; sliding and absolute TTL of the metadata; 1: mode as a number; and
-   O (open)    token, 1 to begin anew, owner's bytes
+   O (open)    token, to begin anew a name of this request, else none, owner's bytes
    A (append)  fence, sequence, confirmed, event, sliding and absolute TTL, events at most, the name in an index
    S (set)     fence, sequence, 1 polling, 1 complete
    X: a TTL; who may not set it leaves no key without. P: a hash as .NET's cache writes it. H: the writer's, in time. Z:
@@ -5194,14 +5196,15 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "local t=V[8]\n"
     "local mine=w[3]==t and u>now\n"
     "if w[3] and u>now and not mine then return R(6) end\n"
-    "if live and m and m.d and q==0 then return R(7) end\n"
-    "local new=not live or q==1 or L<s\n"
+    "local fresh=V[9]~='' and V[9]~=w[8]\n"
+    "if m and m.d and not fresh then return R(7) end\n"
+    "local new=not live or fresh or L<s\n"
     "if new and (m or s>b) then\n"
     "Z(max(L,s)>b and max(L,s)+1 or b)\n"
     "m=nil end\n"
     "if not mine then f=max(f+1,T[1]*1000000+T[2]) end\n"
     "u=now+ttl\n"
-    "H('o',not new and w[1] or V[10],'f',f,'t',t,'n',L,'b',b)\n"
+    "H('o',not new and w[1] or V[10],'f',f,'t',t,'n',L,'b',b,'q',fresh and V[9] or w[8] or '')\n"
     "return R(0) end\n"
     "if not live then return R(2) end\n"
     "if w[2]~=V[8] then return R(10) end\n"
@@ -5236,8 +5239,8 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "local v=pcal('HGET',x,'data') or '{\"streams\":[]}'\n"
     "if type(v)=='table' then return v end\n"
     "if sub(v,1,12)~='{\"streams\":[' or sub(v,-2)~=']}' then return R(-6) end\n"
-    "local _,j=string.find(v,e,1,true)\n"
-    "if j then x=sub(v,1,j)..V[9]..sub(v,string.find(v,'%D',j+1),-1)\n"
+    "local _,j=v:find(e,1,true)\n"
+    "if j then x=sub(v,1,j)..V[9]..sub(v,v:find('%D',j+1),-1)\n"
     "else x=sub(v,1,-3)..(#v>14 and ',' or '')..e..V[9]..'}]}' end\n"
     "end\n"
     "L,u=q,now+ttl\n"
@@ -5247,7 +5250,7 @@ static const char mcpsess_i_csharp_write[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW M
     "H('n',q)\n"
     "local o=q-num(V[14])\n"
     "return R(0,o>b and call('UNLINK',E..N(o)) or 0)";
-static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "c5c04af30e38dc3a8438e6646590a7d487b29e72";
+static const char mcpsess_i_csharp_write_sha1[] MCPSESS_ROM = "ba130f0c7c373c8e0517e4156c4747297e480085";
 
 /* ARGV: how far to look for the oldest event; and
    R (range)   after which sequence, room, events at most or 0, sliding TTL of events to keep it alive or none, and of
@@ -5307,8 +5310,9 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "used=used+max(6,#v-x)\n"
     "r[#r+1]=v\n"
     "i=i+1 end\n"
+    "r[4]=r[4]+8*(#r-6)\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "5b1a4b40d88fc03885f84938b6bb83c08f6924b8";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "5c946d4b9a272df24680b39bfd5909e05b52a1fc";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index
@@ -5379,7 +5383,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "more=l and 1 or more end end\n"
     "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
     "return {more,0,0,0,0,c}";
-static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "f0f150e9a59897f94969a6990c589edd012a1b97";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "cdb3f295f88f5cfedff508758a05c97430cd6882";
 
 enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
 
@@ -5389,12 +5393,13 @@ static const mcpsess_redis_script mcpsess_i_csharp_scripts[] = {
     MCPSESS_I_CSHARP_SCRIPT(write), MCPSESS_I_CSHARP_SCRIPT(read), MCPSESS_I_CSHARP_SCRIPT(delete)};
 
 /* ==== csharpwords ==== */
-/* uses: base eventid event store resp args csharpjson csharpscripts */
+/* uses: base eventid event store resp args rlogs csharpjson csharpscripts */
 
 /* What is asked: the words of the scripts. */
 
 /* While a request is pending its results are scratch: left_ms its deadline, fence when it began; of a delete log.last
-   is what the next step begins with, once i.slot says that there was one before. i.link is the next pending request. */
+   is what the next step begins with, once i.slot says that there was one before; of an open i.slot is its number.
+   i.link is the next pending request. */
 enum { MCPSESS_I_CSHARP_FIRST, MCPSESS_I_CSHARP_AGAIN };
 
 #define MCPSESS_I_CSHARP_META_LEN 16u                /* of "mcp:sse:v1:meta:" */
@@ -5498,7 +5503,7 @@ static void mcpsess_i_csharp_encode_write(const mcpsess_csharp_store *s, const m
     mcpsess_i_rstore_put_number(out, s->i.numeric ? 1 : 0);
     if (opens) {
         mcpsess_i_rstore_put_arg(out, l->request.value);
-        mcpsess_i_rstore_put_number(out, l->log.fresh ? 1 : 0);
+        mcpsess_i_rlog_put_name(out, l);
         mcpsess_i_rstore_put_principal(out, &l->request.owner);
         return;
     }
@@ -5644,6 +5649,7 @@ static bool mcpsess_i_csharp_sound(const mcpsess_csharp_store *s, const mcpsess_
     }
     if (r->kind == MCPSESS_LOG_OPEN && s->i.numbers[0] == MCPSESS_OK && s->i.numbers[MCPSESS_I_CSHARP_FENCE] == 0)
         return false;
+    if (s->i.numbers[MCPSESS_I_CSHARP_FLAGS] / 8 != s->i.events) return false;
     return mcpsess_i_csharp_known(r, s->i.numbers[0]);
 }
 
@@ -5654,7 +5660,7 @@ static void mcpsess_i_csharp_item(void *user, void *request, const mcpsess_resp_
     if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
         s->i.items = 0;
         s->i.used = s->i.need = 0;
-        s->i.count = 0;
+        s->i.count = s->i.events = 0;
         s->i.stopped = MCPSESS_OK;
         s->i.bad = item->type != MCPSESS_RESP_ARRAY;
     } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 6u) {
@@ -5662,6 +5668,7 @@ static void mcpsess_i_csharp_item(void *user, void *request, const mcpsess_resp_
     } else if (item->depth == 1 && item->type == MCPSESS_RESP_BULK && s->i.items == 6u && s->i.numbers[0] == 0 &&
                r->kind == MCPSESS_LOG_RANGE) {
         mcpsess_i_csharp_event(s, r->out, item);
+        if (item->left == 0) s->i.events++;
     } else {
         s->i.bad = true;
     }
@@ -5825,7 +5832,7 @@ static int mcpsess_i_csharp_begin(mcpsess_csharp_store *s, mcpsess_request *r, u
     if (rc != MCPSESS_OK) return rc;
     r->left_ms = r->deadline_ms != 0 ? r->deadline_ms : mcpsess_time_add(now_ms, s->i.timeout_ms);
     r->fence = now_ms;
-    r->i.slot = MCPSESS_I_CSHARP_FIRST;
+    r->i.slot = r->kind == MCPSESS_LOG_OPEN ? s->stats.requests : (uint32_t)MCPSESS_I_CSHARP_FIRST;
     return mcpsess_i_csharp_send(s, r, now_ms);
 }
 

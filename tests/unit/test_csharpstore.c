@@ -66,7 +66,7 @@ static void plain_start(void) {
 TEST(csharp_asks_to_open) {
     plain_start();
     log_asked(MCPSESS_LOG_OPEN);
-    CHECK(ASKED(WRITE, "15", KEYS ZERO "$1\r\nO\r\n" NONE TTLS ZERO "$3\r\ntok\r\n" ZERO "$3\r\n\1\0\0\r\n"));
+    CHECK(ASKED(WRITE, "15", KEYS ZERO "$1\r\nO\r\n" NONE TTLS ZERO "$3\r\ntok\r\n" NONE "$3\r\n\1\0\0\r\n"));
     CHECK_EQ(ANSWER("*6\r\n:0\r\n:5\r\n:6\r\n:0\r\n:12800\r\n:0\r\n"), MCPSESS_OK);
     CHECK(l.log.writer == 6 && l.log.last == 5 && l.log.streaming && !l.log.done && l.log.epoch == 0);
     CHECK_EQ(l.request.left_ms, 12800 - 100 - 2);
@@ -82,7 +82,7 @@ TEST(csharp_asks_to_open) {
     CHECK(ASKED(WRITE, "15",
                 KEYS ZERO "$1\r\nO\r\n" ALICE
                           "$14\r\n35184372088831\r\n$14\r\n35184372088831\r\n$14\r\n35184372088831\r\n" ZERO
-                          "$3\r\ntok\r\n" ONE ALICE));
+                          "$3\r\ntok\r\n$6\r\n1000.2\r\n" ALICE));
 }
 
 TEST(csharp_asks_to_append) {
@@ -266,7 +266,7 @@ TEST(csharp_lease_counts_from_when_it_was_asked_for) {
     CHECK_EQ(l.request.left_ms, 0);
 }
 
-#define TWO "*8\r\n:0\r\n:11\r\n:10\r\n:0\r\n:0\r\n:0\r\n"
+#define TWO "*8\r\n:0\r\n:11\r\n:10\r\n:16\r\n:0\r\n:0\r\n"
 #define FIRST "$30\r\n{\"data\":[1,2],\"eventType\":\"t\"}\r\n"               /* 12 bytes as a frame */
 #define SECOND "$43\r\n{\"reconnectionIntervalMs\":7,\"eventId\":\"\"  }\r\n" /* 10 */
 #define FRAMES "\10\0\0\0\1\1t[1,2]\6\0\0\0\2\0\7\0\0\0"
@@ -343,7 +343,7 @@ TEST(csharp_page_with_the_longest_type) {
         log_request(MCPSESS_LOG_RANGE);
         mcpsess_buf_init(&out, text, sizeof text);
         ask();
-        say(MCPSESS_STR("*7\r\n:0\r\n:10\r\n:10\r\n:0\r\n:0\r\n:0\r\n$"));
+        say(MCPSESS_STR("*7\r\n:0\r\n:10\r\n:10\r\n:8\r\n:0\r\n:0\r\n$"));
         mcpsess_buf_init(&b, type, sizeof type);
         mcpsess_buf_put_u64(&b, len + 16);
         say(mcpsess_buf_str(&b));
@@ -422,6 +422,7 @@ TEST(csharp_answers_that_are_none) {
         }
     }
     UNSOUND(MCPSESS_LOG_OPEN, "*6\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n"); /* a writer without a fence */
+    UNSOUND(MCPSESS_LOG_RANGE, "*7\r\n:0\r\n:0\r\n:1\r\n:16\r\n:0\r\n:0\r\n$2\r\n{}\r\n"); /* one is missing */
     UNSOUND(MCPSESS_LOG_RANGE, "*7\r\n:8\r\n:0\r\n:1\r\n:0\r\n:0\r\n:0\r\n$2\r\n{}\r\n");
 }
 

@@ -332,6 +332,26 @@ await test('fault: a request id that recurs does not continue the old stream', a
     assert.equal(await peer.code('ropen', 0, eventId(session, '1', 5), session), 'GAP');
 });
 
+await test('fault: an open that comes late once more begins nothing anew', async t => {
+    const session = fresh();
+    const relay = await Relay.start(`${folder}/late`, socket);
+    const us = new Peer(program, `${folder}/late`);
+    t.after(async () => relay.stop());
+    await store('', 0, 0, 0, us);
+    await us.ask('state', session, '1'); // connected
+    let last;
+    const said = await relay.during(async () => (last = await opened(0, session, '1', 1, us)));
+    await append(0, { data: 1 }, us);
+    const lines = said.split('\r\n').slice(2, -1); // each word behind a line with its length
+    const late = lines.filter((_, n) => n % 2 === 0).map(word => Buffer.from(word, 'latin1'));
+    assert.equal(String(late[0]), 'EVALSHA');
+    assert.equal((await redis.sendCommand(late))[0], 0);
+    assert.equal(await append(0, { data: 2 }, us), eventId(session, '1', last + 2));
+    assert.deepEqual((await replay(session, '1')).map(each => each.data), [1, 2]);
+    assert.ok((await opened(0, session, '1', 1, us)) > last + 2); // one that is asked for is another
+    await us.stop();
+});
+
 await test('fault: a .NET writer that begins again at 1 is seen, and its ids are not given twice', async () => {
     const session = fresh();
     await opened(0, session, '1');
