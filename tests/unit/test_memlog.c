@@ -296,6 +296,33 @@ TEST(memlog_ring_bounds_what_limits_do_not) {
     sound();
 }
 
+/* Is the newest event told from others that differ in one byte, wherever in the ring it lies? */
+static bool tells_apart(hand *h, char *data) {
+    size_t n, len = mcpsess_str_z(data).len;
+    h->last--;
+    for (n = 0; n < len; n++) {
+        data[n] ^= 1;
+        if (append(h, data) != MCPSESS_LOST) return false;
+        data[n] ^= 1;
+    }
+    if (append(h, data) != MCPSESS_DUP) return false;
+    h->last++;
+    return true;
+}
+
+TEST(memlog_bytes_are_compared_across_the_end_of_the_ring) {
+    char data[] = "0123456789";
+    unsigned n;
+    hand h;
+    make(1, 71); /* a prime, and entries of 28: each lies elsewhere */
+    CHECK_EQ(open_log(&h, "s", "1", false), MCPSESS_OK);
+    for (n = 0; n < 71; n++) {
+        CHECK_EQ(append(&h, data), MCPSESS_OK);
+        CHECK(tells_apart(&h, data));
+    }
+    sound();
+}
+
 TEST(memlog_events_too_old_are_not_counted_as_dropped) {
     hand h;
     make(1, 128);
@@ -631,6 +658,7 @@ void test_memlog(void) {
     RUN(memlog_full_drops_what_has_expired_before_what_is_complete);
     RUN(memlog_full_drops_the_complete_one_used_least_recently);
     RUN(memlog_ring_bounds_what_limits_do_not);
+    RUN(memlog_bytes_are_compared_across_the_end_of_the_ring);
     RUN(memlog_events_too_old_are_not_counted_as_dropped);
     RUN(memlog_times_without_end);
     RUN(memlog_tells_of_what_a_reader_waits_for);
