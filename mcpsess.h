@@ -3410,20 +3410,10 @@ static int mcpsess_i_memlog_create(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
 
 /* -- the requests -- */
 
-static int mcpsess_i_memlog_open(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+/* It is the writer now, if it was not before. */
+static int mcpsess_i_memlog_taken(mcpsess_memstore *m, mcpsess_i_log_turn *t, bool before) {
     mcpsess_str token = t->l->request.value;
-    bool created = t->g == NULL, held, ours;
-    int rc = created ? mcpsess_i_memlog_create(m, t) : MCPSESS_OK;
-    if (rc != MCPSESS_OK) return rc;
-    held = t->g->leased_until_ms > t->now_ms;
-    ours = held && mcpsess_str_eq_ct(mcpsess_str_of(t->g->token, t->g->token_len), token);
-    if (held && !ours) return MCPSESS_BUSY;
-    if (t->g->done && !t->l->log.fresh) return MCPSESS_END;
-    if (t->l->log.fresh && !created) {
-        t->g->streaming = true;
-        mcpsess_i_memlog_anew(m, t);
-    }
-    if (!ours) {
+    if (!before) {
         t->g->writer = ++m->i.fence;
         t->g->token_len = (uint8_t)token.len;
         memcpy(t->g->token, token.ptr, token.len);
@@ -3431,6 +3421,23 @@ static int mcpsess_i_memlog_open(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     t->l->log.writer = t->g->writer;
     mcpsess_i_memlog_written(m, t);
     return MCPSESS_OK;
+}
+
+static int mcpsess_i_memlog_open(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    bool held, ours;
+    if (t->g == NULL) {
+        int rc = mcpsess_i_memlog_create(m, t);
+        return rc == MCPSESS_OK ? mcpsess_i_memlog_taken(m, t, false) : rc;
+    }
+    held = t->g->leased_until_ms > t->now_ms;
+    ours = held && mcpsess_str_eq_ct(mcpsess_str_of(t->g->token, t->g->token_len), t->l->request.value);
+    if (held && !ours) return MCPSESS_BUSY;
+    if (t->g->done && !t->l->log.fresh) return MCPSESS_END;
+    if (t->l->log.fresh) {
+        t->g->streaming = true;
+        mcpsess_i_memlog_anew(m, t);
+    }
+    return mcpsess_i_memlog_taken(m, t, ours);
 }
 
 /* May this writer write, and is all there that it knows to be? If not, what there is is another log. */
