@@ -73,7 +73,6 @@
 #define CURSOR_MAX 255u            /* bytes of an event id that a backend gave */
 #define PATIENCE_MS 10000u         /* that a client waits for events to be stored, before it is cut off */
 #define LEASE_MS 10000u            /* of who writes a stream */
-#define KEEPALIVE_MS 15000u        /* a stream that says nothing says a comment then */
 
 /* ---- options.c */
 
@@ -111,6 +110,7 @@ struct config {
     uint32_t stream_bytes;  /* of them */
     uint32_t retry_ms;      /* told to clients: how long to wait before they come back; 0: nothing */
     uint64_t linger_ms;     /* for how long an answer is kept for a client that is away */
+    uint64_t keep_alive_ms; /* a stream that was silent so long gets a comment; 0: none */
     uint32_t drains;        /* such answers at a time */
     struct redis_config redis;
 };

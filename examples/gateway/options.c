@@ -35,6 +35,7 @@ static const char usage[] =
     "with\n"
     "                           --redis 4194304)\n"
     "  --streams N              in memory, not on Redis: streams at a time, 1..65534 (512)\n"
+    "  --keep-alive SECONDS     a comment is sent on a stream that has been silent so long; 0: none (15)\n"
     "  --retry-ms N             clients are told to wait so long before they come back; 0: nothing (0)\n"
     "sessions on Redis or Valkey, shared with every gateway that has the same backends:\n"
     "  --redis HOST:PORT        [::1]:6379 for IPv6, or the path of a Unix socket\n"
@@ -72,6 +73,7 @@ enum {
     EVENTS,
     BYTES,
     STREAMS,
+    ALIVE,
     RETRY,
     REDIS, /* this one and all that follow are about Redis */
     USER,
@@ -200,10 +202,8 @@ static bool limit(struct config *c, int which, const char *text) {
 static bool stream_option(struct config *c, int which, const char *text) {
     uint64_t n;
     switch (which) {
-    case LINGER:
-        if (!seconds(text, 0, &n)) return false;
-        c->linger_ms = n;
-        return true;
+    case LINGER: return seconds(text, 0, &c->linger_ms);
+    case ALIVE: return seconds(text, 0, &c->keep_alive_ms);
     case DRAINS: return u32(text, 0, EXCHANGES_MAX, &c->drains);
     case EVENTS: return u32(text, 1, 1000000, &c->stream_events);
     case BYTES: return u32(text, 1024, 1u << 28, &c->stream_bytes);
@@ -263,6 +263,7 @@ static struct config defaults(void) {
     c.grace_ms = 5000;
     c.modern = true;
     c.linger_ms = 300u * 1000;
+    c.keep_alive_ms = 15000;
     c.drains = 256;
     c.streams = 512;
     c.stream_events = 10000;
@@ -318,6 +319,7 @@ static const struct option names[] = {
     {"stream-events", 1, NULL, EVENTS},
     {"stream-bytes", 1, NULL, BYTES},
     {"streams", 1, NULL, STREAMS},
+    {"keep-alive", 1, NULL, ALIVE},
     {"retry-ms", 1, NULL, RETRY},
     {"redis", 1, NULL, REDIS},
     {"user", 1, NULL, USER},

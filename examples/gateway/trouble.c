@@ -83,7 +83,8 @@ static void look_at_feed(struct exchange *x, uint64_t now) {
 }
 
 static void look_at(struct exchange *x, uint64_t now) {
-    if (x->open && !x->gone && now - x->sent_ms > KEEPALIVE_MS) reply_comment(x);
+    uint64_t silent = x->g->config.keep_alive_ms;
+    if (silent > 0 && x->open && !x->gone && now - x->sent_ms >= silent) reply_comment(x);
     if (x->tail != NULL && !tail_tick(x->tail)) return;
     if (x->feed != NULL) look_at_feed(x, now);
 }

@@ -83,7 +83,7 @@ test('--help: usage, and status 0', async () => {
     const { status, stdout } = spawnSync(Gateway.binary, ['--help'], { encoding: 'utf8', timeout: 5000 });
     assert.equal(status, 0);
     const names = [...stdout.matchAll(/^  (--[a-z-]+)/gm)].map((m) => m[1]);
-    assert.equal(names.length, 31);
+    assert.equal(names.length, 32);
     for (const name of names) {
         const args = [name, '0']; // known, whatever its value
         assert.doesNotMatch(spawnSync(Gateway.binary, args, { encoding: 'utf8' }).stderr, /unrecognized/);

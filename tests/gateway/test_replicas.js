@@ -259,3 +259,22 @@ pair('where nobody is told of events, they are looked for', 1, { tracking: 'off'
     await c.end(2000);
     assert.deepEqual(c.data, [...range(1, 2), answerTo()]);
 });
+
+pair('a stream that is silent for longer than a lease goes on', 1, {}, async (redis, g, h, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    const own = await new Client(g, sid).get();
+    for (const each of [c, own]) {
+        await until(() => each.lastId, 'an id');
+        await each.cut().resume(h);
+    }
+    await sleep(15000); // LEASE_MS, and what an orphan is given
+    assert.equal(list.length, 2);
+    list[0].send(1).answer();
+    list[1].send(2);
+    await c.end();
+    await own.has(1);
+    assert.deepEqual(c.data, ['{"n":1}', answerTo()]);
+    own.cut();
+});

@@ -312,6 +312,39 @@ scene('over the bounds of a log the oldest go: a gap is told', 1, { 'stream-even
     assert.ok((await g.metric('stream_gaps_total')) > 0);
 });
 
+scene('as many logs as there may be', 1, { streams: 2 }, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const done = await new Client(g, sid).call();
+    list[0].send(1).answer();
+    await done.end();
+    const clients = [];
+    for (let i = 0; i < 3; i++) {
+        clients.push(await new Client(g, sid).call());
+        list.at(-1).send(1);
+        await clients[i].has(1);
+    }
+    assert.deepEqual(clients.map((c) => c.lastId !== undefined), [true, true, false]);
+    await assertRefused(await ask(g, sid, done.lastId));
+    for (const s of list.slice(1)) s.answer();
+    for (const c of clients) assert.deepEqual((await c.end()).data, ['{"n":1}', answerTo()]);
+    assert.equal(await g.metric('streams_not_stored_total'), 1);
+});
+
+scene('a stream that is silent is kept alive', 1, { 'keep-alive': 1 }, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    await until(() => (c.stream.text.match(/^: keep-alive\n\n/gm) ?? []).length === 2, 'two comments', 3000);
+    await c.cut().resume();
+    await until(() => /^: /m.test(c.stream.text), 'a comment', 3000);
+    list[0].send(1).answer();
+    await c.end();
+    assert.deepEqual(c.data, ['{"n":1}', answerTo()]);
+    c.stream.text = c.stream.text.replace(/^: .*\n\n/gm, '');
+    assert.equal(c.events.length, 4);
+});
+
 // ---- nobody comes back
 
 scene('a client that stays away: its answer is kept for a time', 1, { linger: 1 }, async (g, a) => {

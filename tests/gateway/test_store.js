@@ -2,6 +2,7 @@
 // A store that takes its time, and fails: only in the gateway with the slow store.
 
 const { assert, initialize, scene, sleep, until } = require('./kit.js');
+const { Client, answerTo, range, sources } = require('./streams.js');
 
 const breakStore = async (g) => {
     g.process.kill('SIGUSR1');
@@ -63,4 +64,43 @@ scene('a stop while the store is asked', 1, { 'grace-ms': 0 }, async (g) => {
     g.process.kill('SIGTERM');
     await g.exited;
     assert.equal(g.status, 0);
+});
+
+scene('a store that fails during a stream: what comes is held back', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1);
+    await c.has(1);
+    await breakStore(g);
+    list[0].send(2).send(3);
+    await sleep(1000);
+    assert.equal(c.messages.length, 1, 'sent, but not stored');
+    await breakStore(g);
+    await c.has(3);
+    c.cut();
+    await c.resume();
+    list[0].answer();
+    await c.end();
+    assert.deepEqual(c.data, [...range(1, 3), answerTo()]);
+    assert.equal(new Set(c.messages.map((e) => e.id)).size, 4);
+    assert.ok((await g.metric('stream_store_failures_total')) > 1);
+});
+
+scene('one that fails for long while much comes: the backend is not read any more', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(0);
+    await c.has(1);
+    await breakStore(g);
+    let sent = 0;
+    const piece = `data: ${'x'.repeat(60000)}\n\n`;
+    while (sent < 400 && (list[0].res.write(piece) || sent < 200)) sent++;
+    await sleep(500);
+    assert.ok(list[0].res.writableLength > 0, 'all of it was read');
+    await breakStore(g);
+    list[0].res.end();
+    await c.has(sent + 1, 15000);
+    await c.end();
 });

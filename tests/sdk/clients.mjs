@@ -110,7 +110,7 @@ export class Session {
         return until(() => this.notifications.find(test), what, ms);
     }
 
-    // After the stream was lost it is opened again, by the client or by a gateway; what is said before that is not heard.
+    // A stream that was lost is opened again, by the client or by a gateway; what is said before that is not heard.
     async heardAgain(kind) {
         const before = this.notifications.length;
         for (let flag = false; ; flag = !flag) {
