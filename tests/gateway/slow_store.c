@@ -1,5 +1,6 @@
 /* slow_store.c - puts a store behind a wire in front of the gateway's memory store: every request takes its time, and
-   all of them fail after a SIGUSR1, until the next one. Linked with -Wl,--wrap=mcpsess_memstore_store; the gateway is
+   all of them fail after a SIGUSR1, until the next one; after a SIGUSR2 the next append is done, but answered as if it
+   might not have been. Linked with -Wl,--wrap=mcpsess_memstore_store; the gateway is
    the same. */
 
 #define _POSIX_C_SOURCE 200809L
@@ -20,11 +21,11 @@ static struct {
     uint64_t due_ms;
 } pending[PENDING_MAX];
 static mcpsess_store inner;
-static volatile sig_atomic_t broken;
+static volatile sig_atomic_t broken, unsure;
 
 static void toggle(int number) {
-    (void)number;
-    broken = !broken;
+    if (number == SIGUSR1) broken = !broken;
+    else unsure = 1;
 }
 
 static int submit(void *self, mcpsess_request *r, uint64_t now_ms) {
@@ -46,6 +47,9 @@ static void poll_store(void *self, uint64_t now_ms) {
         if (r == NULL || pending[i].due_ms > now_ms) continue;
         pending[i].request = NULL;
         r->rc = broken ? MCPSESS_E_IO : inner.cls->submit(inner.self, r, now_ms);
+        if (!unsure || r->kind != MCPSESS_LOG_APPEND) continue;
+        unsure = 0;
+        r->rc = MCPSESS_E_UNKNOWN;
     }
 }
 
@@ -87,5 +91,6 @@ mcpsess_store __wrap_mcpsess_memstore_store(mcpsess_memstore *m) {
     on_toggle.sa_handler = toggle;
     on_toggle.sa_flags = SA_RESTART;
     sigaction(SIGUSR1, &on_toggle, NULL);
+    sigaction(SIGUSR2, &on_toggle, NULL);
     return s;
 }

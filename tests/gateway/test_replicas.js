@@ -237,7 +237,10 @@ pair('a client at the other gateway is not away', 1, { linger: 1 }, async (redis
     list[0].send(1);
     await c.has(1);
     await c.cut().resume(h);
+    const before = await g.metric('redis_commands_total');
     await sleep(4000);
+    const asked = (await g.metric('redis_commands_total')) - before;
+    assert.ok(asked < 20, `it asked ${asked} times`);
     list[0].send(2);
     await c.has(2);
     c.cut(); // now it is

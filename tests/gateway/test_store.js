@@ -104,3 +104,23 @@ scene('one that fails for long while much comes: the backend is not read any mor
     await c.has(sent + 1, 15000);
     await c.end();
 });
+
+scene('an event that was stored, although the answer was lost, comes once', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    for (let n = 1; n <= 5; n++) {
+        await until(() => c.lastId, 'an id');
+        if (n % 2) g.process.kill('SIGUSR2');
+        await sleep(30);
+        list[0].send(n);
+        await c.has(n, 2000);
+    }
+    list[0].answer();
+    await c.end();
+    assert.deepEqual(c.data, [...range(1, 5), answerTo()]);
+    const again = await new Client(g, sid).resume(g, c.events[0].id);
+    await again.end();
+    assert.deepEqual(again.messages, c.messages);
+    assert.equal(await g.metric('stream_events_repeated_total'), 3);
+});
