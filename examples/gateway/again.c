@@ -54,6 +54,7 @@ void again_later(struct feed *f) {
 static bool again_head(void *user, int status, struct evkeyvalq *headers) {
     struct exchange *x = user;
     x->lost = status == 404;
+    x->status = 200; /* of our reply, which goes on */
     x->feed->accepted = feed_wants(status, headers);
     if (!x->feed->accepted) return false;
     x->g->metrics.again++;

@@ -60,6 +60,7 @@ static void exchange_free(struct exchange *x) {
     table_forget(x->g, &x->task);
     TAILQ_REMOVE(&x->g->exchanges, x, link);
     x->g->in_flight--;
+    if (x->reviving) revive_abandoned(x);
     evbuffer_free(x->held);
     evbuffer_free(x->body_bytes);
     free(x);

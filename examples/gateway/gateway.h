@@ -528,6 +528,7 @@ void tail_fail(struct tail *t, const char *message); /* ends x, with an error fo
 /* ---- revive.c: a backend lost a session */
 
 void revive(struct exchange *x);
+void revive_abandoned(struct exchange *x); /* x->reviving, and ends */
 
 /* ---- broken.c: a reply without a log broke off after its head was sent; ends x */
 

@@ -15,7 +15,7 @@
 #define GET_LINGER_MS 30000u
 
 static bool is_alone(const struct exchange *x) {
-    return x->feed != NULL && x->gone && x->feed->alone_ms != 0 && !x->feed->ending;
+    return x->feed != NULL && x->gone && x->feed->alone_ms != 0 && !x->feed->ending && !x->reviving;
 }
 
 unsigned linger_count(struct gateway *g) {
@@ -68,7 +68,7 @@ void linger_begin(struct exchange *x) {
         f->given = true; /* by the tail */
     }
     f->alone_ms = now_ms();
-    if (f->ending) return;
+    if (f->ending || x->reviving) return;
     if (f->given) {
         x->g->metrics.drains++;
         make_room(x->g);

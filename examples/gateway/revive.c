@@ -227,6 +227,15 @@ static void reloaded(void *user, int rc) {
     }
 }
 
+/* x ends before that is done. One of those who wait does it instead. */
+void revive_abandoned(struct exchange *x) {
+    struct exchange *y = x->g->stopping ? NULL : find(x, false);
+    x->reviving = false;
+    if (y == NULL) return;
+    y->waiting = false;
+    revive(y);
+}
+
 void revive(struct exchange *x) {
     if (x->gone) {
         exchange_drop(x);

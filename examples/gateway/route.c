@@ -370,7 +370,7 @@ void route_client_gone(struct exchange *x) {
 /* Clients of streams can go on elsewhere, at once, if the stream is left to others. */
 void route_stop(struct exchange *x) {
     bool get = x->method == EVHTTP_REQ_GET;
-    if (x->feed != NULL && get && !x->feed->ending) {
+    if (x->feed != NULL && get && !x->feed->ending && !x->reviving) {
         feed_stop(x->feed);
     } else if (get && x->open && x->feed == NULL) {
         reply_close(x, true);

@@ -85,6 +85,7 @@ static void look_at_feed(struct exchange *x, uint64_t now) {
 static void look_at(struct exchange *x, uint64_t now) {
     uint64_t silent = x->g->config.keep_alive_ms;
     if (silent > 0 && x->open && !x->gone && now - x->sent_ms >= silent) reply_comment(x);
+    if (x->reviving || x->waiting) return; /* for that to end, as it does in time */
     if (x->tail != NULL && !tail_tick(x->tail)) return;
     if (x->feed != NULL) look_at_feed(x, now);
 }

@@ -617,3 +617,23 @@ scene('a gateway that stops lets its streams go', 1, { 'grace-ms': 2000 }, async
     assert.deepEqual(call.data, ['{"n":1}', answerTo()]);
     await g.exited;
 });
+
+scene('a client leaves while its session is revived', 2, {}, async (g, a, b) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).get();
+    list[0].send(1, 'e1');
+    await c.has(1);
+    let initialized = 0;
+    b.hook = async ({ message }, res) => {
+        if (message?.method !== 'initialize' || initialized++) return false;
+        await sleep(700);
+        return false;
+    };
+    a.kill();
+    await until(() => initialized === 1, 'a revival');
+    const waiting = g.call(sid);
+    await sleep(100);
+    c.cut();
+    assert.equal((await waiting).json.result.backend, 'B');
+});
