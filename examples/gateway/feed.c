@@ -283,7 +283,7 @@ static void finish(struct feed *f) {
 
 /* Those who wait for the end do not wait for a store that fails; who comes back finds that nobody writes any more. */
 static bool ended(struct feed *f, int rc) {
-    if (rc < 0 && f->x->gone) {
+    if (rc < 0 && f->x->gone && !f->x->g->stopping) {
         failing(f, rc);
         return true;
     }

@@ -272,7 +272,7 @@ pair('a stream that is silent for longer than a lease goes on', 1, {}, async (re
         await until(() => each.lastId, 'an id');
         await each.cut().resume(h);
     }
-    await sleep(15000); // LEASE_MS, and what an orphan is given
+    await sleep(14000); // LEASE_MS, and what an orphan is given
     assert.equal(list.length, 2);
     list[0].send(1).answer();
     list[1].send(2);
