@@ -2612,11 +2612,12 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
    not fit, of a delete how many events went. flags: 1 streaming, 2 complete, 4 another owner's, and 8 for each event
    behind. left: of the lease.
 
-   The companion: e epoch, w writer's fence, t its token, g its lease ends, q the request that began the log, l last
-   sequence, b bytes of the events, s streaming, d done, o owner, a last written, u the log lives until, k the events
-   do; y and x the same of the keys, which are set anew when what is left is not enough any more, so that an append
-   hardly ever does it. All instants are the server's, in ms. An event's id is its sequence and the instant of its
-   append. Numbers stay below 2^53.
+   The companion: e epoch, w writer's fence, t its token, q the request that began the log, s streaming, d done, o
+   owner, and z, what an append changes, as six doubles in one string, which is much cheaper than six numbers in text: l
+   last sequence, b bytes of the events, g the lease ends, u the log lives until, k the events do, last written. y and x
+   are as u and k, of the keys: set anew when what is left is not enough any more, so that an append hardly ever does
+   it. All instants are the server's, in ms. An event's id is its sequence and the instant of its append. Numbers stay
+   below 2^53.
 
    What fails, fails before anything is written: types are looked at first, and the first write is one that a full
    server refuses, and that is taken back where the user may not PEXPIRE. What is raised, not returned, is told in the
@@ -2627,23 +2628,26 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
 /* Reads the companion: these, and what else a script needs of it. */
 #define MCPSESS_I_RLOG_FIELDS                                                                       \
     "local m,e,A,c=KEYS[1],KEYS[2],ARGV,redis.call\n"                                               \
-    "local h=redis.pcall('HMGET',m,'e','w','l','o','u','k','b','d','s','g'"
+    "local h=redis.pcall('HMGET',m,'e','w','o','d','s','z'"
 
 #define MCPSESS_I_RLOG_NOW                                                                          \
     "if h.err then return h end\n"                                                                  \
     "local t=c('TIME')\n"                                                                           \
-    "local now=t[1]*1000+math.floor(t[2]/1000)\n"
+    "local now=t[1]*1000+math.floor(t[2]/1000)\n"                                                   \
+    "local l,b,g,u,k,a=0,0,0,0,0,0\n"                                                               \
+    "if h[6] then l,b,g,u,k,a=struct.unpack('<dddddd',h[6]) end\n"                                  \
+    "local function Z() return struct.pack('<dddddd',l,b,g,u,k,now) end\n"
 
 /* Ends where there is no such log of this owner. */
 #define MCPSESS_I_RLOG_FOUND                                                                        \
-    "if not h[1] or now>=tonumber(h[5]) then return {2,0,0,0,0,0} end\n"                            \
-    "if A[1]~='' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"                                    \
-    "local f,l,j=tonumber(h[1]),tonumber(h[3]),h[9]+h[8]*2\n"
+    "if now>=u then return {2,0,0,0,0,0} end\n"                                                     \
+    "if A[1]~='' and h[3]~=A[1] then return {2,0,0,0,4,0} end\n"                                    \
+    "local f,j,x=tonumber(h[1]),h[5]+h[4]*2,tonumber(h[8])\n"
 
 /* The key of a log that is to live until u lives for the TTL L more, until y, and longer than its events' key; the
    index lives a second longer. What is gone by now goes from the index, too. */
 #define MCPSESS_I_RLOG_INDEX                                                                        \
-    "y=math.max(u+L,(h[12] or 0)+1000)\n"                                                           \
+    "y=math.max(u+L,(x or 0)+1000)\n"                                                           \
     "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                                  \
     "local p=redis.pcall('ZRANGE',i,0,0)\n"                                                         \
     "if p.err then return p end\n"                                                                  \
@@ -2658,26 +2662,26 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
 static const char mcpsess_i_rlog_open[] MCPSESS_ROM =
     MCPSESS_I_RLOG_FIELDS ",'t','x','q')\n"
     MCPSESS_I_RLOG_NOW
-    "local there=h[1] and now<tonumber(h[5])\n"
-    "if there and A[2]=='1' and h[4]~=A[1] then return {2,0,0,0,4,0} end\n"
-    "local f,w,l,g=tonumber(h[1] or 0),tonumber(h[2] or 0),tonumber(h[3] or 0),tonumber(h[10] or 0)\n"
-    "local ours=there and g>now and h[11]==A[3]\n"
-    "if there and g>now and not ours then return {6,f,l,0,h[9]+h[8]*2,g-now} end\n"
-    "local fresh=A[6]~='' and A[6]~=h[13]\n"
-    "if there and not fresh and h[8]=='1' then return {7,f,l,0,h[9]+2,0} end\n"
+    "local there=now<u\n"
+    "if there and A[2]=='1' and h[3]~=A[1] then return {2,0,0,0,4,0} end\n"
+    "local f,w,x=tonumber(h[1] or 0),tonumber(h[2] or 0),h[8]\n"
+    "local ours=there and g>now and h[7]==A[3]\n"
+    "if there and g>now and not ours then return {6,f,l,0,h[5]+h[4]*2,g-now} end\n"
+    "local fresh=A[6]~='' and A[6]~=h[9]\n"
+    "if there and not fresh and h[4]=='1' then return {7,f,l,0,h[5]+2,0} end\n"
     "local us,anew=t[1]*1000000+t[2],not there or fresh\n"
     "if not ours then w=math.max(w+1,us) end\n"
-    "local L,u,y=A[5],now+A[5]\n"
-    "if not anew then u=math.max(u,tonumber(h[6])) end\n"
+    "local L,y=A[5]\n"
+    "g,u=now+A[4],now+A[5]\n"
+    "if not anew then u=math.max(u,k) end\n"
     MCPSESS_I_RLOG_INDEX
-    "if anew then f,l=math.max(f+1,us),0\n"
+    "if anew then f,l,b,k=math.max(f+1,us),0,0,0\n"
     "c('DEL',e)\n"
-    "c('HSET',m,'e',f,'w',w,'l',0,'o',A[1],'u',u,'k',0,'b',0,'d',0,'s',1,"
-    "'g',now+A[4],'t',A[3],'a',now,'y',y,'x',0,'q',A[6])\n"
-    "else c('HSET',m,'w',w,'u',u,'g',now+A[4],'t',A[3],'a',now,'y',y) end\n"
+    "c('HSET',m,'e',f,'w',w,'o',A[1],'d',0,'s',1,'t',A[3],'y',y,'x',0,'q',A[6],'z',Z())\n"
+    "else c('HSET',m,'w',w,'t',A[3],'y',y,'z',Z()) end\n"
     "c('PEXPIRE',m,y-now)\n"
-    "return {0,f,l,w,anew and 1 or tonumber(h[9]),tonumber(A[4])}";
-static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "ebc5f05c08a6f759a3cc565d89872bb6818d4444";
+    "return {0,f,l,w,anew and 1 or tonumber(h[5]),tonumber(A[4])}";
+static const char mcpsess_i_rlog_open_sha1[] MCPSESS_ROM = "c5533af2f3a89a3ac8b77b91b83a9a7d5c5dd157";
 
 /* ARGV: owner's bytes or none, writer, epoch, what is confirmed, lease, the log's TTL; to append: sequence, the events'
    TTL, events and bytes at most, event; to set: none, streaming, done. An older epoch than the log's is one that a
@@ -2689,23 +2693,25 @@ static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
     MCPSESS_I_RLOG_FOUND
     "local lost=h[1]~=A[3] or tonumber(A[4])>l\n"
     "if h[2]~=A[2] and not (lost and tonumber(A[2])>tonumber(h[2])) then return {10,f,l,0,0,0} end\n"
-    "local L,g,u,y=A[6],now+A[5],math.max(now+A[6],tonumber(h[6])),tonumber(h[11])\n"
+    "local L,y=A[6],tonumber(h[7])\n"
+    "local a={11,f,l,0,j,math.max(g-now,0)}\n"
+    "g,u=now+A[5],math.max(now+A[6],k)\n"
     "if u+A[8]/2>y then\n"
     MCPSESS_I_RLOG_INDEX
     "c('HSET',m,'y',y)\n"
     "c('PEXPIRE',m,y-now) end\n"
-    "local a={11,f,l,0,j,math.max(h[10]-now,0)}\n"
     "if lost then\n"
     "if tonumber(A[3])<f then return a end\n"
     "f=math.max(f+1,tonumber(A[3])<2^52 and A[3]+1 or 0,t[1]*1000000+t[2])\n"
+    "l=0\n"
     "c('DEL',e)\n"
-    "c('HSET',m,'e',f,'w',A[2],'l',0,'d',0,'g',g,'u',u,'a',now)\n"
+    "c('HSET',m,'e',f,'w',A[2],'d',0,'z',Z())\n"
     "return {11,f,0,0,j%2,g-now} end\n"
     "if A[7]=='' then\n"
     "a[1]=0\n"
-    "if h[8]=='1' then return a end\n"
+    "if h[4]=='1' then return a end\n"
     "if A[9]=='1' then g=0 end\n"
-    "c('HSET',m,'s',A[8],'d',A[9],'g',g,'u',u,'a',now)\n"
+    "c('HSET',m,'s',A[8],'d',A[9],'z',Z())\n"
     "return {0,f,l,0,A[8]+A[9]*2,math.max(g-now,0)} end\n"
     "local s,v=tonumber(A[7]),A[11]\n"
     "if s<=l then\n"
@@ -2713,41 +2719,42 @@ static const char mcpsess_i_rlog_write[] MCPSESS_ROM =
     "if r.err then return r end\n"
     "a[1]=r[1] and r[1][2][2]~=v and 5 or 9\n"
     "return a end\n"
-    "if s>l+1 or h[8]=='1' then a[1]=5\n"
+    "if s>l+1 or h[4]=='1' then a[1]=5\n"
     "return a end\n"
-    "local n,b,z=redis.pcall('XLEN',e),tonumber(h[7]),#v+4\n"
+    "local n,z=redis.pcall('XLEN',e),#v+4\n"
     "if type(n)=='table' then return n end\n"
-    "if n>0 and now>=tonumber(h[6]) then c('DEL',e)\n"
+    "if n>0 and now>=k then c('DEL',e)\n"
     "n=0 end\n"
     "if n==0 then b=0 end\n"
-    "local i,E,B=l-n+1,tonumber(A[9]),tonumber(A[10])\n"
+    "local i,d,E,B=l-n+1,n,tonumber(A[9]),tonumber(A[10])\n"
     "while n>=E or n>0 and b+z>B do\n"
     "local r=c('XRANGE',e,i,'+','COUNT',math.max(math.min(n-E+1,100),b+z>B and 16 or 1))\n"
     "if #r==0 then n,b=0,0 end\n"
     "for _,q in ipairs(r) do\n"
     "if n>=E or b+z>B then n,b,i=n-1,b-#q[2][2]-4,i+1 end end end\n"
-    "c('XADD',e,'MAXLEN',n+1,A[7]..'-'..now,'event',v)\n"
-    "local k=now+A[8]\n"
-    "if n==0 or k>tonumber(h[12]) then\n"
-    "local x=k+math.floor(A[8]/2)\n"
+    "if n<d then c('XADD',e,'MAXLEN',n+1,A[7]..'-'..now,'event',v)\n"
+    "else c('XADD',e,A[7]..'-'..now,'event',v) end\n"
+    "l,b,k=s,b+z,now+A[8]\n"
+    "if n==0 or k>x then\n"
+    "x=k+math.floor(A[8]/2)\n"
     "c('PEXPIRE',e,x-now)\n"
     "c('HSET',m,'x',x) end\n"
-    "c('HSET',m,'l',A[7],'b',b+z,'g',g,'u',u,'k',k,'a',now)\n"
+    "c('HSET',m,'z',Z())\n"
     "return {0,f,s,0,j,g-now}";
-static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "e2a57939282f4b7c9492ad07dd910febf4823b37";
+static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "50837cec85ebcd31f0b2af76a9c34da383b69f6b";
 
 /* ARGV: owner's bytes or none, epoch or 0, sequence or none for the state alone, count, room, how old an event may be,
    TTL of the events or 0 to write nothing, of the log, how old the log may be. Events are one behind the other, so the
    oldest is known by their number, and whether it is too old by halves. As many are fetched at a time as should fit.
    A server that tracks single keys forgets one when it is written, so it is read afterwards. */
 static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
-    MCPSESS_I_RLOG_FIELDS ",'y','x','a')\n"
+    MCPSESS_I_RLOG_FIELDS ",'y','x')\n"
     MCPSESS_I_RLOG_NOW
     MCPSESS_I_RLOG_FOUND
-    "local u,k,n=tonumber(h[5]),tonumber(h[6]),0\n"
+    "local n=0\n"
     "if now<k then n=redis.pcall('XLEN',e)\n"
     "if type(n)=='table' then return n end end\n"
-    "local o,z,b=l-n+1,l+1,math.max(h[7],1)/math.max(n,1)\n"
+    "local o,z,B=l-n+1,l+1,math.max(b,1)/math.max(n,1)\n"
     "local function old(s)\n"
     "local r=c('XRANGE',e,s,s)[1]\n"
     "return not r or string.match(r[1],'-(.*)')+A[6]<=now end\n"
@@ -2756,13 +2763,14 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "local s=math.floor((o+z)/2)\n"
     "if old(s) then o=s else z=s end end\n"
     "o=z end\n"
-    "local a={0,f,l,o,j,math.max(h[10]-now,0)}\n"
+    "local v=a\n"
+    "a={0,f,l,o,j,math.max(g-now,0)}\n"
     "if A[3]=='' then return a end\n"
     "local s,q,w=A[3]+1,tonumber(A[4]),tonumber(A[5])\n"
     "if A[2]~='0' and A[2]~=h[1] or s<o or s>l+1 then a[1]=8\n"
     "return a end\n"
     "while q>0 and s<=l do\n"
-    "local r=c('XRANGE',e,s,'+','COUNT',math.min(q,math.floor(w/b)+1))\n"
+    "local r=c('XRANGE',e,s,'+','COUNT',math.min(q,math.floor(w/B)+1))\n"
     "local d=#r\n"
     "if d==0 or tonumber(string.match(r[d][1],'%d+'))~=s+d-1 then return {8,f,l,o,j,a[6]} end\n"
     "for _,v in ipairs(r) do\n"
@@ -2776,20 +2784,21 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "s,q=s+d,q-d end\n"
     "a[5]=j+8*(#a-6)\n"
     "local K,U=k,u\n"
-    "if n>0 and (k-now)*2<tonumber(A[7]) then K=math.max(k,math.min(now+A[7],h[13]+A[6])) end\n"
-    "if A[7]~='0' and (u-now)*2<tonumber(A[8]) then U=math.min(now+A[8],h[13]+A[9]) end\n"
-    "u=math.max(u,U,K)\n"
-    "if K>k or u>tonumber(h[5]) then\n"
-    "local L,x,y=A[8],tonumber(h[12]),tonumber(h[11])\n"
+    "if n>0 and (k-now)*2<tonumber(A[7]) then K=math.max(k,math.min(now+A[7],v+A[6])) end\n"
+    "if A[7]~='0' and (u-now)*2<tonumber(A[8]) then U=math.min(now+A[8],v+A[9]) end\n"
+    "U=math.max(u,U,K)\n"
+    "if K>k or U>u then\n"
+    "local L,y=A[8],tonumber(h[7])\n"
+    "u,k=U,K\n"
     "if u+A[7]/2>y then\n"
     MCPSESS_I_RLOG_INDEX
     "c('PEXPIRE',m,y-now) end\n"
     "if K>x then x=K+math.floor(A[7]/2)\n"
     "c('PEXPIRE',e,x-now) end\n"
-    "c('HSET',m,'k',K,'u',u,'x',x,'y',y)\n"
+    "c('HSET',m,'x',x,'y',y,'z',struct.pack('<dddddd',l,b,g,u,k,v))\n"
     "c('HMGET',m,'e') end\n"
     "return a";
-static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "e8aa5be61ccec1c9c9157e9ea688d77cb1630578";
+static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "f1982f2109408cdccc25686516f974892c9068d7";
 
 /* KEYS: of one log; or, for all of a session, the index alone, which names the others; they share its slot. ARGV:
    owner's bytes or none. */
@@ -2802,11 +2811,12 @@ static const char mcpsess_i_rlog_delete[] MCPSESS_ROM =
     "local now=t[1]*1000+math.floor(t[2]/1000)\n"
     "for _,s in ipairs(names) do\n"
     "local m,e=p..'m:'..g..':'..s,p..'e:'..g..':'..s\n"
-    "local h=redis.pcall('HMGET',m,'o','u','k')\n"
+    "local h=redis.pcall('HMGET',m,'o','z')\n"
     "if h.err then return h end\n"
     "if ARGV[1]=='' or not h[1] or h[1]==ARGV[1] then\n"
-    "if h[1] and now<math.min(h[2],h[3]) then\n"
-    "local k=redis.pcall('XLEN',e)\n"
+    "local u,k=struct.unpack('<dd',h[2] or string.rep('\\0',40),25)\n"
+    "if now<math.min(u,k) then\n"
+    "k=redis.pcall('XLEN',e)\n"
     "if type(k)=='table' then return k end\n"
     "n=n+k end\n"
     "mine[#mine+1]={m,e,s} end end\n"
@@ -2814,7 +2824,7 @@ static const char mcpsess_i_rlog_delete[] MCPSESS_ROM =
     "c('DEL',k[1],k[2])\n"
     "c('ZREM',i,k[3]) end\n"
     "return {0,0,0,n,0,0}";
-static const char mcpsess_i_rlog_delete_sha1[] MCPSESS_ROM = "ad306e2745a12b2b0e7c0b38644e66e21e4fce42";
+static const char mcpsess_i_rlog_delete_sha1[] MCPSESS_ROM = "b3017ade347065a28a59d09e57377e7ae5c37a23";
 
 /* clang-format on */
 
