@@ -1,5 +1,7 @@
 /* Logs on a real server: the contract of every store that has them, and what is this one's own.
      logs HOST_OR_PATH PORT PASSWORD             all of it, as the user mcpsess; without a password as nobody
+     logs HOST_OR_PATH PORT PASSWORD model N     so many random requests against a naive reference, on each kind of
+                                                 connection
      logs HOST_OR_PATH PORT PASSWORD may USER    a bit of everything, as another user; says on stderr what it may not
      logs HOST_OR_PATH PORT PASSWORD KIND ...    one request, and its answer in one line: for tests of servers that come
                                                  and go
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 
 #include "log_contract.h"
+#include "log_model.h"
 
 #define SLOTS 64
 #define EVENT_MAX 20000u
@@ -29,7 +32,7 @@ static struct {
     end at[2]; /* two connections; the contract's is the first */
     sock admin_sock;
     mcpsess_redis admin;
-    const char *host, *port, *user, *password;
+    const char *host, *port, *user, *password, *prefix;
     uint64_t ahead_ms; /* of the real clock: time that was let go by */
     uint32_t checked;  /* replies after which every key's TTL was looked at */
     uint8_t tracking;
@@ -168,6 +171,7 @@ static void make(unsigned n) {
     d.tracking = t.tracking;
     CHECK_EQ(mcpsess_redis_init(&e->redis, &d, wires[n].bytes, sizeof wires[n].bytes), MCPSESS_OK);
     sd.redis = &e->redis;
+    sd.prefix = mcpsess_str_z(t.prefix);
     CHECK_EQ(mcpsess_redis_store_init(&e->store, &sd), MCPSESS_OK);
 }
 
@@ -293,6 +297,15 @@ static void pass_minutes(unsigned minutes) {
     look_at_ttls();
 }
 
+/* Redis command calls that the scripts made since RESETSTAT, TIME and EVALSHA apart. */
+static int64_t calls(const char *command) {
+    char name[40], *at;
+    snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
+    (void)ADMIN("INFO", "commandstats");
+    at = strstr(said, name);
+    return at == NULL ? 0 : strtol(at + strlen(name), NULL, 10);
+}
+
 /* -- as others see it -- */
 
 TEST(keys_are_escaped_and_events_are_raw) {
@@ -335,15 +348,6 @@ TEST(a_request_is_one_command) {
     at = strstr(said, "cmdstat_evalsha:calls=");
     CHECK(at != NULL && strtol(at + sizeof "cmdstat_evalsha:calls=" - 1, NULL, 10) == 8);
     CHECK_EQ(NUMBER("DBSIZE"), 0);
-}
-
-/* Redis command calls that the scripts made since RESETSTAT, TIME and EVALSHA apart. */
-static int64_t calls(const char *command) {
-    char name[40], *at;
-    snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
-    (void)ADMIN("INFO", "commandstats");
-    at = strstr(said, name);
-    return at == NULL ? 0 : strtol(at + strlen(name), NULL, 10);
 }
 
 TEST(an_append_writes_the_event_and_one_key_besides) {
@@ -478,11 +482,27 @@ TEST(keys_of_equal_limits_go_in_their_order) {
 /* An empty one as well. */
 TEST(a_log_without_events_is_kept) {
     start();
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    CHECK_EQ(calls("hset"), 0);
     pass_minutes(40);
     CHECK_EQ(range(0, 60000), MCPSESS_OK);
     look_at_ttls();
     pass_minutes(50);
     CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+}
+
+TEST(events_that_are_kept_keep_their_log) {
+    start();
+    limits.event_ttl_ms = limits.log_ttl_ms = 60 * MINUTE;
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    pass_minutes(10);
+    CHECK_EQ(set(false), MCPSESS_OK);
+    pass_minutes(21); /* 29 are left for the events, 39 for the log */
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    pass_minutes(55);
+    CHECK_EQ(range(0, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
 }
 
 TEST(a_writer_whose_lease_ran_out_is_another_one_when_it_opens_again) {
@@ -555,7 +575,9 @@ TEST(one_event_may_displace_many) {
     start();
     limits.bytes = EVENT_MAX;
     for (n = 1; n <= 1000; n++) CHECK_EQ(append(n, "x"), MCPSESS_OK);
+    (void)ADMIN("CONFIG", "RESETSTAT");
     CHECK_EQ(append_bytes("s", "1", 1001, 1000, mcpsess_str_of(data, sizeof data)), MCPSESS_OK);
+    CHECK(calls("xrange") <= 1000 / 16 + 1); /* several are looked at with each */
     CHECK_EQ(held(), EVENT_MAX);
     CHECK_EQ(append(1002, "y"), MCPSESS_OK);
     CHECK_EQ(held(), 7);
@@ -566,7 +588,7 @@ TEST(one_event_may_displace_many) {
 
 /* A page is what there is room for, and the server does not send, nor fetch, much more. */
 TEST(pages_are_as_large_as_the_room) {
-    static char data[1000];
+    static char data[400];
     uint64_t n, received;
     memset(data, 'd', sizeof data);
     start();
@@ -577,12 +599,14 @@ TEST(pages_are_as_large_as_the_room) {
     mcpsess_buf_init(&out, out_mem, 3500);
     q.request.out = &out;
     CHECK_EQ(run_at(0), MCPSESS_OK);
-    CHECK_EQ(q.request.count, 3);
+    CHECK_EQ(q.request.count, 8);
     CHECK(t.at[0].redis.stats.bytes_received - received < 3500 + 200);
-    for (n = 0; n < 100; n += q.request.count) { /* 19 a page */
+    (void)ADMIN("CONFIG", "RESETSTAT");
+    for (n = 0; n < 100; n += q.request.count) { /* 49 a page */
         if (!CHECK_EQ(range(n, 0), MCPSESS_OK) || !CHECK(q.request.count > 0)) break;
     }
     CHECK_EQ(n, 100);
+    CHECK(calls("xrange") <= 3 * 3); /* one for the oldest event, and one or two for all of the page */
 }
 
 /* -- keys that went -- */
@@ -615,6 +639,39 @@ TEST(events_with_a_hole_are_a_gap) {
     CHECK_EQ(range(2, 0), MCPSESS_OK);
     CHECK_EQ(q.request.count, 1);
     CHECK_EQ(append(4, "d"), MCPSESS_OK);
+    CHECK_EQ(range(1, 0), MCPSESS_GAP); /* two events are there, but not these two */
+    CHECK_EQ(out.len, 0);
+    (void)ADMIN("EVAL", "for n=3,4 do redis.call('XDEL',KEYS[1],redis.call('XRANGE',KEYS[1],n,n)[1][1]) end", "1",
+                "mcpsess:e:{s}:1");
+    CHECK_EQ(range(3, 0), MCPSESS_GAP);
+    CHECK(q.log.first == 5 && q.log.last == 4);
+    limits.events = 1; /* there is not what there should be: room is made all the same */
+    CHECK_EQ(append(5, "e"), MCPSESS_OK);
+    CHECK_EQ(NUMBER("XLEN", "mcpsess:e:{s}:1"), 1);
+    CHECK_EQ(range(4, 0), MCPSESS_OK);
+}
+
+TEST(events_with_a_hole_behind_the_first_are_a_gap) {
+    uint64_t n;
+    start();
+    for (n = 1; n <= 5; n++) CHECK_EQ(append(n, "a"), MCPSESS_OK);
+    (void)ADMIN("EVAL", "return redis.call('XDEL',KEYS[1],redis.call('XRANGE',KEYS[1],3,3)[1][1])", "1",
+                "mcpsess:e:{s}:1");
+    CHECK_EQ(range(1, 0), MCPSESS_GAP);
+    CHECK_EQ(range(3, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 2);
+}
+
+TEST(events_that_end_too_early_are_a_gap) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    CHECK_EQ(append(2, "b"), MCPSESS_OK);
+    CHECK_EQ(append(3, "c"), MCPSESS_OK);
+    (void)ADMIN("EVAL", "return redis.call('XDEL',KEYS[1],redis.call('XRANGE',KEYS[1],3,3)[1][1])", "1",
+                "mcpsess:e:{s}:1");
+    CHECK_EQ(range(2, 0), MCPSESS_GAP);
+    CHECK_EQ(range(1, 0), MCPSESS_GAP);
+    CHECK_EQ(out.len, 0);
 }
 
 TEST(a_log_that_was_evicted_begins_anew) {
@@ -653,6 +710,41 @@ TEST(deletes_with_keys_that_went) {
     CHECK_EQ(run_at(0), MCPSESS_OK); /* it does not know of any */
     CHECK_EQ(ask(MCPSESS_LOG_DEL, "s", "1"), MCPSESS_OK);
     CHECK_EQ(NUMBER("DBSIZE"), 0);
+}
+
+/* Events whose log is gone are nobody's: also who may not delete others' deletes them. */
+TEST(a_guarded_delete_takes_what_is_left_over) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    (void)ADMIN("DEL", "mcpsess:m:{s}:1");
+    request(MCPSESS_LOG_DEL, "s", "");
+    q.log.stream = mcpsess_str_of(NULL, 0);
+    q.request.guarded = true;
+    q.request.owner = principal("https://issuer", "alice");
+    CHECK_EQ(run_at(0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 0);
+    CHECK_EQ(NUMBER("DBSIZE"), 0);
+}
+
+/* The keys of a session's logs are made of its index's, in a script. */
+TEST(a_delete_finds_logs_under_any_prefix) {
+    static const char *const prefixes[] = {"i:", "i:m:e:", "x[.*](i:)^$"};
+    unsigned n;
+    for (n = 0; n < COUNT_OF(prefixes); n++) {
+        (void)ADMIN("FLUSHALL");
+        t.prefix = prefixes[n];
+        make(0);
+        t.prefix = "";
+        if (t.password[0] != '\0') continue; /* the documented user has one prefix */
+        CHECK_EQ(open_as("i:", "i:", "token", false), MCPSESS_OK);
+        CHECK_EQ(append_bytes("i:", "i:", 1, 0, MCPSESS_STR("a")), MCPSESS_OK);
+        CHECK_EQ(NUMBER("DBSIZE"), 3);
+        request(MCPSESS_LOG_DEL, "i:", "");
+        q.log.stream = mcpsess_str_of(NULL, 0);
+        CHECK_EQ(run_at(0), MCPSESS_OK);
+        CHECK_EQ(q.request.count, 1);
+        CHECK_EQ(NUMBER("DBSIZE"), 0);
+    }
 }
 
 /* The index does not grow with every stream that a long session ever had. */
@@ -892,10 +984,17 @@ TEST(a_reader_that_keeps_the_log_alive_wakes_itself_once) {
     CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK); /* writes */
     settle();
     hearings = 0;
+    CHECK_EQ(append(2, "b"), MCPSESS_OK); /* and is told of others' all the same */
+    wakes(true);
+    pass_minutes(16);
+    wakes(true);
+    CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK);
+    settle();
+    hearings = 0;
     for (n = 0; n < 5; n++) CHECK_EQ(range_at(1, "s", "1", 0, 60000), MCPSESS_OK);
     settle();
     CHECK_EQ(hearings, 0);
-    CHECK_EQ(append(2, "b"), MCPSESS_OK); /* and is still told of others' */
+    CHECK_EQ(append(3, "c"), MCPSESS_OK);
     wakes(true);
 }
 
@@ -931,6 +1030,7 @@ static void own_tests(void) {
     RUN(an_index_lives_as_long_as_any_of_its_logs);
     RUN(keys_of_equal_limits_go_in_their_order);
     RUN(a_log_without_events_is_kept);
+    RUN(events_that_are_kept_keep_their_log);
     RUN(a_writer_whose_lease_ran_out_is_another_one_when_it_opens_again);
     RUN(an_unguarded_request_sees_everybodys);
     RUN(bounds_of_events_and_bytes_are_exact);
@@ -938,8 +1038,12 @@ static void own_tests(void) {
     RUN(pages_are_as_large_as_the_room);
     RUN(events_that_were_evicted_are_a_gap);
     RUN(events_with_a_hole_are_a_gap);
+    RUN(events_with_a_hole_behind_the_first_are_a_gap);
+    RUN(events_that_end_too_early_are_a_gap);
     RUN(a_log_that_was_evicted_begins_anew);
     RUN(deletes_with_keys_that_went);
+    RUN(a_guarded_delete_takes_what_is_left_over);
+    RUN(a_delete_finds_logs_under_any_prefix);
     RUN(an_index_forgets_logs_that_are_gone);
     RUN(epochs_and_fences_grow_when_the_clock_goes_back);
     RUN(epochs_grow_when_all_keys_are_lost);
@@ -954,6 +1058,53 @@ static void own_tests(void) {
     RUN(a_reader_that_keeps_the_log_alive_wakes_itself_once);
     RUN(a_delete_wakes_a_reader);
     RUN(a_read_of_nothing_but_the_state_is_told_of_what_comes);
+}
+
+/* -- against a naive reference -- */
+
+static uint64_t model_now(log_model_rig *rig) {
+    (void)rig;
+    return now();
+}
+
+static void model_pass(log_model_rig *rig, uint64_t ms) {
+    (void)rig;
+    age(ms);
+    t.ahead_ms += ms;
+}
+
+static void model_idle(log_model_rig *rig) {
+    (void)rig;
+    idle_at(0);
+}
+
+static void model_restart(log_model_rig *rig) {
+    (void)rig;
+    (void)ADMIN("FLUSHALL");
+}
+
+static uint32_t model_rounds = 3000;
+
+TEST(logs_agree_with_a_naive_model) {
+    log_model_rig rig;
+    log_model_stats seen;
+    memset(&rig, 0, sizeof rig);
+    start();
+    rig.store = mcpsess_redis_store_store(&t.at[0].store);
+    rig.unit_ms = 10000;
+    rig.slack_ms = 1000;
+    rig.calm = 8;
+    rig.epochs = rig.owners = rig.bounds = rig.ages = rig.deletes_all = true;
+    rig.now_ms = model_now;
+    rig.pass = model_pass;
+    rig.idle = model_idle;
+    rig.restart = model_restart;
+    CHECK(log_model_run(&rig, 1000u + (uint32_t)t.tracking * 10u + (t.resp2 ? 1u : 0u), model_rounds, &seen));
+    look_at_ttls();
+    CHECK_EQ(t.at[0].redis.stats.disconnects, 0);
+    tap_note("appended", seen.appended);
+    tap_note("replayed", seen.events);
+    tap_note("skipped", seen.skipped);
 }
 
 /* -- one request -- */
@@ -1030,7 +1181,8 @@ int main(int argc, char **argv) {
         t.user = argv[5];
         return permissions();
     }
-    if (argc > 4) return one(argc - 4, argv + 4);
+    if (argc == 6 && strcmp(argv[4], "model") == 0) model_rounds = (uint32_t)atol(argv[5]);
+    else if (argc > 4) return one(argc - 4, argv + 4);
     t.rig.unit_ms = 10000;
     t.rig.closes = t.rig.epochs = t.rig.owners = t.rig.bounds = t.rig.ages = t.rig.deletes_all = true;
     t.rig.reset = reset;
@@ -1048,8 +1200,9 @@ int main(int argc, char **argv) {
         t.tracking = mode == 1 ? MCPSESS_REDIS_TRACK_PREFIXES : MCPSESS_REDIS_TRACK_KEYS;
         tap_note("RESP2", t.resp2);
         tap_note("tracking", t.tracking);
-        log_contract(&t.rig);
-        own_tests();
+        if (argc == 4) log_contract(&t.rig);
+        if (argc == 4) own_tests();
+        RUN(logs_agree_with_a_naive_model);
     }
     return tap_finish();
 }
