@@ -2911,7 +2911,8 @@ static bool mcpsess_i_rstore_take(mcpsess_str *text, char *c) {
     return !mcpsess_i_rstore_plain(*c);
 }
 
-/* The id that a key of this space was made of, and what is behind it. false: it is none of this store. */
+/* The id that a key of this space was made of, and what is behind it, which should begin with '}'. false: it is none of
+   this store. */
 static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, char space, mcpsess_str *key, mcpsess_buf *id) {
     size_t head = s->i.prefix_len + 3u;
     char c;
@@ -2922,7 +2923,7 @@ static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, char space, mcpses
         if (!mcpsess_i_rstore_take(key, &c)) return false;
         mcpsess_buf_put_char(id, c);
     }
-    return key->len > 0 && id->len > 0 && !id->overflow;
+    return id->len > 0 && !id->overflow;
 }
 
 /* A record's key ends with its id. */
@@ -3071,19 +3072,9 @@ static void mcpsess_i_rlog_put_number(mcpsess_buf *out, uint64_t v) {
     mcpsess_i_rstore_put_number(out, v < MCPSESS_I_RLOG_NUMBER_MAX ? v : MCPSESS_I_RLOG_NUMBER_MAX);
 }
 
-static uint64_t mcpsess_i_rlog_least(uint64_t a, uint64_t b) {
-    return mcpsess_i_rstore_cap(a < b ? a : b);
-}
-
-/* How long events live after an append. */
-static uint64_t mcpsess_i_rlog_event_ttl(const mcpsess_log_limits *l) {
-    return mcpsess_i_rlog_least(l->event_ttl_ms, l->event_max_ms);
-}
-
-/* And a log, after it was written: not shorter. */
+/* How long a log lives after it was written: not shorter than its events, of which limits_of takes care. */
 static uint64_t mcpsess_i_rlog_ttl(const mcpsess_log_limits *l) {
-    uint64_t events_ms = mcpsess_i_rlog_event_ttl(l), ttl_ms = mcpsess_i_rlog_least(l->log_ttl_ms, l->log_max_ms);
-    return ttl_ms > events_ms ? ttl_ms : events_ms;
+    return mcpsess_i_rstore_cap(l->log_ttl_ms < l->log_max_ms ? l->log_ttl_ms : l->log_max_ms);
 }
 
 static void mcpsess_i_rlog_put_head(const mcpsess_redis_store *s, const mcpsess_log_request *r, uint8_t script,
@@ -3144,7 +3135,7 @@ static void mcpsess_i_rlog_encode_write(const mcpsess_redis_store *s, const mcps
     mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
     if (append) {
         mcpsess_i_rlog_put_number(out, r->log.sequence);
-        mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_event_ttl(&limits));
+        mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_ttl_ms));
         mcpsess_i_rstore_put_number(out, limits.events);
         mcpsess_i_rstore_put_number(out, limits.bytes);
         mcpsess_i_rlog_put_event(out, &r->log.event);
@@ -3170,7 +3161,7 @@ static void mcpsess_i_rlog_encode_read(const mcpsess_redis_store *s, const mcpse
     mcpsess_i_rstore_put_number(out, q->i.slot != 0 ? q->i.slot : UINT32_MAX);
     mcpsess_i_rstore_put_number(out, range && !q->out->overflow ? q->out->cap - q->out->len : 0u);
     mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.event_max_ms));
-    mcpsess_i_rstore_put_number(out, keep ? mcpsess_i_rlog_event_ttl(&limits) : 0u);
+    mcpsess_i_rstore_put_number(out, keep ? mcpsess_i_rstore_cap(limits.event_ttl_ms) : 0u);
     mcpsess_i_rstore_put_number(out, mcpsess_i_rlog_ttl(&limits));
     mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(limits.log_max_ms));
 }
@@ -3275,10 +3266,9 @@ static void mcpsess_i_rlog_item(void *user, void *request, const mcpsess_resp_it
 /* What there is to know of a log; of a writer's lease, what it may rely on. */
 static void mcpsess_i_rlog_state(const mcpsess_redis_store *s, mcpsess_log_request *r) {
     const int64_t *n = s->i.numbers;
-    if (n[0] == MCPSESS_MISS || r->request.kind == MCPSESS_LOG_DEL) return;
+    if (n[0] == MCPSESS_MISS || n[0] == MCPSESS_FENCED || r->request.kind == MCPSESS_LOG_DEL) return;
     r->log.epoch = (uint64_t)n[1];
     r->log.last = (uint64_t)n[2];
-    if (n[0] == MCPSESS_FENCED) return;
     r->log.streaming = (n[4] & 1) != 0;
     r->log.done = (n[4] & 2) != 0;
 }

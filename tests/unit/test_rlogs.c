@@ -16,7 +16,7 @@ static void log_request(uint8_t kind) {
     l.request.key = MCPSESS_STR("k");
     l.request.value = MCPSESS_STR("tok");
     l.request.ttl_ms = 12800;
-    l.request.out = &out;
+    if (kind == MCPSESS_LOG_RANGE) l.request.out = &out;
     l.log.stream = MCPSESS_STR("s");
     l.log.writer = 7;
     l.log.epoch = 8;
@@ -144,7 +144,7 @@ TEST(rlogs_asks_to_delete) {
     log_asked(MCPSESS_LOG_DEL);
     CHECK(ASKED(LOG_DELETE, "7", LOG_KEYS "$0\r\n\r\n"));
     CHECK_EQ(ANSWER("*6\r\n:0\r\n:0\r\n:0\r\n:3\r\n:0\r\n:0\r\n"), MCPSESS_OK);
-    CHECK_EQ(l.request.count, 3);
+    CHECK(l.request.count == 3 && l.log.epoch == 8);
     log_request(MCPSESS_LOG_DEL);
     l.request.guarded = true;
     l.request.owner = alice;
@@ -236,14 +236,18 @@ TEST(rlogs_answers_of_writes) {
     CHECK_EQ(ANSWER("*6\r\n:5\r\n:8\r\n:3\r\n:0\r\n:2\r\n:0\r\n"), MCPSESS_LOST);
     CHECK(l.log.last == 3 && l.log.done);
     log_asked(MCPSESS_LOG_APPEND);
-    CHECK_EQ(ANSWER("*6\r\n:10\r\n:8\r\n:3\r\n:0\r\n:0\r\n:0\r\n"), MCPSESS_FENCED);
+    l.log.streaming = true;
+    CHECK_EQ(ANSWER("*6\r\n:10\r\n:20\r\n:3\r\n:0\r\n:0\r\n:0\r\n"), MCPSESS_FENCED);
+    CHECK(l.log.epoch == 8 && l.log.last == 0 && l.log.streaming); /* nothing of another writer's log */
     log_asked(MCPSESS_LOG_SET);
     l.log.done = l.log.streaming = true;
     CHECK_EQ(ANSWER("*6\r\n:11\r\n:20\r\n:0\r\n:0\r\n:0\r\n:12800\r\n"), MCPSESS_LOST_TAIL);
     CHECK(l.log.epoch == 20 && l.log.last == 0 && !l.log.done && !l.log.streaming);
-    log_asked(MCPSESS_LOG_SET);
+    log_request(MCPSESS_LOG_SET);
+    l.log.last = 5;
+    ask();
     CHECK_EQ(ANSWER("*6\r\n:2\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n"), MCPSESS_MISS);
-    CHECK_EQ(rstore.stats.foreign, 0);
+    CHECK(rstore.stats.foreign == 0 && l.log.last == 0);
     CHECK_EQ(redis.stats.commands, 6); /* one round trip each */
 }
 
@@ -385,6 +389,15 @@ TEST(rlogs_more_events_than_there_is_room_for_are_refused) {
     CHECK(!room_for(0, MCPSESS_STR(SIX("8", "9") "$0\r\n\r\n$0\r\n\r\n")));
 }
 
+TEST(rlogs_an_event_for_which_there_is_no_room_at_all_is_refused) {
+    start();
+    log_request(MCPSESS_LOG_RANGE);
+    out.overflow = true;
+    ask();
+    CHECK_EQ(ANSWER("*7\r\n:0\r\n:8\r\n:11\r\n:3\r\n:9\r\n:0\r\n$2\r\nab\r\n"), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(out.len, 0);
+}
+
 /* ---- what no script of ours answers ---- */
 
 static void nonsense(uint8_t kind, mcpsess_str text) {
@@ -441,6 +454,9 @@ TEST(rlogs_refuses_answers_of_other_scripts) {
     nonsense(MCPSESS_LOG_APPEND, MCPSESS_STR("*6\r\n:0\r\n:0\r\n:1\r\n:0\r\n:1\r\n:1\r\n")); /* no epoch */
     nonsense(MCPSESS_LOG_STATE, MCPSESS_STR("*7\r\n:0\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n$1\r\na\r\n"));
     nonsense(MCPSESS_LOG_RANGE, MCPSESS_STR("*7\r\n:8\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n$1\r\na\r\n"));
+    nonsense(MCPSESS_LOG_RANGE, MCPSESS_STR("*7\r\n:8\r\n:1\r\n:1\r\n:1\r\n:9\r\n:1\r\n$1\r\na\r\n"));
+    nonsense(MCPSESS_LOG_APPEND, MCPSESS_STR("*7\r\n:0\r\n:1\r\n:1\r\n:1\r\n:9\r\n:1\r\n$1\r\na\r\n"));
+    nonsense(MCPSESS_LOG_DEL, MCPSESS_STR("*6\r\n:0\r\n:-1\r\n:1\r\n:1\r\n:1\r\n:1\r\n"));
     nonsense(MCPSESS_LOG_RANGE, MCPSESS_STR("*7\r\n:0\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n+a\r\n"));
 }
 
@@ -450,7 +466,9 @@ TEST(rlogs_errors_of_the_server_are_codes) {
     start();
     log_asked(MCPSESS_LOG_APPEND);
     CHECK_EQ(ANSWER("-OOM command not allowed\r\n"), MCPSESS_REDIS_E_OOM);
-    log_asked(MCPSESS_LOG_RANGE);
+    log_request(MCPSESS_LOG_RANGE);
+    l.request.count = 1; /* which is no put that is looked up */
+    ask();
     CHECK_EQ(ANSWER("-WRONGTYPE Operation\r\n"), MCPSESS_REDIS_E_WRONGTYPE);
     CHECK(out.len == 0 && l.request.count == 0);
     log_asked(MCPSESS_LOG_OPEN);
@@ -615,6 +633,7 @@ void test_rlogs(void) {
     RUN(rlogs_events_start_over_when_they_are_asked_for_again);
     RUN(rlogs_events_that_broke_off_leave_nothing);
     RUN(rlogs_more_events_than_there_is_room_for_are_refused);
+    RUN(rlogs_an_event_for_which_there_is_no_room_at_all_is_refused);
     RUN(rlogs_refuses_answers_of_no_script);
     RUN(rlogs_refuses_answers_of_other_scripts);
     RUN(rlogs_errors_of_the_server_are_codes);
