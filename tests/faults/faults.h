@@ -133,7 +133,7 @@ long wire_unit(mcpsess_str s, uint8_t *type);
 
 /* -- world -- */
 
-enum { WORLD_REDIS, WORLD_RAM };
+enum { WORLD_REDIS, WORLD_RAM, WORLD_CSHARP /* the C# SDK's layout on Redis */ };
 
 #define WORLD_TTL 95000u /* ms, full */
 #define WORLD_LOW 20000u /* ms: less than half */
@@ -194,6 +194,7 @@ struct faults_rig {
     uint64_t now_ms;
     mcpsess_redis redis;
     mcpsess_redis_store store;
+    mcpsess_csharp_store csharp;
     mcpsess_store records; /* what the table stands on */
     mcpsess_sessions table;
     mcpsess_memstore ram;
@@ -209,7 +210,8 @@ struct faults_rig {
 extern struct faults_rig rig;
 
 typedef struct faults_setup {
-    bool store; /* with its scripts */
+    bool store;  /* with its scripts */
+    bool csharp; /* instead of it */
     bool resp2, patient;
     uint8_t tracking;
     const char *user, *password, *name;

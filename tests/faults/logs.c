@@ -1,4 +1,5 @@
-/* Every kind of request of a log, on both stores: as a writer's next event, its last one again, somebody else's. */
+/* Every kind of request of a log, on every store that has them: as a writer's next event, its last one again, somebody
+   else's. */
 
 #include "faults.h"
 
@@ -18,6 +19,10 @@ typedef struct asked {
     size_t room; /* 0: plenty */
 } asked;
 
+static const char *log_key(void) {
+    return rig.world == WORLD_CSHARP ? "mcp:sse:v1:meta:YQ==:cw==" : "mcpsess:m:{a}:s";
+}
+
 static void before(const faults_operation *o) {
     const asked *a = (const asked *)o->what;
     world_clear();
@@ -29,8 +34,8 @@ static void before(const faults_operation *o) {
     case THEIRS: world_log(&rig.alice, "theirs", false, WORLD_TTL); break;
     case ANOTHERS: world_log(&rig.bob, "ours", false, WORLD_TTL); break;
     case A_LIST:
-        (void)world_owner("RPUSH", "mcpsess:m:{a}:s", "x", NULL);
-        (void)world_owner("PEXPIRE", "mcpsess:m:{a}:s", "90000", NULL);
+        (void)world_owner("RPUSH", log_key(), "x", NULL);
+        (void)world_owner("PEXPIRE", log_key(), "90000", NULL);
         break;
     case OURS_NO_SCRIPT:
         world_log(&rig.alice, "ours", false, WORLD_TTL);
@@ -42,6 +47,12 @@ static void before(const faults_operation *o) {
 
 static const mcpsess_log_limits ttls = {0, 0, WORLD_TTL, WORLD_TTL, WORLD_TTL, WORLD_TTL};
 static const mcpsess_log_limits two_events = {2, 0, WORLD_TTL, WORLD_TTL, WORLD_TTL, WORLD_TTL};
+
+/* The text of a JSON string without its quotes. */
+static mcpsess_str inside(const char *json) {
+    mcpsess_str s = mcpsess_str_z(json);
+    return mcpsess_str_of(s.ptr + 1, s.len - 2);
+}
 
 static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms) {
     const asked *a = (const asked *)o->what;
@@ -59,13 +70,22 @@ static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms)
     r->log.limits = a->events != 0 ? &two_events : &ttls;
     r->log.fresh = a->fresh;
     r->log.epoch = rig.log_epoch + (uint64_t)a->epoch;
+    if (rig.world == WORLD_CSHARP && a->epoch != 0) r->log.epoch = 1; /* there are none */
     r->log.writer = rig.log_writer + (uint64_t)a->fence;
     r->log.sequence = a->sequence;
     r->log.confirmed = a->confirmed;
     r->log.streaming = !a->polling;
     r->log.done = a->done;
     if (a->data != NULL) r->log.event.data = mcpsess_str_z(a->data);
+    if (a->data != NULL && rig.world != WORLD_CSHARP) r->log.event.data = inside(a->data);
     return faults_ask(t, timeout_ms);
+}
+
+/* The last sequence of a log that was opened. Without an epoch one that begins anew leaves out a number. */
+static uint64_t begun(const asked *a) {
+    if (a->stored == NOTHING) return 0;
+    if (a->fresh) return rig.world == WORLD_CSHARP ? 4 : 0;
+    return 3;
 }
 
 /* What is true of an answer besides its code. */
@@ -76,11 +96,14 @@ static bool right(const faults_operation *o, const faults_task *t) {
     switch (a->kind) {
     case MCPSESS_LOG_OPEN:
         return (int64_t)r->log.epoch == world_log_number('e') && (int64_t)r->log.writer == world_log_number('w') &&
-               r->log.last == (a->fresh || a->stored == NOTHING ? 0u : 3u) && held;
+               r->log.last == begun(a) && held;
     case MCPSESS_LOG_APPEND: return r->log.last == 4 && held;
     case MCPSESS_LOG_SET: return r->log.last == 3 && (a->done || held);
     case MCPSESS_LOG_RANGE:
-    case MCPSESS_LOG_STATE: return r->log.last == 3 && r->log.first == 1 && r->log.epoch == rig.log_epoch;
+    case MCPSESS_LOG_STATE:
+        if (rig.world == WORLD_CSHARP && a->kind == MCPSESS_LOG_RANGE && !a->keep)
+            return r->log.first == a->sequence + 1;
+        return r->log.last == 3 && r->log.first == 1 && r->log.epoch == rig.log_epoch;
     default: return r->request.count == 3 || r->request.count == 0; /* an earlier try may have done it */
     }
 }
@@ -94,7 +117,7 @@ static bool right(const faults_operation *o, const faults_task *t) {
     { __VA_ARGS__, 0 }
 #define OPENS TABLE, .answers = ANSWERS(MCPSESS_BUSY, MCPSESS_END, MCPSESS_MISS)
 #define WRITES TABLE, .answers = ANSWERS(MCPSESS_DUP, MCPSESS_LOST, MCPSESS_FENCED, MCPSESS_LOST_TAIL, MCPSESS_MISS)
-#define READS TABLE, .answers = ANSWERS(MCPSESS_GAP, MCPSESS_MISS, MCPSESS_E_TOOBIG)
+#define READS TABLE, .answers = ANSWERS(MCPSESS_GAP, MCPSESS_MISS, MCPSESS_E_TOOBIG, MCPSESS_E_FORMAT)
 #define DELETES TABLE
 
 static const faults_operation operations[] = {
@@ -107,33 +130,33 @@ static const faults_operation operations[] = {
     {.name = "open, another's", OPENS, ASKED(.stored = ANOTHERS, .kind = MCPSESS_LOG_OPEN, .fresh = true)},
     {.name = "append, the next",
      WRITES,
-     ASKED(.stored = OURS_LOW, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four"),
+     ASKED(.stored = OURS_LOW, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\""),
      .again = MCPSESS_DUP},
     {.name = "append, and two go",
      WRITES,
-     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four", .events = 2),
+     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\"", .events = 2),
      .again = MCPSESS_DUP},
     {.name = "append, once more",
      WRITES,
-     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 3, .confirmed = 2, .data = "three")},
+     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 3, .confirmed = 2, .data = "\"three\"")},
     {.name = "append, other bytes",
      WRITES,
-     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 3, .confirmed = 2, .data = "four")},
+     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 3, .confirmed = 2, .data = "\"four\"")},
     {.name = "append, replaced",
      WRITES,
-     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four", .fence = -1)},
+     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\"", .fence = -1)},
     {.name = "append, the tail is lost",
      WRITES,
-     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 6, .confirmed = 5, .data = "six")},
+     ASKED(.stored = OURS, .kind = MCPSESS_LOG_APPEND, .sequence = 6, .confirmed = 5, .data = "\"six\"")},
     {.name = "append, absent",
      WRITES,
-     ASKED(.stored = NOTHING, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four")},
+     ASKED(.stored = NOTHING, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\"")},
     {.name = "append, another kind of value",
      WRITES,
-     ASKED(.stored = A_LIST, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four")},
+     ASKED(.stored = A_LIST, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\"")},
     {.name = "append, the script is gone",
      WRITES,
-     ASKED(.stored = OURS_NO_SCRIPT, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "four"),
+     ASKED(.stored = OURS_NO_SCRIPT, .kind = MCPSESS_LOG_APPEND, .sequence = 4, .confirmed = 3, .data = "\"four\""),
      .again = MCPSESS_DUP,
      .reloads = true},
     {.name = "range, all", READS, ASKED(.stored = OURS, .kind = MCPSESS_LOG_RANGE)},
@@ -158,6 +181,14 @@ static const faults_operation operations[] = {
 
 void faults_logs(const char *path) {
     static const faults_setup setup = {.store = true};
+    size_t n;
+    faults_begin(&setup, path);
+    for (n = 0; n < COUNT_OF(operations); n++) faults_run(&operations[n]);
+    faults_end();
+}
+
+void faults_csharp(const char *path) {
+    static const faults_setup setup = {.csharp = true};
     size_t n;
     faults_begin(&setup, path);
     for (n = 0; n < COUNT_OF(operations); n++) faults_run(&operations[n]);

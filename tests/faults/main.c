@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 void faults_commands(const char *path);
+void faults_csharp(const char *path);
 void faults_greetings(const char *path);
 void faults_logs(const char *path);
 void faults_logs_in_ram(void);
@@ -32,6 +33,7 @@ static const struct {
     {"toolhive", faults_toolhive},
     {"greetings", faults_greetings},
     {"logs", faults_logs},
+    {"csharp", faults_csharp},
     {"memory", memory},
 };
 

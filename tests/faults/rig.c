@@ -68,6 +68,7 @@ void faults_table(void) {
 void faults_begin(const faults_setup *s, const char *path) {
     mcpsess_redis_desc d = describe(s);
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
+    mcpsess_csharp_store_desc cd = mcpsess_csharp_store_desc_default();
     wire.path = path;
     world_connect(path);
     rig.world = WORLD_REDIS;
@@ -79,6 +80,12 @@ void faults_begin(const faults_setup *s, const char *path) {
     sd.redis = &rig.redis;
     if (s->store) CHECK_EQ(mcpsess_redis_store_init(&rig.store, &sd), MCPSESS_OK);
     rig.records = mcpsess_redis_store_store(&rig.store);
+    if (!s->csharp) return;
+    rig.world = WORLD_CSHARP;
+    cd.redis = &rig.redis;
+    cd.index = true;
+    CHECK_EQ(mcpsess_csharp_store_init(&rig.csharp, &cd), MCPSESS_OK);
+    rig.records = mcpsess_csharp_store_store(&rig.csharp);
 }
 
 void faults_begin_ram(void) {

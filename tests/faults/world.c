@@ -69,21 +69,27 @@ static void redis_put(const char *key, mcpsess_str value, uint32_t ttl_ms) {
     (void)ask(argv, 5);
 }
 
-static const char look[] = "local keys,s=redis.call('KEYS','*'),''\n"
-                           "table.sort(keys)\n"
-                           "for _,k in ipairs(keys) do\n"
-                           "local t,v=redis.call('PTTL',k),redis.call('TYPE',k).ok\n"
-                           "if string.find(k,':f:') then v='fence'\n"
-                           "elseif v=='string' then v=redis.call('GET',k)\n"
-                           "elseif v=='zset' then v=table.concat(redis.call('ZRANGE',k,0,-1),' ')\n"
-                           "elseif v=='stream' then local r=redis.call('XRANGE',k,'-','+')\n"
-                           "v='' for _,q in ipairs(r) do v=v..string.match(q[1],'%d+')..q[2][2]..' ' end\n"
-                           "elseif v=='hash' then local h=redis.call('HMGET',k,'e','w','l','b','s','d','t','o','g')\n"
-                           "for n=1,2 do h[n]=tonumber(h[n])<1650000000000000 and 'old' or 'new' end\n"
-                           "h[9]=tonumber(h[9])>redis.call('TIME')[1]*1000 and 'held' or 'free'\n"
-                           "v=table.concat(h,' ') end\n"
-                           "s=s..k..'='..v..(t<0 and ' for ever' or t<50000 and ' low' or ' full')..'\\n' end\n"
-                           "return s";
+static const char look[] =
+    "local keys,s=redis.call('KEYS','*'),''\n"
+    "table.sort(keys)\n"
+    "for _,k in ipairs(keys) do\n"
+    "local t,v=redis.call('PTTL',k),redis.call('TYPE',k).ok\n"
+    "if string.find(k,':f:') then v='fence'\n"
+    "elseif v=='string' then v=redis.call('GET',k)\n"
+    "elseif v=='zset' then v=table.concat(redis.call('ZRANGE',k,0,-1),' ')\n"
+    "elseif v=='stream' then local r=redis.call('XRANGE',k,'-','+')\n"
+    "v='' for _,q in ipairs(r) do v=v..string.match(q[1],'%d+')..q[2][2]..' ' end\n"
+    "elseif v=='hash' and string.find(k,'^mcp:') then v=redis.call('HGET',k,'data')\n"
+    "elseif v=='hash' and string.find(k,'writer:') then local h=redis.call('HMGET',k,'f','n','b','t','o','u')\n"
+    "h[1]=tonumber(h[1] or 0)<1650000000000000 and 'old' or 'new'\n"
+    "h[6]=tonumber(h[6] or 0)>redis.call('TIME')[1]*1000 and 'held' or 'free'\n"
+    "v='' for n=1,6 do v=v..(h[n] or 'none')..' ' end\n"
+    "elseif v=='hash' then local h=redis.call('HMGET',k,'e','w','l','b','s','d','t','o','g')\n"
+    "for n=1,2 do h[n]=tonumber(h[n])<1650000000000000 and 'old' or 'new' end\n"
+    "h[9]=tonumber(h[9])>redis.call('TIME')[1]*1000 and 'held' or 'free'\n"
+    "v=table.concat(h,' ') end\n"
+    "s=s..k..'='..v..(t<0 and ' for ever' or t<50000 and ' low' or ' full')..'\\n' end\n"
+    "return s";
 
 /* A log's three keys; of its numbers only what the scripts look at. */
 static const char make_log[] =
@@ -113,6 +119,36 @@ static void redis_log(mcpsess_str whose, const char *token, bool done, uint32_t 
                                 mcpsess_str_z(ttl)};
     (void)ask(argv, COUNT_OF(argv));
     rig.log_epoch = 1600000000000001u;
+    rig.log_writer = 1600000000000002u;
+}
+
+/* The same as the C# SDK has it. */
+static const char make_csharp[] =
+    "local p,id,a,s='mcp:sse:v1:','YQ==:cw==',redis.call('TIME')[1]*1000+ARGV[4]\n"
+    "local function set(k,v)\n"
+    "redis.call('HSET',k,'absexp',string.format('%.0f0000',a+62135596800000),'sldexp',ARGV[4]..'0000','data',v)\n"
+    "redis.call('PEXPIRE',k,ARGV[4]) end\n"
+    "for n,v in ipairs({'one','two','three'}) do\n"
+    "set(p..'event:'..id..':'..n,'{\"eventType\":\"message\",\"eventId\":\"'..id..':'..n..'\",\"data\":\"'..v..'\"}') "
+    "end\n"
+    "set(p..'meta:'..id,'{\"mode\":\"Streaming\",\"isCompleted\":'..ARGV[3]..',\"lastSequence\":3}')\n"
+    "set(p..'idx:YQ==','{\"streams\":[{\"streamId\":\"s\",\"lastSequence\":3}]}')\n"
+    "local w='mcpsess:sse:v1:writer:'..id\n"
+    "redis.call('HSET',w,'o',ARGV[1],'t',ARGV[2],'f','1600000000000002','u',ARGV[2]=='' and 0 or a,'k',a,'n',3,'b',0)\n"
+    "redis.call('PEXPIRE',w,ARGV[4])";
+
+static void csharp_log(mcpsess_str whose, const char *token, bool done, uint32_t ttl_ms) {
+    char ttl[16];
+    snprintf(ttl, sizeof ttl, "%lu", (unsigned long)ttl_ms);
+    const mcpsess_str argv[] = {MCPSESS_STR("EVAL"),
+                                mcpsess_str_z(make_csharp),
+                                MCPSESS_STR("0"),
+                                whose,
+                                mcpsess_str_z(token == NULL ? "" : token),
+                                done ? MCPSESS_STR("true") : MCPSESS_STR("false"),
+                                mcpsess_str_z(ttl)};
+    (void)ask(argv, COUNT_OF(argv));
+    rig.log_epoch = 0;
     rig.log_writer = 1600000000000002u;
 }
 
@@ -207,7 +243,7 @@ static int64_t ram_fence(const char *id) {
 
 void world_clear(void) {
     mcpsess_request r;
-    if (rig.world == WORLD_REDIS) {
+    if (rig.world != WORLD_RAM) {
         /* FLUSHDB gives memory back each time: slow */
         (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
         return;
@@ -270,6 +306,7 @@ void world_log(const mcpsess_principal *who, const char *token, bool done, uint3
     mcpsess_buf_init(&whose, mem, sizeof mem);
     must(mcpsess_record_owner(who, &whose) == MCPSESS_OK, "owner");
     if (rig.world == WORLD_RAM) ram_log(who, token, done);
+    else if (rig.world == WORLD_CSHARP) csharp_log(mcpsess_buf_str(&whose), token, done, ttl_ms);
     else redis_log(mcpsess_buf_str(&whose), token, done, ttl_ms);
 }
 
@@ -277,7 +314,9 @@ int64_t world_log_number(char which) {
     char digits[24], field[] = {which, '\0'};
     mcpsess_str text;
     if (rig.world == WORLD_RAM) return (int64_t)(which == 'e' ? rig.ram.i.logs[0].epoch : rig.ram.i.logs[0].writer);
-    text = world_owner("HGET", "mcpsess:m:{a}:s", field, NULL);
+    if (rig.world == WORLD_CSHARP && which == 'e') return 0;
+    if (rig.world == WORLD_CSHARP) text = world_owner("HGET", "mcpsess:sse:v1:writer:YQ==:cw==", "f", NULL);
+    else text = world_owner("HGET", "mcpsess:m:{a}:s", field, NULL);
     if (text.len == 0 || text.len >= sizeof digits) return -1;
     memcpy(digits, text.ptr, text.len);
     digits[text.len] = '\0';

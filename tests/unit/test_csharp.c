@@ -211,7 +211,8 @@ TEST(csharp_broken_utf8_is_replaced_as_dotnet_does) {
     CHECK(escapes(MCPSESS_STR("\xC2"), TEXT(FFFD)));
     CHECK(escapes(MCPSESS_STR("\xC2\xC2\x80"), TEXT(FFFD "\\u0080")));
     CHECK(escapes(MCPSESS_STR("\xDFz"), TEXT(FFFD "z")));
-    CHECK(escapes(MCPSESS_STR("\xE2\x82"), TEXT(FFFD)));
+    CHECK(escapes(TEXT("\xE2\x82"), TEXT(FFFD))); /* and nothing behind it is looked at */
+    CHECK(escapes(TEXT("\xF0\x9F\x8E"), TEXT(FFFD)));
     CHECK(escapes(MCPSESS_STR("\xE2\x82z"), TEXT(FFFD "z")));
     CHECK(escapes(MCPSESS_STR("\xE2z"), TEXT(FFFD "z")));
     CHECK(escapes(MCPSESS_STR("\xE0\x9F\xBF"), TEXT(FFFD FFFD FFFD)));
@@ -268,6 +269,7 @@ TEST(csharp_data_are_embedded_as_they_are) {
     EMBEDS("\"+<>&'\xC3\xA9\"");
     EMBEDS("{\"a\" : [ 1, {\"\\u002b\":null} ] }");
     CHECK(embeds(TEXT(" \t\r\n[ 1 ]\n "), TEXT("[ 1 ]"))); /* but for what is around them */
+    CHECK(embeds(TEXT("\t1"), TEXT("1")));
 }
 
 TEST(csharp_data_that_would_break_the_record_are_refused) {
@@ -394,6 +396,7 @@ TEST(csharp_reads_metadata_of_every_form) {
     META_REFUSED("{\"mode\":\"\"}");
     META_REFUSED("{\"mode\":null}");
     META_REFUSED("{\"mode\":true}");
+    META_REFUSED("{\"mode\":2147483648}");
     META_REFUSED("{\"isCompleted\":null}");
     META_REFUSED("{\"isCompleted\":\"true\"}");
     META_REFUSED("{\"isCompleted\":1}");
@@ -507,6 +510,21 @@ TEST(csharp_reads_all_or_nothing) {
     CHECK(cursor == 0 && entries[0].last == 0 && names.len == 0);
 }
 
+TEST(csharp_reads_behind_what_is_there) {
+    mcpsess_str text = TEXT("{\"streams\":[{\"streamId\":\"ab\"},{\"streamId\":\"cd\"}]}");
+    mcpsess_buf_init(&names, mem, sizeof mem);
+    mcpsess_buf_put(&names, MCPSESS_STR("before"));
+    cursor = 0;
+    CHECK_EQ(mcpsess_csharp_index_next(text, &cursor, &names, &entries[0]), MCPSESS_OK);
+    CHECK_EQ(mcpsess_csharp_index_next(text, &cursor, &names, &entries[1]), MCPSESS_OK);
+    CHECK_STR(entries[0].stream, "ab");
+    CHECK_STR(entries[1].stream, "cd");
+    CHECK_EQ(mcpsess_csharp_event_decode(TEXT("{\"eventType\":\"t\",\"eventId\":\"i\"}"), &names, &e), MCPSESS_OK);
+    CHECK_STR(e.type, "t");
+    CHECK_STR(e.id, "i");
+    CHECK_STR(mcpsess_buf_str(&names), "beforeabcdti");
+}
+
 TEST(csharp_arguments) {
     blank();
     mcpsess_buf_init(&names, mem, sizeof mem);
@@ -565,5 +583,6 @@ void test_csharp(void) {
     RUN(csharp_index_of_other_forms);
     RUN(csharp_writes_all_or_nothing);
     RUN(csharp_reads_all_or_nothing);
+    RUN(csharp_reads_behind_what_is_there);
     RUN(csharp_arguments);
 }
