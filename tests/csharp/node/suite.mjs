@@ -247,6 +247,32 @@ await test('item 7: an event that brings an id passes through, unstored, and use
     assert.deepEqual((await replay(session, '1')).map(each => each.data), [1, 3]);
 });
 
+await test("item 9: instants of the server's clock, to the tick, and whichever TTL is shorter", async () => {
+    const now = async () => {
+        const [seconds, us] = await send('TIME');
+        return BigInt(seconds) * 10000000n + BigInt(us) * 10n + 621355968000000000n;
+    };
+    await peer.ask('limits', 0, 0, 50999, 70123, 200456, 100777);
+    for (let round = 0; round < 10; round++) {
+        const session = fresh();
+        const [, writer] = await peer.ask('open', session, '1', 'token', 0);
+        const before = await now();
+        assert.equal(await peer.code('append', session, '1', writer, 1, 0, ...words({ data: 1 })), 'OK');
+        const after = await now();
+        for (const [key, sliding, absolute] of [
+            [keys.event(eventId(session, '1', 1)), 50999, 70123],
+            [keys.meta(session, '1'), 200456, 100777]
+        ]) {
+            const [absexp, sldexp] = (await send('HMGET', key, 'absexp', 'sldexp')).map(BigInt);
+            assert.equal(sldexp, BigInt(sliding) * 10000n);
+            assert.ok(absexp - BigInt(absolute) * 10000n >= before && absexp - BigInt(absolute) * 10000n <= after);
+            const left = await ttl(key);
+            assert.ok(left <= Math.min(sliding, absolute) && left > Math.min(sliding, absolute) - 1000, `${left}`);
+        }
+    }
+    await peer.ask('limits');
+});
+
 await test('item 10: a mode is written at once, and not completed', async () => {
     const session = fresh();
     await opened(0, session, '1');
@@ -321,6 +347,7 @@ await test('fault: a request id that recurs does not continue the old stream', a
     const last = await opened(0, session, '1', 1);
     assert.ok(last > 5);
     assert.equal(await Reader.open(cache, eventId(session, '1', 3)), null); // gone, until it is written
+    assert.deepEqual(await send('KEYS', `mcp:*${b64(session)}*`), []);
     assert.equal(await append(0, { data: rpc(100) }), eventId(session, '1', last + 1));
     for (let old = 0; old <= 5; old++) {
         assert.equal(await peer.code('ropen', 0, eventId(session, '1', old), session), old === 0 ? 'E_FORMAT' : 'GAP');
@@ -875,9 +902,10 @@ await test('an index that is none is not written over', async () => {
     await store();
 });
 
+const fill = "for i=1,ARGV[2] do redis.call('HSET',ARGV[1]..i,'absexp','-1','sldexp','-1','data','{}') end";
+
 await test('a delete of thousands goes on in steps of a thousand keys', async () => {
     const session = fresh();
-    const fill = "for i=1,ARGV[2] do redis.call('HSET',ARGV[1]..i,'absexp','-1','sldexp','-1','data','{}') end";
     const make = async (stream, count) => {
         await send('EVAL', fill, 0, `mcp:sse:v1:event:${b64(session)}:${b64(stream)}:`, count);
         const them = new Writer(cache, session, stream, { index: true });
@@ -895,6 +923,22 @@ await test('a delete of thousands goes on in steps of a thousand keys', async ()
     for (let n = 1; n <= 500; n++) await cache.remove(keys.event(eventId(session, '1', n)));
     assert.deepEqual(await peer.ask('del', session, '1'), ['OK', '2500']); // the oldest had expired
     await store();
+});
+
+await test('what is begun anew takes a thousand keys with it; the rest are left to their TTLs', async () => {
+    const session = fresh();
+    const them = new Writer(cache, session, '1');
+    await send('EVAL', fill, 0, `mcp:sse:v1:event:${b64(session)}:MQ==:`, 1500);
+    them.sequence = 1500;
+    await them.update();
+    assert.equal(await cost(() => opened(0, session, '1', 1)), 1);
+    assert.equal((await send('KEYS', `mcp:*${b64(session)}*`)).length, 501);
+    const [kept, gone] = [501, 502].map(n => keys.event(eventId(session, '1', n)));
+    assert.deepEqual([await send('EXISTS', kept), await send('EXISTS', gone)], [1, 0]);
+    await append(0, { data: rpc(1) });
+    assert.equal(await peer.code('ropen', 0, eventId(session, '1', 300), session), 'GAP');
+    assert.equal((await replay(session, '1')).length, 1);
+    await send('FLUSHALL');
 });
 
 await test('a stream that was deleted does not come back, nor do its ids', async () => {
@@ -1002,16 +1046,20 @@ await test('fault: who may not set a TTL leaves no key without', async t => {
     const session = fresh();
     await new Writer(cache, session, '2').write({ data: 1 });
     const [, writer] = await peer.ask('open', session, '1', 'token', 0);
+    const [, third] = await peer.ask('open', session, '3', 'token', 0);
+    await peer.ask('append', session, '3', third, 1, 0, ...words({ data: 1 }));
     await rule('-pexpire');
     const codes = [
         await peer.code('open', session, '2', 'token', 0),
         await peer.code('append', session, '1', writer, 1, 0, ...words({ data: 1 })),
         await peer.code('set', session, '1', writer, 0, 1, 0),
+        await peer.code('set', session, '3', third, 1, 1, 0),
         await peer.code('del', session, '2')
     ];
     assert.ok(codes.every(code => code.startsWith('E_')), String(codes));
     for (const key of await send('KEYS', '*')) assert.ok((await ttl(key)) > 0, key);
     assert.equal(await send('EXISTS', keys.event(eventId(session, '1', 1)), keys.meta(session, '1')), 0);
+    assert.equal(await send('EXISTS', keys.meta(session, '3')), 1); // what was there stays
     await rule('+pexpire');
     assert.deepEqual(await peer.ask('append', session, '1', writer, 1, 0, ...words({ data: 1 })), ['OK', '1']);
 });
