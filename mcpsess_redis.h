@@ -2647,7 +2647,7 @@ static const mcpsess_redis_script mcpsess_i_rstore_scripts[] = {
 /* The key of a log that is to live until u lives for the TTL L more, until y, and longer than its events' key; the
    index lives a second longer. What is gone by now goes from the index, too. */
 #define MCPSESS_I_RLOG_INDEX                                                                        \
-    "y=math.max(u+L,(x or 0)+1000)\n"                                                           \
+    "y=math.max(u+L,(x or 0)+1000)\n"                                                               \
     "local i,n=KEYS[3],string.match(m,'}:(.*)')\n"                                                  \
     "local p=redis.pcall('ZRANGE',i,0,0)\n"                                                         \
     "if p.err then return p end\n"                                                                  \
