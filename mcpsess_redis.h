@@ -3240,7 +3240,7 @@ static bool mcpsess_i_rlog_sound(const mcpsess_redis_store *s, const mcpsess_req
         if (n[k] < 0) return false;
     }
     if (r->kind == MCPSESS_LOG_OPEN && n[0] == MCPSESS_OK && n[3] == 0) return false;
-    if (n[4] / 8 != r->count) return false;
+    if ((uint64_t)n[4] >> 3 != r->count) return false;
     return n[1] > 0 || n[0] == MCPSESS_MISS || r->kind == MCPSESS_LOG_DEL;
 }
 
@@ -5649,7 +5649,7 @@ static bool mcpsess_i_csharp_sound(const mcpsess_csharp_store *s, const mcpsess_
     }
     if (r->kind == MCPSESS_LOG_OPEN && s->i.numbers[0] == MCPSESS_OK && s->i.numbers[MCPSESS_I_CSHARP_FENCE] == 0)
         return false;
-    if (s->i.numbers[MCPSESS_I_CSHARP_FLAGS] / 8 != s->i.events) return false;
+    if ((uint64_t)s->i.numbers[MCPSESS_I_CSHARP_FLAGS] >> 3 != s->i.events) return false;
     return mcpsess_i_csharp_known(r, s->i.numbers[0]);
 }
 
