@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomInt } from 'node:crypto';
 import { Cache, Reader, Writer, b64, deleteSession, eventId, keys, lives, netJson } from './dotnet.mjs';
 import { Peer, Relay, client } from './kit.mjs';
+import { Model, TTL } from './model.mjs';
 import { finish, sleep, test, until } from './tap.mjs';
 
 const [socket, program, folder] = process.argv.slice(2);
@@ -426,6 +427,8 @@ await test('fault: of two writers of ours the first is fenced', async () => {
     assert.equal(await peer.code('wappend', 0, ...words({ data: 3 })), 'FENCED');
     assert.equal(await peer.code('wcomplete', 0), 'FENCED');
     assert.deepEqual((await replay(session, '1')).map(each => each.data), [1, 2]);
+    await send('HSET', keys.writer(session, '1'), 'u', 0, 'f', 9000000000000000); // by a clock that was ahead
+    assert.equal((await peer.ask('open', session, '1', 'another', 0))[1], '9000000000000001');
     await other.stop();
 });
 
@@ -1013,6 +1016,21 @@ await test('2,000 random steps of either side, and both sides read the same', as
         await cache.remove(keys.index(session));
     }
 }, 90);
+
+await test('1,500 random steps of several writers and readers, as a naive reference foretells', async t => {
+    const seed = randomInt(2 ** 31);
+    await send('FLUSHALL');
+    await peer.ask('limits', 8, 0, TTL.event, TTL.eventMax, TTL.log, TTL.logMax);
+    await store();
+    const model = new Model({ peer, redis, cache, seed });
+    let step = 0;
+    t.explain(() => `seed ${seed}, step ${step}`);
+    for (; step < 1500; step++) await model.step();
+    console.log(`# ${JSON.stringify(model.seen)}`);
+    await peer.ask('who', '', '');
+    await peer.ask('limits');
+    await store();
+}, 120);
 
 // -- what the documented user may --
 
