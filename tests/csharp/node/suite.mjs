@@ -639,6 +639,21 @@ await test('fault: metadata outlive every event that a replay keeps', async () =
     await peer.ask('limits');
 });
 
+await test('a lease that is kept writes metadata only when less than half of their life is left', async () => {
+    const session = fresh();
+    await opened(0, session, '1');
+    await append(0, { data: 1 });
+    const meta = keys.meta(session, '1');
+    const before = await send('HGET', meta, 'absexp');
+    await sleep(5);
+    assert.equal(await peer.code('wkeep', 0), 'OK');
+    assert.equal(await send('HGET', meta, 'absexp'), before);
+    await send('EXPIRE', meta, 1700);
+    assert.equal(await peer.code('wkeep', 0), 'OK');
+    assert.notEqual(await send('HGET', meta, 'absexp'), before);
+    assert.ok((await ttl(meta)) > 3590000);
+});
+
 await test('nothing slides past its absolute end', async () => {
     const session = fresh();
     const short = { event: { sliding: 1800000, absolute: 100000 }, meta: { sliding: 3600000, absolute: 200000 } };
