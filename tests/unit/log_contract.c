@@ -839,6 +839,18 @@ TEST(log_that_expired_is_absent) {
     CHECK_EQ(after(&a, 1), MCPSESS_GAP);
 }
 
+TEST(log_ends_when_it_may_be_no_older) {
+    hand h;
+    start();
+    ttls(5, 5, 30, 10);
+    h = opened("s", "1");
+    CHECK_EQ(append(&h, "one"), MCPSESS_OK);
+    pass(9);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_MISS);
+}
+
 TEST(log_that_is_only_read_ends_some_time) {
     hand h;
     unsigned n;
@@ -1171,6 +1183,7 @@ void log_contract(log_rig *under_test) {
     RUN(log_replay_keeps_it_only_when_less_than_half_is_left);
     RUN(log_without_events_is_kept_by_the_same_rule);
     RUN(log_that_expired_is_absent);
+    RUN(log_ends_when_it_may_be_no_older);
     RUN(log_that_is_only_read_ends_some_time);
     RUN(log_of_another_is_absent_for_every_kind);
     RUN(log_of_nobody_is_not_everybodys);
