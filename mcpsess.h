@@ -2708,10 +2708,10 @@ static void mcpsess_i_ring_write(mcpsess_ring *r, uint32_t at, mcpsess_str s) {
     mcpsess_i_copy(r->i.bytes, s.ptr + n, s.len - n);
 }
 
+/* len is not 0: nor is `to` NULL. */
 static void mcpsess_i_ring_read(const mcpsess_ring *r, uint32_t at, char *to, size_t len) {
     uint32_t place = mcpsess_i_ring_place(r, at);
     size_t n = mcpsess_i_ring_straight(r, place, len);
-    if (len == 0) return;
     memcpy(to, r->i.bytes + place, n);
     mcpsess_i_copy(to + n, r->i.bytes, len - n);
 }
