@@ -692,10 +692,13 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    Redis Cluster            yes                            E_CROSSSLOT, unless the instance has a tag: "{mcp}"
    readers of the other     none                           the SDK's, byte for byte; events' TTLs slide for both
 
-   Positions from 2^53 on are GAP, appends from 2^52 on LOST. RANGE says `first` of all there is only with a TTL, as a
-   reader opens; else it is the position + 1. An event that decodes to null is handed out as one with neither type nor
-   data. E_FORMAT: what is stored is not what .NET writes. With TRACK_KEYS the server remembers every event's key that
-   is replayed; TRACK_PREFIXES names the metadata alone. */
+   What a server that comes back has lost is, by its settings, the same as with the store's own logs; so is who finds
+   it. Positions from 2^53 on are GAP, appends from 2^52 on LOST, and an id with an epoch is GAP. RANGE says `first` of
+   all there is only with a TTL, as a reader opens; else it is the position + 1. A page needs room for an event's JSON:
+   with its id some 40 bytes more than the event, plus the id. An event that decodes to null is handed out as one with
+   neither type nor data. E_FORMAT: what is stored is not what .NET writes. A stream that was deleted leaves its last
+   number behind, for as long as a log may live. With TRACK_KEYS the server remembers every event's key that is
+   replayed; TRACK_PREFIXES names the metadata alone. */
 
 #define MCPSESS_CSHARP_INSTANCE_MAX 64u
 
