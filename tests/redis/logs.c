@@ -128,7 +128,8 @@ static void age(uint64_t ms) {
         "local d=tonumber(ARGV[1])\n"
         "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
         "local s=string.match(k,':([emi]):{')\n"
-        "if s=='m' then for _,f in ipairs({'x','y'}) do redis.call('HINCRBY',k,f,-d) end\n"
+        "if s=='m' then for _,f in ipairs({'x','y'}) do\n"
+        "if redis.call('HEXISTS',k,f)==1 then redis.call('HINCRBY',k,f,-d) end end\n"
         "local l,b,g,u,w,a=struct.unpack('<dddddd',redis.call('HGET',k,'z'))\n"
         "redis.call('HMSET',k,'z',struct.pack('<dddddd',l,b,g-d,u-d,w-d,a-d)) end\n"
         "if s=='i' then for _,v in ipairs(redis.call('ZRANGE',k,0,-1)) do redis.call('ZINCRBY',k,-d,v) end end\n"
@@ -449,6 +450,32 @@ TEST(a_log_outlives_events_of_longer_limits) {
         CHECK_EQ(range(0, 0), MCPSESS_OK);
         CHECK_EQ(q.request.count, 1);
     }
+}
+
+/* What another one's longer limits have set is not what holds from then on. */
+TEST(a_log_lives_by_the_limits_of_its_last_writer) {
+    uint64_t n;
+    start();
+    limits.event_ttl_ms = limits.log_ttl_ms = 600 * MINUTE;
+    limits.event_max_ms = limits.log_max_ms = 900 * MINUTE;
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    memset(&limits, 0, sizeof limits);
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    CHECK_EQ(set(false), MCPSESS_OK);
+    pass_minutes(59);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
+    pass_minutes(2);
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_MISS);
+    start(); /* and without beginning anew */
+    limits.log_ttl_ms = limits.log_max_ms = 600 * MINUTE;
+    CHECK_EQ(open_as("s", "1", "token", true), MCPSESS_OK);
+    memset(&limits, 0, sizeof limits);
+    CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
+    for (n = 1; n <= 8; n++) {
+        CHECK_EQ(append(n, "a"), MCPSESS_OK);
+        pass_minutes(50);
+    }
+    CHECK_EQ(ask(MCPSESS_LOG_STATE, "s", "1"), MCPSESS_OK);
 }
 
 /* Nor its index shorter than what else is in it. */
@@ -1027,6 +1054,7 @@ static void own_tests(void) {
     RUN(following_writes_nothing);
     RUN(each_write_gives_a_log_its_whole_time);
     RUN(a_log_outlives_events_of_longer_limits);
+    RUN(a_log_lives_by_the_limits_of_its_last_writer);
     RUN(an_index_lives_as_long_as_any_of_its_logs);
     RUN(keys_of_equal_limits_go_in_their_order);
     RUN(a_log_without_events_is_kept);
