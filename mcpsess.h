@@ -3336,7 +3336,7 @@ static void mcpsess_i_memlog_written(mcpsess_memstore *m, mcpsess_i_log_turn *t)
     if (t->g->ring.i.count != 0 && until_ms < t->g->events_until_ms) until_ms = t->g->events_until_ms;
     mcpsess_i_memlog_lives(m, t, until_ms);
     mcpsess_i_lru_refresh(&m->i.names, t->at);
-    if (!t->g->done) t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
+    t->g->leased_until_ms = mcpsess_time_add(t->now_ms, t->l->request.ttl_ms);
 }
 
 /* A replay does so only if less than half of it is left, as with records; events and log together, so that the log
@@ -3598,8 +3598,7 @@ static int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint6
     t.note = note;
     mcpsess_i_memlog_find(m, &t);
     rc = mcpsess_i_memlog_do(m, &t, count);
-    if (t.g != NULL && rc != MCPSESS_MISS && rc != MCPSESS_FENCED && r->kind != MCPSESS_LOG_DEL)
-        mcpsess_i_memlog_state(&t);
+    if (t.g != NULL && rc != MCPSESS_MISS && r->kind != MCPSESS_LOG_DEL) mcpsess_i_memlog_state(&t);
     if (t.changed) *tell = m->i.listener;
     return rc;
 }
@@ -3619,7 +3618,7 @@ static bool mcpsess_i_memlog_ring_holds(const mcpsess_memstore *m, uint16_t at) 
 static bool mcpsess_i_memlog_holds(const mcpsess_memstore *m, uint16_t at) {
     const struct mcpsess_i_memlog *g = &m->i.logs[at];
     mcpsess_str name = mcpsess_i_lru_key(&m->i.names, at);
-    if (name.len < 2 || (unsigned char)name.ptr[0] >= name.len || name.ptr[0] == 0) return false;
+    if ((unsigned char)name.ptr[0] >= name.len || name.ptr[0] == 0) return false;
     if (g->epoch == 0 || g->epoch > m->i.fence || g->writer == 0 || g->writer > m->i.fence) return false;
     if (g->token_len == 0 || g->token_len > MCPSESS_TOKEN_MAX || g->owner_len > sizeof g->owner) return false;
     if (g->done && g->leased_until_ms != 0) return false;

@@ -770,6 +770,47 @@ TEST(log_outlives_its_events_also_under_smaller_limits) {
     CHECK_EQ(after(&h, 0), MCPSESS_MISS);
 }
 
+TEST(log_lives_as_long_as_whoever_wanted_most) {
+    hand h;
+    start();
+    ttls(40, 100, 40, 100);
+    h = opened("s", "1");
+    CHECK_EQ(append(&h, "one"), MCPSESS_OK);
+    ttls(5, 100, 100, 100);
+    CHECK_EQ(range(&h, h.epoch, 0, 0, 1), MCPSESS_OK); /* the log to 100; the events to 40, as they were */
+    pass(39);
+    CHECK_EQ(after(&h, 0), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    CHECK_EQ(after(&h, 0), MCPSESS_GAP);
+    ttls(10, 100, 60, 100);
+    CHECK_EQ(append(&h, "two"), MCPSESS_OK);
+    ttls(10, 100, 10, 100);
+    pass(6);
+    CHECK_EQ(range(&h, h.epoch, 1, 0, 1), MCPSESS_OK); /* the events to 10; the log to 60, as it was */
+    pass(53);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_MISS);
+}
+
+TEST(log_begun_anew_owes_nothing_to_what_it_was) {
+    hand h;
+    start();
+    ttls(40, 100, 40, 100);
+    h = opened("s", "1");
+    CHECK_EQ(append(&h, "one"), MCPSESS_OK);
+    ttls(5, 5, 5, 5);
+    CHECK_EQ(set(&h, true, false), MCPSESS_OK); /* it lives as long as its event */
+    pass(39);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    CHECK_EQ(open_as(&h, true), MCPSESS_OK); /* now it has none */
+    pass(4);
+    CHECK_EQ(state(&h), MCPSESS_OK);
+    pass(1);
+    CHECK_EQ(state(&h), MCPSESS_MISS);
+}
+
 TEST(log_replay_keeps_it_only_when_less_than_half_is_left) {
     hand h;
     start();
@@ -893,7 +934,7 @@ TEST(log_of_another_is_absent_for_every_kind) {
         CHECK_EQ(state(&b), MCPSESS_MISS);
         CHECK(q.log.first == 0 && q.log.last == 0 && q.request.left_ms == 0);
         CHECK_EQ(del(&b), MCPSESS_OK);
-        CHECK_EQ(q.request.count, 0);
+        CHECK(q.request.count == 0 && q.log.epoch == 0 && q.log.last == 0);
         if (b.who == &nobody) break;
     }
     CHECK(holds(&a, "one,"));
@@ -1081,7 +1122,7 @@ TEST(log_numbers_over_their_bound_are_refused) {
 }
 
 TEST(log_requests_that_lack_something_are_refused) {
-    char name[MCPSESS_STREAM_MAX + 1u];
+    char name[MCPSESS_STREAM_MAX + 1u], session[MCPSESS_ID_MAX + 1u];
     hand h, full;
     start();
     h = opened("s", "1");
@@ -1099,6 +1140,24 @@ TEST(log_requests_that_lack_something_are_refused) {
     CHECK_EQ(submit(), MCPSESS_E_ARG); /* no out */
     full = hand_of("", "1", "token");
     CHECK_EQ(open_as(&full, false), MCPSESS_E_ARG); /* no session */
+    request(MCPSESS_LOG_SET, &h);
+    CHECK_EQ(submit(), MCPSESS_E_ARG); /* no lease */
+    request(MCPSESS_LOG_APPEND, &h);
+    q.log.sequence = 1;
+    CHECK_EQ(submit(), MCPSESS_E_ARG); /* no lease */
+    request(MCPSESS_LOG_OPEN, &h);
+    q.request.ttl_ms = rig->unit_ms;
+    q.request.value = str_broken();
+    CHECK_EQ(submit(), MCPSESS_E_ARG);
+    request(MCPSESS_LOG_STATE, &h);
+    q.request.key = str_broken();
+    CHECK_EQ(submit(), MCPSESS_E_ARG);
+    q.request.key = str_fill(session, 's', sizeof session);
+    CHECK_EQ(submit(), MCPSESS_E_TOOBIG);
+    request(MCPSESS_LOG_STATE, &h);
+    q.request.guarded = true;
+    q.request.owner.subject = str_broken();
+    CHECK_EQ(submit(), MCPSESS_E_ARG);
     request(MCPSESS_LOG_STATE, &h);
     q.log.stream = str_broken();
     CHECK_EQ(submit(), MCPSESS_E_ARG);
@@ -1180,6 +1239,8 @@ void log_contract(log_rig *under_test) {
     RUN(log_event_that_is_too_old_is_a_gap);
     RUN(log_outlives_its_events);
     RUN(log_outlives_its_events_also_under_smaller_limits);
+    RUN(log_lives_as_long_as_whoever_wanted_most);
+    RUN(log_begun_anew_owes_nothing_to_what_it_was);
     RUN(log_replay_keeps_it_only_when_less_than_half_is_left);
     RUN(log_without_events_is_kept_by_the_same_rule);
     RUN(log_that_expired_is_absent);

@@ -11,10 +11,12 @@ static char out_mem[256];
 static mcpsess_buf out;
 
 static int lock_depth;
+static uint32_t locks;
 static bool misuse; /* locked twice, or called back while locked */
 
 static void take(void *user) {
     if (user != &lock_depth || lock_depth++ != 0) misuse = true;
+    locks++;
 }
 
 static void release(void *user) {
@@ -172,6 +174,11 @@ TEST(memlog_desc_out_of_range_is_refused) {
     CHECK_EQ(mcpsess_memstore_bytes(&d), 0);
     d.fence_base--;
     CHECK(mcpsess_memstore_bytes(&d) != 0);
+    if (SIZE_MAX > UINT32_MAX) { /* the largest there are */
+        d = desc_of(65534u, INT32_MAX);
+        CHECK_EQ(mcpsess_memstore_bytes(&d),
+                 MCPSESS_MEMSTORE_BYTES(1, 1, 15) + MCPSESS_MEMSTORE_LOG_BYTES(65534u, INT32_MAX));
+    }
     d = desc_of(0, 0); /* without logs none of these matter */
     d.fence_base = UINT64_MAX;
     CHECK_EQ(mcpsess_memstore_bytes(&d), MCPSESS_MEMSTORE_BYTES(1, 1, 15));
@@ -407,6 +414,7 @@ TEST(memlog_tells_of_what_a_reader_waits_for) {
     CHECK(tells("a"));
     store.cls->close(store.self); /* whoever waits should wait no longer */
     CHECK(tells(""));
+    CHECK_EQ(mcpsess_lru_len(&ram.i.names), 0);
     sound();
 }
 
@@ -445,10 +453,14 @@ TEST(memlog_tells_of_nothing_else) {
 }
 
 TEST(memlog_has_one_listener) {
+    hand h;
+    told = 0;
     make(1, 64);
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_LOGS, &listener), MCPSESS_OK);
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_LOGS, &listener), MCPSESS_OK);
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_LOGS, &other), MCPSESS_E_STATE);
+    CHECK_EQ(open_log(&h, "s", "1", false), MCPSESS_OK);
+    CHECK(tells("s") && !misuse); /* the first one, still */
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_LOGS, NULL), MCPSESS_OK);
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_LOGS, &other), MCPSESS_OK);
     CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_RECORDS, &listener), MCPSESS_E_UNSUPPORTED);
@@ -556,6 +568,7 @@ TEST(memlog_owner_must_be_one) {
 TEST(memlog_requests_are_counted) {
     hand h;
     make(1, 64);
+    locks = 0;
     CHECK_EQ(open_log(&h, "s", "1", false), MCPSESS_OK);
     CHECK_EQ(append(&h, "one"), MCPSESS_OK);
     CHECK_EQ(append(&h, "two"), MCPSESS_OK);
@@ -563,6 +576,54 @@ TEST(memlog_requests_are_counted) {
     CHECK_EQ(append(&h, "one"), MCPSESS_DUP);
     CHECK_EQ(range(&h, UINT64_MAX, 0), MCPSESS_E_ARG); /* none */
     CHECK(ram.stats.requests == 4 && ram.stats.events == 2);
+    CHECK_EQ(locks, 5);
+}
+
+/* What a request says from its last time is not an answer. */
+static void used_before(uint8_t kind, const hand *h) {
+    request(kind, h);
+    q.request.left_ms = q.request.fence = q.log.first = q.log.last = 9;
+    q.request.need = 9;
+    q.request.count = 9;
+}
+
+static bool says_nothing(void) {
+    return q.request.left_ms == 0 && q.request.fence == 0 && q.request.need == 0 && q.request.count == 0;
+}
+
+TEST(memlog_answers_are_of_this_request) {
+    hand h = {"s", "1", 0, 0, 0};
+    make(1, 64);
+    used_before(MCPSESS_LOG_STATE, &h);
+    CHECK_EQ(submit(), MCPSESS_MISS);
+    CHECK(says_nothing() && q.log.first == 0 && q.log.last == 0);
+    used_before(MCPSESS_LOG_RANGE, &h);
+    CHECK_EQ(submit(), MCPSESS_E_ARG);
+    CHECK(says_nothing());
+    used_before(MCPSESS_GET, &h);
+    CHECK_EQ(submit(), MCPSESS_MISS);
+    CHECK(says_nothing());
+    used_before(MCPSESS_SWEEP, &h);
+    CHECK_EQ(submit(), MCPSESS_OK);
+    CHECK(says_nothing());
+}
+
+TEST(memlog_takes_the_longest_names_there_are) {
+    char session[MCPSESS_ID_MAX], stream[MCPSESS_STREAM_MAX], token[MCPSESS_TOKEN_MAX], who[MCPSESS_PRINCIPAL_MAX - 2u];
+    hand h = {"", "", 0, 0, 0};
+    unsigned n;
+    make(1, 64);
+    for (n = 0; n < 2; n++) {
+        request(n == 0 ? MCPSESS_LOG_OPEN : MCPSESS_LOG_STATE, &h);
+        q.request.key = str_fill(session, 's', sizeof session);
+        q.request.value = str_fill(token, 't', sizeof token);
+        q.request.guarded = true;
+        q.request.owner.issuer = MCPSESS_STR("i");
+        q.request.owner.subject = str_fill(who, 'w', sizeof who);
+        q.log.stream = str_fill(stream, 'n', sizeof stream);
+        CHECK_EQ(submit(), MCPSESS_OK);
+        sound();
+    }
 }
 
 TEST(memlog_limits_have_defaults) {
@@ -605,32 +666,58 @@ TEST(memlog_event_is_at_most_as_long_as_its_length_can_say) {
     CHECK_EQ(mcpsess_request_check(&q.request), MCPSESS_E_TOOBIG);
 }
 
+static void overwrite(struct mcpsess_i_memlog *g, unsigned n) {
+    switch (n) {
+    case 0: g->epoch = 0; break;
+    case 1: g->epoch = ram.i.fence + 1; break;
+    case 2: g->writer = ram.i.fence + 1; break;
+    case 3: g->writer = 0; break;
+    case 4: g->last = 0; break;
+    case 5: g->done = true; break; /* but somebody writes */
+    case 6: g->token_len = MCPSESS_TOKEN_MAX + 1u; break;
+    case 7: g->token_len = 0; break;
+    case 8: g->owner_len = MCPSESS_RECORD_OWNER_MAX + 1u; break;
+    case 9: g->ring.i.used++; break;
+    case 10: g->ring.i.cap--; break;
+    case 11: /* another log's ring */
+        g->ring.i.bytes += 64;
+        mcpsess_ring_clear(&g->ring);
+        break;
+    case 12: g->place_number = 1; break;
+    case 13: g->place_at = 1; break;
+    case 14: /* behind the end */
+        g->place_number = 2;
+        g->place_at = g->ring.i.used;
+        break;
+    case 15: g->log_until_ms = 1; break;
+    default: ram.i.names.i.len = 2; break;
+    }
+}
+
 TEST(memlog_check_sees_overwritten_memory) {
     unsigned n;
-    for (n = 0; n < 13; n++) {
-        struct mcpsess_i_memlog *g;
+    for (n = 0; n <= 16; n++) {
         hand h;
         make(2, 64);
         CHECK_EQ(open_log(&h, "s", "1", false), MCPSESS_OK);
         CHECK_EQ(append(&h, "one"), MCPSESS_OK);
         sound();
-        g = &ram.i.logs[0];
-        switch (n) {
-        case 0: g->epoch = 0; break;
-        case 1: g->epoch = ram.i.fence + 1; break;
-        case 2: g->writer = ram.i.fence + 1; break;
-        case 3: g->last = 0; break;
-        case 4: g->done = true; break; /* but somebody writes */
-        case 5: g->token_len = MCPSESS_TOKEN_MAX + 1u; break;
-        case 6: g->owner_len = MCPSESS_RECORD_OWNER_MAX + 1u; break;
-        case 7: g->ring.i.used++; break;
-        case 8: g->ring.i.bytes++; break;
-        case 9: g->log_until_ms = 1; break;
-        case 10: g->place_number = 2; break;
-        case 11: g->place_at = 1; break;
-        default: ram.i.names.i.len = 2; break;
-        }
+        overwrite(&ram.i.logs[0], n);
         if (!CHECK_EQ(mcpsess_memstore_check(&ram), MCPSESS_E_CORRUPT)) tap_note("case", (int64_t)n);
+    }
+}
+
+TEST(memlog_check_sees_names_that_are_none) {
+    static const mcpsess_str names[] = {LIT("\1s2"), LIT("\1s"), LIT("\2s"), LIT("\1"), LIT("\0s")};
+    unsigned n;
+    for (n = 0; n < COUNT_OF(names); n++) {
+        hand h;
+        make(2, 64);
+        CHECK_EQ(open_log(&h, "s", "1", false), MCPSESS_OK);
+        CHECK_EQ(mcpsess_lru_put(&ram.i.names, names[n], MCPSESS_STR(""), 1), MCPSESS_OK);
+        ram.i.logs[1] = ram.i.logs[0];
+        ram.i.logs[1].ring.i.bytes += 64;
+        CHECK_EQ(mcpsess_memstore_check(&ram), n < 2 ? MCPSESS_OK : MCPSESS_E_CORRUPT);
     }
 }
 
@@ -670,8 +757,11 @@ void test_memlog(void) {
     RUN(memlog_notes_who_asks_for_what_is_not_theirs);
     RUN(memlog_owner_must_be_one);
     RUN(memlog_requests_are_counted);
+    RUN(memlog_answers_are_of_this_request);
+    RUN(memlog_takes_the_longest_names_there_are);
     RUN(memlog_limits_have_defaults);
     RUN(memlog_event_is_at_most_as_long_as_its_length_can_say);
     RUN(memlog_check_sees_overwritten_memory);
+    RUN(memlog_check_sees_names_that_are_none);
     log_contract(&contract_rig);
 }
