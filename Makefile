@@ -35,6 +35,7 @@ test:
 soak:
 	@tests/install test || echo "going on without: what lacks it will be skipped"
 	@tests/faults/run --all
+	@tests/redis/run --all
 	@tests/sdk/run --all
 
 size:
