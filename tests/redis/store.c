@@ -226,7 +226,7 @@ TEST(others_see_escaped_keys_and_raw_values) {
     q.key = MCPSESS_STR("a{b}c%d\n\0\xff");
     q.value = MCPSESS_STR("v\0\r\n\xff");
     CHECK_EQ(run(), MCPSESS_OK);
-    CHECK(q.left_ms == PLENTY);
+    CHECK(q.left_ms <= PLENTY && q.left_ms > PLENTY - 5000); /* the server's clock may go on within a script */
     CHECK_STR(admin2("GET", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}"), "v\0\r\n\xff");
     CHECK(admin_number("PTTL", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}") > (int64_t)PLENTY - 5000);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "v", 0), MCPSESS_OK);
@@ -743,7 +743,7 @@ static void everything(void) {
     uint64_t until;
     make();
     may(ask(MCPSESS_PUT, "k", "v", 1000) == MCPSESS_OK, "put");
-    may(get("k", PLENTY, 10) == MCPSESS_OK && q.left_ms == PLENTY, "get that refreshes");
+    may(get("k", PLENTY, 10) == MCPSESS_OK && q.left_ms > PLENTY - 5000, "get that refreshes");
     may(ask(MCPSESS_DEL, "k", "", 0) == MCPSESS_OK, "del");
     may(ask(MCPSESS_LEASE_ACQUIRE, "k", "a", PLENTY) == MCPSESS_OK, "acquire");
     may(ask(MCPSESS_LEASE_RELEASE, "k", "a", 0) == MCPSESS_OK, "release");
