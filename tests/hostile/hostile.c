@@ -158,7 +158,7 @@ static struct {
     const char *answer; /* to EVALSHA; NULL: nothing is there, everything was done */
     bool stop;
     int listener;
-    const mcpsess_redis_script *scripts;
+    const mcpsess_redis_script *scripts, *log_scripts; /* four of each */
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 typedef struct caller {
@@ -223,12 +223,13 @@ static bool is(mcpsess_str word, const char *text) {
 
 static bool answer(caller *c, const mcpsess_str *words) {
     char room[64];
-    unsigned n;
+    unsigned n, logs = 0;
     if (is(words[0], "HELLO")) return say_z(c, "%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n");
     if (is(words[0], "TIME")) return say_z(c, "*2\r\n$10\r\n1700000000\r\n$6\r\n250000\r\n");
     if (is(words[0], "SCRIPT")) {
-        for (n = 0; n < 3 && words[2].len != server.scripts[n].len;) n++;
-        snprintf(room, sizeof room, "$40\r\n%s\r\n", server.scripts[n].sha1);
+        for (n = 0; n < 4 && words[2].len != server.scripts[n].len;) n++;
+        for (; n == 4 && logs < 3 && words[2].len != server.log_scripts[logs].len;) logs++;
+        snprintf(room, sizeof room, "$40\r\n%s\r\n", n < 4 ? server.scripts[n].sha1 : server.log_scripts[logs].sha1);
         return say_z(c, room);
     }
     if (!is(words[0], "EVALSHA")) return say_z(c, "+OK\r\n");
@@ -363,6 +364,7 @@ static void begin(bool resp2, bool waits) {
     d.timeout_ms = waits ? TIMEOUT_MS : LONG_MS;
     CHECK_EQ(mcpsess_session_init(&t.sessions, &d, table.bytes, sizeof table.bytes), MCPSESS_OK);
     server.scripts = t.store.i.module.scripts;
+    server.log_scripts = t.store.i.log_module.scripts;
 }
 
 static uint64_t progress(void) {
