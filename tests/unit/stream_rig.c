@@ -194,6 +194,18 @@ int stream_append(mcpsess_stream_writer *w, const char *data) {
     return rc;
 }
 
+mcpsess_str stream_three_events(void) {
+    static char first[MCPSESS_EVENTID_MAX];
+    mcpsess_str id;
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK);
+    id = stream_id();
+    memcpy(first, id.ptr, id.len);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "c"), MCPSESS_OK);
+    return mcpsess_str_of(first, id.len);
+}
+
 int stream_complete(mcpsess_stream_writer *w) {
     return finish(&stream_op.op, mcpsess_stream_complete(w, &stream_op, sr.now_ms));
 }

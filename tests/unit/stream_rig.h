@@ -16,6 +16,8 @@ typedef struct stream_rig {
     mcpsess_memstore memory;
     uint64_t now_ms;
     mcpsess_principal who;
+    mcpsess_stream_writer w, other; /* for the tests; zeroed by a start */
+    mcpsess_stream_reader r;
 
     /* what happens to requests that come from now on */
     unsigned delay;  /* polls until the answer; 0: within submit */
@@ -57,6 +59,7 @@ void stream_rig_lose(void);    /* and comes back with */
 /* One operation to its end; time does not pass. */
 int stream_open(mcpsess_stream_writer *w, const char *stream, bool fresh);
 int stream_append(mcpsess_stream_writer *w, const char *data); /* its id is in stream_id afterwards */
+mcpsess_str stream_three_events(void); /* a stream "1" of sr.w with "a", "b", "c"; -> the id of the first, kept */
 int stream_complete(mcpsess_stream_writer *w);
 int stream_resume(mcpsess_stream_reader *r, mcpsess_str last_event_id);
 int stream_next(mcpsess_stream_reader *r); /* its event is in stream_event; PENDING: it waits, and was cancelled */

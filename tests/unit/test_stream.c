@@ -1,254 +1,225 @@
 #include "stream_rig.h"
 
-static mcpsess_stream_writer w, other;
-static mcpsess_stream_reader r;
-static char first_id[MCPSESS_EVENTID_MAX];
-
-static void start(void) {
-    stream_rig_start();
-    memset(&w, 0, sizeof w);
-    memset(&other, 0, sizeof other);
-    memset(&r, 0, sizeof r);
-}
-
-/* The id of the event that was appended last, kept. */
-static mcpsess_str keep_id(void) {
-    mcpsess_str id = stream_id();
-    memcpy(first_id, id.ptr, id.len);
-    return mcpsess_str_of(first_id, id.len);
-}
-
-/* A stream with three events; -> the id of the first */
-static mcpsess_str three_events(void) {
-    mcpsess_str id;
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
-    id = keep_id();
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
-    return id;
-}
-
 /* -- writers -- */
 
 TEST(stream_events_are_numbered_from_one) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(w.sequence, 0);
-    CHECK(w.epoch > 100);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(sr.w.sequence, 0);
+    CHECK(sr.w.epoch > 100);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
-    CHECK_EQ(stream_op.epoch, w.epoch);
+    CHECK_EQ(stream_op.epoch, sr.w.epoch);
     CHECK_STR(str_head(stream_id(), 11), "czE=:MQ==:1");
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 2);
-    CHECK_EQ(w.sequence, 2);
+    CHECK_EQ(sr.w.sequence, 2);
     CHECK_EQ(sr.streams.stats.appended, 2);
 }
 
 TEST(stream_restarted_writer_continues_the_sequence) {
     uint64_t epoch;
-    start();
-    (void)three_events();
-    epoch = w.epoch;
+    stream_rig_start();
+    (void)stream_three_events();
+    epoch = sr.w.epoch;
     stream_rig_restart();
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY); /* the lease of the one that crashed */
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_BUSY); /* the lease of the one that crashed */
     CHECK_EQ(stream_op.op.left_ms, 30000);
     sr.now_ms += 30000;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
-    CHECK_EQ(other.sequence, 3);
-    CHECK_EQ(other.epoch, epoch);
-    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_OK);
+    CHECK_EQ(sr.other.sequence, 3);
+    CHECK_EQ(sr.other.epoch, epoch);
+    CHECK_EQ(stream_append(&sr.other, "d"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 4);
 }
 
 TEST(stream_replaced_writer_is_fenced) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     sr.now_ms += 30000;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "late"), MCPSESS_FENCED);
-    CHECK_EQ(stream_append(&w, "later"), MCPSESS_FENCED);
-    CHECK_EQ(stream_complete(&w), MCPSESS_FENCED);
-    CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "late"), MCPSESS_FENCED);
+    CHECK_EQ(stream_append(&sr.w, "later"), MCPSESS_FENCED);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_FENCED);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), MCPSESS_NEVER);
     CHECK_EQ(sr.streams.stats.fenced, 1);
-    CHECK_EQ(other.sequence, 3);
-    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(sr.other.sequence, 3);
+    CHECK_EQ(stream_append(&sr.other, "d"), MCPSESS_OK);
 }
 
 TEST(stream_lease_is_kept_by_appends_and_by_keep) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), sr.now_ms + 15000);
     sr.now_ms += 20000;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), sr.now_ms + 15000);
     sr.now_ms += 20000;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
-    CHECK_EQ(mcpsess_stream_keep(&w, &stream_op, sr.now_ms), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), sr.now_ms + 15000);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(mcpsess_stream_keep(&sr.w, &stream_op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), sr.now_ms + 15000);
     sr.now_ms += 29999;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_BUSY);
     CHECK_EQ(stream_op.op.left_ms, 1);
     sr.now_ms += 1;
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK); /* nobody else has taken over */
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK); /* nobody else has taken over */
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_BUSY);
 }
 
 TEST(stream_that_was_left_is_the_next_writers_at_once) {
     mcpsess_str id;
-    start();
-    id = three_events();
-    CHECK_EQ(mcpsess_stream_leave(&w, &stream_op, sr.now_ms), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
-    CHECK_EQ(stream_append(&w, "late"), MCPSESS_E_STATE);
-    CHECK_EQ(mcpsess_stream_leave(&w, &stream_op, sr.now_ms), MCPSESS_E_STATE);
+    stream_rig_start();
+    id = stream_three_events();
+    CHECK_EQ(mcpsess_stream_leave(&sr.w, &stream_op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), MCPSESS_NEVER);
+    CHECK_EQ(stream_append(&sr.w, "late"), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_leave(&sr.w, &stream_op, sr.now_ms), MCPSESS_E_STATE);
     sr.now_ms += 1;
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    CHECK_EQ(r.writer_left_ms, 0);
-    CHECK(!r.done && r.streaming);
-    mcpsess_stream_close(&r);
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
-    CHECK_EQ(stream_append(&other, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    CHECK_EQ(sr.r.writer_left_ms, 0);
+    CHECK(!sr.r.done && sr.r.streaming);
+    mcpsess_stream_close(&sr.r);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.other, "d"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 4);
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_BUSY);
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_BUSY);
 }
 
 TEST(stream_open_that_may_have_been_done_finds_itself) {
-    start();
+    stream_rig_start();
     sr.fail = MCPSESS_E_UNKNOWN;
     sr.fail_after = true;
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_E_UNKNOWN);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_STATE);
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_STATE);
     sr.fail = MCPSESS_OK;
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
 }
 
 TEST(stream_of_a_request_id_that_recurs_begins_anew) {
     mcpsess_str id;
     uint64_t epoch;
-    start();
-    id = three_events();
-    epoch = w.epoch;
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_END);
-    CHECK_EQ(stream_open(&other, "1", true), MCPSESS_OK);
-    CHECK(other.epoch > epoch);
-    CHECK_EQ(other.sequence, 0);
-    CHECK_EQ(stream_append(&other, "new"), MCPSESS_OK);
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
+    stream_rig_start();
+    id = stream_three_events();
+    epoch = sr.w.epoch;
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_END);
+    CHECK_EQ(stream_open(&sr.other, "1", true), MCPSESS_OK);
+    CHECK(sr.other.epoch > epoch);
+    CHECK_EQ(sr.other.sequence, 0);
+    CHECK_EQ(stream_append(&sr.other, "new"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_GAP);
 }
 
 TEST(stream_event_with_an_id_passes_through_unstored) {
     mcpsess_event e;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     memset(&e, 0, sizeof e);
     e.id = MCPSESS_STR("theirs");
     e.data = MCPSESS_STR("x");
-    CHECK_EQ(mcpsess_stream_append(&w, &stream_op, &e, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_append(&sr.w, &stream_op, &e, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(mcpsess_poll(&stream_op.op, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 0);
     CHECK_EQ(sr.submits, 1);
     CHECK_EQ(sr.streams.stats.passed, 1);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
 }
 
 TEST(stream_primes_with_an_id_and_no_data) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_prime(&w, &stream_op, 2500, sr.now_ms), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_prime(&sr.w, &stream_op, 2500, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
-    CHECK_EQ(mcpsess_stream_prime(&w, &stream_op, 0, sr.now_ms), MCPSESS_OK);
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 0,
+    CHECK_EQ(mcpsess_stream_prime(&sr.w, &stream_op, 0, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 0,
                                  stream_page, sizeof stream_page, sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(stream_next(&r), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_OK);
     CHECK_STR(stream_event.type, "prime");
     CHECK(stream_event.data.ptr == NULL && stream_event.retry);
     CHECK_EQ(stream_event.retry_ms, 2500);
-    CHECK_EQ(stream_next(&r), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_OK);
     CHECK(!stream_event.retry);
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_is_completed_once) {
     unsigned submits;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
     submits = sr.submits;
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_END);
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_END);
-    CHECK_EQ(mcpsess_stream_keep(&w, &stream_op, sr.now_ms), MCPSESS_END);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_END);
+    CHECK_EQ(mcpsess_stream_set_mode(&sr.w, &stream_op, false, sr.now_ms), MCPSESS_END);
+    CHECK_EQ(mcpsess_stream_keep(&sr.w, &stream_op, sr.now_ms), MCPSESS_END);
     CHECK_EQ(sr.submits, submits);
 }
 
 TEST(stream_completion_that_failed_leaves_it_open) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     sr.fail = MCPSESS_E_UNKNOWN;
     sr.fail_after = true;
-    CHECK_EQ(stream_complete(&w), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_E_UNKNOWN);
     sr.fail_after = false;
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(mcpsess_stream_set_mode(&sr.w, &stream_op, false, sr.now_ms), MCPSESS_E_UNKNOWN);
     sr.fail = MCPSESS_OK;
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK(r.done && r.streaming); /* what was not set is not taken for set */
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK(sr.r.done && sr.r.streaming); /* what was not set is not taken for set */
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_writer_that_never_opened_answers_e_state) {
-    start();
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_STATE);
-    CHECK_EQ(stream_complete(&w), MCPSESS_E_STATE);
-    CHECK_EQ(mcpsess_stream_due(&w), MCPSESS_NEVER);
+    stream_rig_start();
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_STATE);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), MCPSESS_NEVER);
     CHECK_EQ(mcpsess_stream_due(NULL), MCPSESS_NEVER);
 }
 
 /* -- exactly once -- */
 
 TEST(stream_repeated_append_is_dup) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.fail = MCPSESS_E_UNKNOWN;
     sr.fail_after = true;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_UNKNOWN);
     CHECK_EQ(stream_id().len, 0);
     sr.fail = MCPSESS_OK;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_DUP);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_DUP);
     CHECK_EQ(stream_op.sequence, 1);
     CHECK_EQ(sr.streams.stats.duplicates, 1);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK); /* one more, which is meant */
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK); /* one more, which is meant */
     CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_other_event_after_an_unknown_one_comes_behind_it) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.fail = MCPSESS_E_UNKNOWN;
     sr.fail_after = true;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_UNKNOWN);
     sr.fail = MCPSESS_OK;
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 2);
-    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "c"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 3);
 }
 
 TEST(stream_append_that_never_arrived_takes_its_sequence_again) {
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.fail = MCPSESS_E_IO;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_IO);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_IO);
     CHECK_EQ(sr.streams.stats.failures, 1);
     sr.fail = MCPSESS_OK;
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
 }
 
@@ -258,13 +229,13 @@ static int begin(mcpsess_stream_op *op, const char *data) {
     memset(&e, 0, sizeof e);
     e.data = mcpsess_str_z(data);
     mcpsess_op_init(&op->op, 0);
-    return mcpsess_stream_append(&w, op, &e, sr.now_ms);
+    return mcpsess_stream_append(&sr.w, op, &e, sr.now_ms);
 }
 
 TEST(stream_appends_overlap_in_order) {
     mcpsess_stream_op a, b;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.delay = 3;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
     CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
@@ -277,13 +248,13 @@ TEST(stream_appends_overlap_in_order) {
     CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(a.sequence, 1);
     CHECK_EQ(b.sequence, 2);
-    CHECK_EQ(w.sequence, 2);
+    CHECK_EQ(sr.w.sequence, 2);
 }
 
 TEST(stream_what_follows_a_failed_append_is_lost_until_all_have_ended) {
     mcpsess_stream_op a, b, c;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.delay = 3;
     sr.fail = MCPSESS_E_TIMEOUT; /* never sent */
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
@@ -295,29 +266,29 @@ TEST(stream_what_follows_a_failed_append_is_lost_until_all_have_ended) {
     while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
     CHECK_EQ(mcpsess_op_rc(&b.op), MCPSESS_LOST);
     sr.delay = 0;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_append_that_is_cancelled_may_be_stored_all_the_same) {
     mcpsess_stream_op a;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.delay = 3;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
     mcpsess_cancel(&a.op);
     CHECK_EQ(mcpsess_op_rc(&a.op), MCPSESS_E_CANCELED);
     CHECK_EQ(sr.cancels, 1);
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 2);
 }
 
 TEST(stream_append_meets_its_deadline) {
     mcpsess_stream_op a;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.delay = 1000;
     CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
     sr.now_ms += 4999;
@@ -329,8 +300,8 @@ TEST(stream_append_meets_its_deadline) {
 
 TEST(stream_append_waits_for_what_comes_first) {
     mcpsess_stream_op a;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     CHECK_EQ(sr.deadline_ms, sr.now_ms + 5000);
     sr.delay = 3;
     sr.due_ms = sr.now_ms + 40;
@@ -344,11 +315,11 @@ TEST(stream_append_waits_for_what_comes_first) {
 
 TEST(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it) {
     mcpsess_stream_op b, c;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     sr.fail = MCPSESS_E_UNKNOWN;
     sr.fail_after = true;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_UNKNOWN);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_UNKNOWN);
     sr.fail = MCPSESS_OK;
     sr.delay = 2;
     CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
@@ -362,47 +333,47 @@ TEST(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it) {
 
 TEST(stream_append_gives_up_where_its_sequence_is_always_taken) {
     unsigned submits;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     submits = sr.submits;
     sr.fail = MCPSESS_LOST; /* with a last of this very sequence, time and again */
     sr.keep_last = true;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_LOST);
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_LOST);
     CHECK_EQ(sr.submits, submits + 4);
     CHECK_EQ(sr.streams.stats.lost, 1);
 }
 
 TEST(stream_sequence_does_not_overflow) {
     unsigned submits;
-    start();
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
     submits = sr.submits;
-    w.sequence = MCPSESS_SEQUENCE_MAX;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_TOOBIG);
+    sr.w.sequence = MCPSESS_SEQUENCE_MAX;
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_TOOBIG);
     CHECK_EQ(sr.submits, submits);
-    w.sequence = MCPSESS_SEQUENCE_MAX - 1;
+    sr.w.sequence = MCPSESS_SEQUENCE_MAX - 1;
     sr.fail = MCPSESS_E_IO;
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_E_IO); /* the last one there is goes out */
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_IO); /* the last one there is goes out */
     CHECK_EQ(sr.submits, submits + 1);
 }
 
 TEST(stream_counts_and_tells_what_happens) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     CHECK_EQ(sr.streams.stats.opened, 1);
     stream_rig_save();
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(stream_append(&w, "e"), MCPSESS_LOST_TAIL);
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_LOST_TAIL);
     CHECK_EQ(sr.items[MCPSESS_ITEM_TAIL_LOST], 1);
     CHECK_EQ(sr.item_number, 4);
     sr.now_ms += 30000;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_OK);
     CHECK_EQ(sr.streams.stats.opened, 2);
-    CHECK_EQ(stream_append(&w, "f"), MCPSESS_FENCED);
+    CHECK_EQ(stream_append(&sr.w, "f"), MCPSESS_FENCED);
     CHECK_EQ(sr.items[MCPSESS_ITEM_WRITER_FENCED], 1);
-    CHECK_EQ(stream_append(&other, "g"), MCPSESS_OK);
-    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:1:7")), MCPSESS_GAP);
+    CHECK_EQ(stream_append(&sr.other, "g"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:MQ==:1:7")), MCPSESS_GAP);
     CHECK_EQ(sr.items[MCPSESS_ITEM_REPLAY_GAP], 1);
     CHECK_EQ(sr.item_number, 7);
     CHECK_EQ(
@@ -411,7 +382,7 @@ TEST(stream_counts_and_tells_what_happens) {
     CHECK_EQ(sr.items[MCPSESS_ITEM_LOGS_DELETED], 1);
     CHECK_EQ(sr.item_number, 1);
     sr.fail = MCPSESS_E_IO;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_E_IO);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_E_IO);
     CHECK_EQ(sr.items[MCPSESS_ITEM_STORE_FAILED], 1);
     CHECK_EQ(sr.item_number, -MCPSESS_E_IO);
 }
@@ -419,100 +390,100 @@ TEST(stream_counts_and_tells_what_happens) {
 TEST(stream_server_without_its_tail_is_lost_tail_and_a_new_epoch) {
     mcpsess_str id;
     uint64_t epoch;
-    start();
-    id = three_events();
-    epoch = w.epoch;
+    stream_rig_start();
+    id = stream_three_events();
+    epoch = sr.w.epoch;
     stream_rig_save();
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(stream_append(&w, "e"), MCPSESS_LOST_TAIL);
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_LOST_TAIL);
     CHECK_EQ(stream_op.sequence, 0);
-    CHECK(w.epoch > epoch);
-    CHECK_EQ(w.sequence, 0);
+    CHECK(sr.w.epoch > epoch);
+    CHECK_EQ(sr.w.sequence, 0);
     CHECK_EQ(sr.streams.stats.lost_tails, 1);
-    CHECK_EQ(stream_append(&w, "e"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 1);
-    CHECK_EQ(stream_op.epoch, w.epoch);
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_op.epoch, sr.w.epoch);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_completion_finds_a_lost_tail) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     stream_rig_save();
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(stream_complete(&w), MCPSESS_LOST_TAIL);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_LOST_TAIL);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
 }
 
 TEST(stream_reader_ahead_of_what_a_server_has_is_gap) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     stream_rig_save();
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     stream_rig_lose();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_GAP);
 }
 
 TEST(stream_that_was_deleted_is_not_brought_back_by_its_writer) {
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     CHECK_EQ(mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), sr.now_ms),
              MCPSESS_OK);
     CHECK_EQ(stream_op.op.count, 3);
     CHECK_EQ(sr.streams.stats.deleted, 3);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_MISS);
-    CHECK_EQ(stream_append(&w, "e"), MCPSESS_E_STATE);
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(w.sequence, 0);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_MISS);
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_E_STATE);
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(sr.w.sequence, 0);
 }
 
 TEST(stream_two_of_one_session_are_both_deleted) {
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_open(&other, "2", false), MCPSESS_OK);
-    CHECK_EQ(stream_append(&other, "x"), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_open(&sr.other, "2", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.other, "x"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     CHECK_EQ(
         mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
     CHECK_EQ(stream_op.op.count, 5);
-    CHECK_EQ(stream_append(&w, "e"), MCPSESS_MISS);
-    CHECK_EQ(stream_append(&other, "y"), MCPSESS_MISS);
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_MISS);
+    CHECK_EQ(stream_append(&sr.other, "y"), MCPSESS_MISS);
 }
 
 /* -- names and principals -- */
 
 TEST(stream_is_not_opened_by_another_principal) {
     mcpsess_str id;
-    start();
-    id = three_events();
+    stream_rig_start();
+    id = stream_three_events();
     sr.who = principal("issuer", "mallory");
     sr.now_ms += 30000;
-    CHECK_EQ(stream_open(&other, "1", false), MCPSESS_MISS);
-    CHECK_EQ(stream_open(&other, "1", true), MCPSESS_MISS);
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_MISS);
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_MISS);
+    CHECK_EQ(stream_open(&sr.other, "1", true), MCPSESS_MISS);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_MISS);
     CHECK_EQ(
         mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
     CHECK_EQ(stream_op.op.count, 0);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
 }
 
 static int resume(mcpsess_str id, const char *session) {
-    return mcpsess_stream_resume(&sr.streams, &r, &stream_op.op, id, mcpsess_str_z(session), &sr.who, stream_page,
+    return mcpsess_stream_resume(&sr.streams, &sr.r, &stream_op.op, id, mcpsess_str_z(session), &sr.who, stream_page,
                                  sizeof stream_page, sr.now_ms);
 }
 
 TEST(stream_is_not_resumed_by_another_session) {
     mcpsess_str id;
     unsigned submits;
-    start();
-    id = three_events();
+    stream_rig_start();
+    id = stream_three_events();
     submits = sr.submits;
     CHECK_EQ(resume(id, "s2"), MCPSESS_E_ID);
     CHECK_EQ(resume(id, ""), MCPSESS_E_ID);
@@ -530,54 +501,55 @@ TEST(stream_negative_overflowing_and_future_sequences_are_refused) {
                                           "czE=:MQ==:101:-1",
                                           "czE:MQ==:1"};
     size_t i;
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     for (i = 0; i < COUNT_OF(not_ids); i++) CHECK_EQ(resume(mcpsess_str_z(not_ids[i]), "s1"), MCPSESS_E_FORMAT);
-    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:101:4")), MCPSESS_GAP);
-    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:101:9223372036854775807")), MCPSESS_GAP);
-    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:MQ==:9223372036854775807:1")), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:MQ==:101:4")), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:MQ==:101:9223372036854775807")), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:MQ==:9223372036854775807:1")), MCPSESS_GAP);
     CHECK_EQ(sr.streams.stats.gaps, 3);
     CHECK(sr.streams.i.readers == NULL);
 }
 
 TEST(stream_unknown_one_is_miss) {
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, MCPSESS_STR("czE=:Mg==:101:1")), MCPSESS_MISS);
-    CHECK_EQ(stream_next(&r), MCPSESS_E_ARG); /* it is closed */
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:Mg==:101:1")), MCPSESS_MISS);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_E_ARG); /* it is closed */
 }
 
 TEST(stream_names_are_checked) {
     char name[MCPSESS_STREAM_MAX + 1];
     mcpsess_principal half = principal("issuer", "");
-    start();
-    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who,
+    stream_rig_start();
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &sr.w, &stream_op, MCPSESS_STR("s1"), &sr.who,
                                  str_fill(name, 'n', sizeof name), false, sr.now_ms),
              MCPSESS_E_TOOBIG);
-    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s\n"), &sr.who, MCPSESS_STR("1"), false,
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &sr.w, &stream_op, MCPSESS_STR("s\n"), &sr.who, MCPSESS_STR("1"), false,
                                  sr.now_ms),
              MCPSESS_E_ID);
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &sr.w, &stream_op, MCPSESS_STR("s1"), &half, MCPSESS_STR("1"), false,
+                                 sr.now_ms),
+             MCPSESS_E_PRINCIPAL);
     CHECK_EQ(
-        mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &half, MCPSESS_STR("1"), false, sr.now_ms),
-        MCPSESS_E_PRINCIPAL);
-    CHECK_EQ(
-        mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who, str_broken(), false, sr.now_ms),
+        mcpsess_stream_open(&sr.streams, &sr.w, &stream_op, MCPSESS_STR("s1"), &sr.who, str_broken(), false, sr.now_ms),
         MCPSESS_E_ARG);
-    CHECK_EQ(mcpsess_stream_open(NULL, &w, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), false, sr.now_ms),
-             MCPSESS_E_ARG);
+    CHECK_EQ(
+        mcpsess_stream_open(NULL, &sr.w, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), false, sr.now_ms),
+        MCPSESS_E_ARG);
     CHECK_EQ(sr.submits, 0);
-    CHECK_EQ(mcpsess_stream_open(&sr.streams, &w, &stream_op, MCPSESS_STR("s1"), &sr.who,
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &sr.w, &stream_op, MCPSESS_STR("s1"), &sr.who,
                                  str_fill(name, 'n', MCPSESS_STREAM_MAX), false, sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &stream_op.op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
-                                   MCPSESS_STREAM_READER_MIN - 1, sr.now_ms),
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &sr.r, &stream_op.op, stream_id(), MCPSESS_STR("s1"), &sr.who,
+                                   stream_page, MCPSESS_STREAM_READER_MIN - 1, sr.now_ms),
              MCPSESS_E_NOMEM);
 }
 
 TEST(stream_init_checks_its_desc) {
     mcpsess_streams s;
     mcpsess_stream_desc d;
-    start();
+    stream_rig_start();
     d = sr.desc;
     d.random = NULL;
     CHECK_EQ(mcpsess_stream_init(&s, &d), MCPSESS_E_ARG);

@@ -1,153 +1,124 @@
 #include "stream_rig.h"
 
-static mcpsess_stream_writer w, other;
-static mcpsess_stream_reader r;
-static char first_id[MCPSESS_EVENTID_MAX];
-
-static void start(void) {
-    stream_rig_start();
-    memset(&w, 0, sizeof w);
-    memset(&other, 0, sizeof other);
-    memset(&r, 0, sizeof r);
-}
-
-/* The id of the event that was appended last, kept. */
-static mcpsess_str keep_id(void) {
-    mcpsess_str id = stream_id();
-    memcpy(first_id, id.ptr, id.len);
-    return mcpsess_str_of(first_id, id.len);
-}
-
-/* A stream with three events; -> the id of the first */
-static mcpsess_str three_events(void) {
-    mcpsess_str id;
-    CHECK_EQ(stream_open(&w, "1", false), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "a"), MCPSESS_OK);
-    id = keep_id();
-    CHECK_EQ(stream_append(&w, "b"), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "c"), MCPSESS_OK);
-    return id;
-}
-
 TEST(stream_replays_what_was_missed_in_order_with_ids) {
     mcpsess_str id;
-    start();
-    id = three_events();
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    CHECK_STR(r.session, "s1");
-    CHECK_STR(r.stream, "1");
-    CHECK(stream_reads(&r, "b"));
+    stream_rig_start();
+    id = stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    CHECK_STR(sr.r.session, "s1");
+    CHECK_STR(sr.r.stream, "1");
+    CHECK(stream_reads(&sr.r, "b"));
     CHECK_EQ(stream_event.sequence, 2);
-    CHECK(stream_reads(&r, "c"));
+    CHECK(stream_reads(&sr.r, "c"));
     CHECK(mcpsess_str_eq(stream_event.id, stream_id()));
     CHECK_EQ(sr.streams.stats.replayed, 2);
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK(stream_reads(&r, "d"));
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "d"));
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
     CHECK_EQ(sr.refreshes, 1); /* following never writes */
-    mcpsess_stream_close(&r);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
+    mcpsess_stream_close(&sr.r);
     CHECK(sr.streams.i.readers == NULL);
 }
 
 TEST(stream_complete_one_with_nothing_left_ends_at_once) {
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_complete(&w), MCPSESS_OK);
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
-    CHECK(r.done);
-    CHECK_EQ(r.writer_left_ms, 0);
-    mcpsess_stream_close(&r);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
+    CHECK(sr.r.done);
+    CHECK_EQ(sr.r.writer_left_ms, 0);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_polling_reader_ends_after_one_read) {
     mcpsess_str id;
     unsigned submits;
-    start();
-    id = three_events();
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_OK);
+    stream_rig_start();
+    id = stream_three_events();
+    CHECK_EQ(mcpsess_stream_set_mode(&sr.w, &stream_op, false, sr.now_ms), MCPSESS_OK);
     submits = sr.submits;
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    CHECK(stream_reads(&r, "b"));
-    CHECK(stream_reads(&r, "c"));
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "b"));
+    CHECK(stream_reads(&sr.r, "c"));
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
     CHECK_EQ(sr.submits, submits + 1);
-    CHECK(!r.streaming);
-    mcpsess_stream_close(&r);
+    CHECK(!sr.r.streaming);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_switch_to_polling_ends_a_waiting_reader) {
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_stream_set_mode(&w, &stream_op, false, sr.now_ms), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK(stream_reads(&r, "d"));
-    CHECK_EQ(stream_next(&r), MCPSESS_END);
-    mcpsess_stream_close(&r);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_set_mode(&sr.w, &stream_op, false, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "d"));
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_END);
+    mcpsess_stream_close(&sr.r);
 }
 
 /* A reader that is caught up and waits; -> requests so far */
 static unsigned wait_for_more(mcpsess_op *op) {
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
     mcpsess_op_init(op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, op, &stream_event, sr.now_ms), MCPSESS_PENDING);
     return sr.submits;
 }
 
 TEST(stream_waiting_reader_is_woken_by_the_store) {
     mcpsess_op op;
     unsigned submits;
-    start();
+    stream_rig_start();
     submits = wait_for_more(&op);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 10000);
     CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME);
     sr.now_ms += 9999;
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
     CHECK_EQ(sr.submits, submits);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms);
     CHECK_EQ(mcpsess_want(&op), MCPSESS_WANT_READ | MCPSESS_WANT_TIME | MCPSESS_WANT_NOW);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
     CHECK_STR(stream_event.data, "d");
     CHECK_EQ(sr.streams.stats.woken, 1);
     CHECK_EQ(sr.streams.stats.polled, 0);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK); /* a done op outlives its reader */
 }
 
 TEST(stream_waiting_reader_polls_where_nothing_is_told) {
     mcpsess_op op;
     unsigned submits;
-    start();
+    stream_rig_start();
     sr.silent = true;
     submits = wait_for_more(&op);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 1000);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     sr.now_ms += 999;
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
     CHECK_EQ(sr.submits, submits + 1); /* the append's */
     sr.now_ms += 1;
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(sr.streams.stats.polled, 1);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_reader_is_not_woken_by_other_sessions_nor_by_itself) {
     mcpsess_op op;
     unsigned submits;
-    start();
+    stream_rig_start();
     submits = wait_for_more(&op);
-    CHECK_EQ(mcpsess_stream_open(&sr.streams, &other, &stream_op, MCPSESS_STR("s2"), &sr.who, MCPSESS_STR("1"), false,
-                                 sr.now_ms),
+    CHECK_EQ(mcpsess_stream_open(&sr.streams, &sr.other, &stream_op, MCPSESS_STR("s2"), &sr.who, MCPSESS_STR("1"),
+                                 false, sr.now_ms),
              MCPSESS_OK);
-    CHECK_EQ(stream_append(&other, "x"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.other, "x"), MCPSESS_OK);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
     CHECK_EQ(sr.submits, submits + 2);
     CHECK_EQ(sr.streams.stats.woken, 0);
@@ -155,96 +126,96 @@ TEST(stream_reader_is_not_woken_by_other_sessions_nor_by_itself) {
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_PENDING);
     CHECK_EQ(sr.submits, submits + 3);
     mcpsess_cancel(&op);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_write_between_answer_and_wait_is_not_missed) {
     mcpsess_op op;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK); /* before next is called */
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK); /* before next is called */
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms), MCPSESS_OK);
     CHECK_STR(stream_event.data, "d");
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_wait_ends_at_its_deadline_and_goes_on) {
     mcpsess_op op;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
     mcpsess_op_init(&op, 700);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 700);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
     sr.now_ms += 700;
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_E_TIMEOUT);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK(stream_reads(&r, "d"));
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "d"));
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_reader_stays_where_it_is_after_an_error) {
     unsigned submits;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     sr.fail = MCPSESS_E_IO;
-    CHECK_EQ(stream_next(&r), MCPSESS_E_IO);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_E_IO);
     submits = sr.submits;
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING); /* not asked again at once */
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING); /* not asked again at once */
     CHECK_EQ(sr.submits, submits);
     sr.now_ms += 1000;
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
     sr.fail = MCPSESS_OK;
     sr.listener->changed(sr.listener->user, MCPSESS_STR("")); /* the connection is back */
-    CHECK(stream_reads(&r, "d"));
-    mcpsess_stream_close(&r);
+    CHECK(stream_reads(&sr.r, "d"));
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_slow_store_is_stepped) {
     mcpsess_str id;
-    start();
-    id = three_events();
+    stream_rig_start();
+    id = stream_three_events();
     sr.delay = 2;
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    CHECK(stream_reads(&r, "b"));
-    CHECK(stream_reads(&r, "c"));
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK(stream_reads(&r, "d"));
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "b"));
+    CHECK(stream_reads(&sr.r, "c"));
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "d"));
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_cancelled_read_asks_again) {
     mcpsess_op op;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     sr.delay = 5;
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
     mcpsess_cancel(&op);
     CHECK_EQ(mcpsess_op_rc(&op), MCPSESS_E_CANCELED);
     CHECK_EQ(sr.cancels, 1);
     sr.delay = 0;
-    CHECK(stream_reads(&r, "d"));
-    mcpsess_stream_close(&r);
+    CHECK(stream_reads(&sr.r, "d"));
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_open_that_is_given_up_leaves_no_reader) {
     mcpsess_op op;
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     sr.delay = 5;
     mcpsess_op_init(&op, 0);
-    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &sr.r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
                                    sizeof stream_page, sr.now_ms),
              MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_stream_next(&r, &stream_op.op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &stream_op.op, &stream_event, sr.now_ms), MCPSESS_E_STATE);
     mcpsess_cancel(&op);
     CHECK(sr.streams.i.readers == NULL);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_E_CANCELED);
@@ -253,33 +224,33 @@ TEST(stream_open_that_is_given_up_leaves_no_reader) {
 TEST(stream_reads_page_by_page) {
     char text[3];
     unsigned n;
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     memcpy(text, "e0", 3);
     for (n = 0; n < 8; n++) {
         text[1] = (char)('0' + n);
-        CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
+        CHECK_EQ(stream_append(&sr.w, text), MCPSESS_OK);
     }
-    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
-                                 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"),
+                                 sr.w.epoch, 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
              MCPSESS_OK);
     for (n = 0; n < 8; n++) {
         text[1] = (char)('0' + n);
-        CHECK(stream_reads(&r, text));
+        CHECK(stream_reads(&sr.r, text));
     }
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_event_larger_than_the_page_says_what_it_needs) {
     char text[MCPSESS_STREAM_READER_MIN + 1];
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     (void)str_fill(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
-    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
-                                 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
+    CHECK_EQ(stream_append(&sr.w, text), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"),
+                                 sr.w.epoch, 3, stream_page, MCPSESS_STREAM_READER_MIN, sr.now_ms),
              MCPSESS_E_TOOBIG);
     CHECK_EQ(stream_op.op.need, sizeof text - 1 + 6);
     CHECK(sr.streams.i.readers == NULL);
@@ -289,58 +260,58 @@ TEST(stream_lapped_reader_meets_gap) {
     mcpsess_str id;
     char text[100];
     unsigned n;
-    start();
-    id = three_events();
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    CHECK(stream_reads(&r, "b"));
-    CHECK(stream_reads(&r, "c"));
+    stream_rig_start();
+    id = stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    CHECK(stream_reads(&sr.r, "b"));
+    CHECK(stream_reads(&sr.r, "c"));
     (void)str_fill(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    for (n = 0; n < 4; n++) CHECK_EQ(stream_append(&w, text), MCPSESS_OK);
-    CHECK_EQ(stream_next(&r), MCPSESS_GAP);
-    CHECK_EQ(stream_next(&r), MCPSESS_GAP);
+    for (n = 0; n < 4; n++) CHECK_EQ(stream_append(&sr.w, text), MCPSESS_OK);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_GAP);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_GAP);
     CHECK_EQ(sr.streams.stats.gaps, 1);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_expired_event_is_gap_before_anything_is_sent) {
     mcpsess_str id;
-    start();
+    stream_rig_start();
     sr.desc.limits.event_ttl_ms = 5000;
     sr.desc.limits.log_ttl_ms = 60000;
     stream_rig_restart();
-    id = three_events();
+    id = stream_three_events();
     sr.now_ms += 5000;
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK); /* who has seen the last one misses nothing */
-    CHECK_EQ(stream_next(&r), MCPSESS_PENDING);
-    mcpsess_stream_close(&r);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_GAP);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK); /* who has seen the last one misses nothing */
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+    mcpsess_stream_close(&sr.r);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     CHECK_EQ(stream_op.sequence, 4);
 }
 
 TEST(stream_deleted_while_a_reader_waits_is_miss) {
     mcpsess_op op;
-    start();
+    stream_rig_start();
     (void)wait_for_more(&op);
     CHECK_EQ(
         mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, mcpsess_str_of(NULL, 0), sr.now_ms),
         MCPSESS_OK);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_MISS);
-    CHECK_EQ(stream_next(&r), MCPSESS_MISS);
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_MISS);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_replay_is_capped_and_counted) {
     mcpsess_str id;
-    start();
+    stream_rig_start();
     sr.desc.replay_max = 2;
     stream_rig_restart();
-    id = three_events();
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_OK);
-    mcpsess_stream_close(&r);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
-    CHECK_EQ(stream_resume(&r, id), MCPSESS_GAP);
+    id = stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_OK);
+    mcpsess_stream_close(&sr.r);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, id), MCPSESS_GAP);
     CHECK_EQ(sr.streams.stats.capped, 1);
     CHECK_EQ(sr.streams.stats.gaps, 1);
     CHECK_EQ(sr.streams.stats.replayed, 0);
@@ -349,15 +320,15 @@ TEST(stream_replay_is_capped_and_counted) {
 TEST(stream_readers_close_in_any_order) {
     mcpsess_stream_reader second;
     mcpsess_op op;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
     CHECK_EQ(stream_resume(&second, stream_id()), MCPSESS_OK);
     mcpsess_op_init(&op, 0);
     CHECK_EQ(mcpsess_stream_next(&second, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
-    mcpsess_stream_close(&r); /* the one that opened first */
+    mcpsess_stream_close(&sr.r); /* the one that opened first */
     CHECK(sr.streams.i.readers == &second && second.i.next == NULL);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
     mcpsess_stream_close(&second);
     CHECK(sr.streams.i.readers == NULL);
@@ -365,15 +336,15 @@ TEST(stream_readers_close_in_any_order) {
 
 TEST(stream_read_that_is_under_way_waits_for_its_answer) {
     mcpsess_op op;
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(stream_append(&w, "d"), MCPSESS_OK);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
     sr.delay = 3;
     sr.due_ms = sr.now_ms + 40;
     mcpsess_op_init(&op, 0);
     stream_event.retry = true;
-    CHECK_EQ(mcpsess_stream_next(&r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms), MCPSESS_PENDING);
     CHECK(!stream_event.retry); /* nothing of an older event is left */
     CHECK_EQ(sr.deadline_ms, sr.now_ms + 5000);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 40);
@@ -385,35 +356,35 @@ TEST(stream_read_that_is_under_way_waits_for_its_answer) {
     CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), MCPSESS_NEVER);
     CHECK_EQ(mcpsess_want(&op), 0);
-    mcpsess_stream_close(&r);
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_read_from_the_start_of_an_epoch) {
-    start();
-    (void)three_events();
-    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), w.epoch,
-                                 0, stream_page, sizeof stream_page, sr.now_ms),
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"),
+                                 sr.w.epoch, 0, stream_page, sizeof stream_page, sr.now_ms),
              MCPSESS_OK);
     CHECK_EQ(sr.last_kind, MCPSESS_LOG_RANGE);
-    CHECK(stream_reads(&r, "a"));
-    mcpsess_stream_close(&r);
-    CHECK_EQ(mcpsess_stream_read(&sr.streams, &r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 2,
+    CHECK(stream_reads(&sr.r, "a"));
+    mcpsess_stream_close(&sr.r);
+    CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0, 2,
                                  stream_page, sizeof stream_page, sr.now_ms),
              MCPSESS_OK);
-    CHECK(stream_reads(&r, "c"));
-    mcpsess_stream_close(&r);
+    CHECK(stream_reads(&sr.r, "c"));
+    mcpsess_stream_close(&sr.r);
 }
 
 TEST(stream_open_of_a_reader_meets_its_deadline) {
     mcpsess_op op;
-    start();
-    (void)three_events();
+    stream_rig_start();
+    (void)stream_three_events();
     sr.delay = 1000;
     mcpsess_op_init(&op, 300);
-    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &sr.r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
                                    sizeof stream_page, sr.now_ms),
              MCPSESS_PENDING);
-    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
+    CHECK_EQ(mcpsess_stream_resume(&sr.streams, &sr.r, &op, stream_id(), MCPSESS_STR("s1"), &sr.who, stream_page,
                                    sizeof stream_page, sr.now_ms),
              MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 300);
@@ -423,15 +394,15 @@ TEST(stream_open_of_a_reader_meets_its_deadline) {
 }
 
 TEST(stream_reader_knows_whether_anybody_writes) {
-    start();
-    (void)three_events();
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(r.writer_left_ms, 30000);
-    mcpsess_stream_close(&r);
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(sr.r.writer_left_ms, 30000);
+    mcpsess_stream_close(&sr.r);
     sr.now_ms += 30000;
-    CHECK_EQ(stream_resume(&r, stream_id()), MCPSESS_OK);
-    CHECK_EQ(r.writer_left_ms, 0);
-    mcpsess_stream_close(&r);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK_EQ(sr.r.writer_left_ms, 0);
+    mcpsess_stream_close(&sr.r);
 }
 
 void test_stream_read(void) {
