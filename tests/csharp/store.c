@@ -3,9 +3,7 @@
      store SOCKET PASSWORD cluster   that a cluster takes it with a tag in the instance's name alone
      store script N, store digest N  of the store's scripts, from 0; status 1: there is none */
 
-#include "examples/posix_transport.h"
-
-#include <stdlib.h>
+#include "tests/redis/owner.h"
 
 #include "log_contract.h"
 
@@ -13,13 +11,12 @@
 #define DATA_MAX 4096u
 
 MCPSESS_REDIS_STORAGE(wire, SLOTS, MCPSESS_CSHARP_STORE_TX(DATA_MAX), 256);
-MCPSESS_REDIS_STORAGE(admin_wire, 2, 4096, 8192);
 
 static struct {
     log_rig rig;
-    mcpsess_redis redis, admin;
+    mcpsess_redis redis;
     mcpsess_csharp_store store;
-    sock sock, admin_sock;
+    sock sock;
     mcpsess_wait_hook hook;
     const char *path, *user, *password;
     uint64_t ahead_ms; /* of the real clock: time that was let go by */
@@ -30,23 +27,6 @@ static uint64_t now(void) {
     return t.hook.now_ms(t.hook.user) + t.ahead_ms;
 }
 
-static void open_engine(mcpsess_redis *redis, sock *s, mcpsess_redis_desc *d, void *mem, size_t len) {
-    mcpsess_redis_close(redis);
-    sock_init(s, t.path, NULL);
-    d->transport = sock_transport(s);
-    CHECK_EQ(mcpsess_redis_init(redis, d, mem, len), MCPSESS_OK);
-}
-
-static mcpsess_str admin(const char *a, const char *b, const char *c, const char *d) {
-    static char room[8192];
-    const mcpsess_str argv[4] = {mcpsess_str_z(a), mcpsess_str_z(b), mcpsess_str_z(c), mcpsess_str_z(d)};
-    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
-    mcpsess_buf reply;
-    mcpsess_buf_init(&reply, room, sizeof room);
-    CHECK_EQ(mcpsess_redis_call(&t.admin, argv, d ? 4u : b ? 2u : 1u, &reply, &hook), MCPSESS_OK);
-    return mcpsess_redis_text(mcpsess_buf_str(&reply));
-}
-
 static void make(void) {
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
     d.slots = SLOTS;
@@ -54,8 +34,11 @@ static void make(void) {
     d.rx_bytes = 256;
     d.user = mcpsess_str_z(t.user);
     d.password = mcpsess_str_z(t.password);
-    open_engine(&t.redis, &t.sock, &d, wire.bytes, sizeof wire.bytes);
+    mcpsess_redis_close(&t.redis);
+    sock_init(&t.sock, t.path, NULL);
     t.hook = sock_wait_hook(&t.sock);
+    d.transport = sock_transport(&t.sock);
+    CHECK_EQ(mcpsess_redis_init(&t.redis, &d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
     t.desc.redis = &t.redis;
     CHECK_EQ(mcpsess_csharp_store_init(&t.store, &t.desc), MCPSESS_OK);
     t.rig.store = mcpsess_csharp_store_store(&t.store);
@@ -64,7 +47,7 @@ static void make(void) {
 
 static void reset(log_rig *rig) {
     (void)rig;
-    (void)admin("FLUSHALL", NULL, NULL, NULL);
+    (void)ADMIN("FLUSHALL");
     make();
 }
 
@@ -78,7 +61,7 @@ static void pass(log_rig *rig, uint64_t ms) {
                               "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)admin("EVAL", age, "0", text);
+    (void)ADMIN("EVAL", age, "0", text);
     t.ahead_ms += ms;
     rig->now_ms = now();
 }
@@ -146,7 +129,6 @@ static int print_script(const char *what, unsigned n) {
 }
 
 int main(int argc, char **argv) {
-    mcpsess_redis_desc d = mcpsess_redis_desc_default();
     int mode;
     if (argc != 3 && argc != 4) return 2;
     if (argv[2][0] >= '0' && argv[2][0] <= '9') return print_script(argv[1], (unsigned)atoi(argv[2]));
@@ -161,11 +143,7 @@ int main(int argc, char **argv) {
     port_init();
     if (argc == 4) return in_a_cluster();
     tap_begin("connects");
-    d.slots = 2;
-    d.tx_bytes = 4096;
-    d.rx_bytes = 8192;
-    d.tracking = MCPSESS_REDIS_TRACK_OFF;
-    open_engine(&t.admin, &t.admin_sock, &d, admin_wire.bytes, sizeof admin_wire.bytes);
+    owner_open(t.path, NULL, "");
     tap_end();
     for (mode = 0; mode < 2; mode++) {
         t.desc.index = t.desc.numbers = t.rig.deletes_all = t.rig.utf8 = mode == 1;

@@ -7,9 +7,7 @@
                                                  and go
      logs script N, logs digest N                of the logs' scripts, from 0; status 1: there is none */
 
-#include "examples/posix_transport.h"
-
-#include <stdlib.h>
+#include "owner.h"
 
 #include "log_contract.h"
 #include "log_model.h"
@@ -25,13 +23,10 @@ typedef struct end {
 } end;
 
 MCPSESS_REDIS_STORAGE(wires[2], SLOTS, TX, 512);
-MCPSESS_REDIS_STORAGE(admin_wire, 1, 32768, 65536);
 
 static struct {
     log_rig rig;
     end at[2]; /* two connections; the contract's is the first */
-    sock admin_sock;
-    mcpsess_redis admin;
     const char *host, *port, *user, *password, *prefix;
     uint64_t ahead_ms; /* of the real clock: time that was let go by */
     uint32_t checked;  /* replies after which every key's TTL was looked at */
@@ -44,44 +39,6 @@ static uint64_t now(void) {
     mcpsess_wait_hook hook = sock_wait_hook(&t.at[0].sock);
     return hook.now_ms(hook.user) + t.ahead_ms;
 }
-
-/* -- as the server's owner sees it -- */
-
-static char said[65536];
-
-static int admin(const char *const *words, size_t count, mcpsess_str *text) {
-    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
-    mcpsess_str argv[8];
-    mcpsess_buf reply;
-    size_t n;
-    int rc;
-    for (n = 0; n < count; n++) argv[n] = mcpsess_str_z(words[n]);
-    mcpsess_buf_init(&reply, said, sizeof said - 1);
-    rc = mcpsess_redis_call(&t.admin, argv, count, &reply, &hook);
-    said[reply.len] = '\0';
-    *text = mcpsess_redis_text(mcpsess_buf_str(&reply));
-    return rc;
-}
-
-static mcpsess_str admin_text(const char *const *words, size_t count) {
-    mcpsess_str text;
-    int rc = admin(words, count, &text);
-    if (!CHECK_EQ(rc, MCPSESS_OK)) fprintf(stderr, "%s: %.96s\n", words[0], mcpsess_redis_error(&t.admin).ptr);
-    return text;
-}
-
-#define WORDS(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
-#define ADMIN(...) admin_text(WORDS(__VA_ARGS__))
-
-static int64_t number(mcpsess_str s) {
-    char digits[24];
-    size_t n = s.len < sizeof digits - 1 ? s.len : sizeof digits - 1;
-    memcpy(digits, s.ptr, n);
-    digits[n] = '\0';
-    return strtoll(digits, NULL, 10);
-}
-
-#define NUMBER(...) number(ADMIN(__VA_ARGS__))
 
 /* What an append changes is packed in one field of the companion: these, by their place there. */
 #define LAST "0"
@@ -141,17 +98,6 @@ static void age(uint64_t ms) {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
     (void)ADMIN("EVAL", script, "0", text);
-}
-
-static void admin_open(void) {
-    mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    sock_init(&t.admin_sock, t.host, t.port);
-    d.transport = sock_transport(&t.admin_sock);
-    d.slots = 1;
-    d.tx_bytes = 32768;
-    d.rx_bytes = 65536;
-    d.tracking = MCPSESS_REDIS_TRACK_OFF;
-    CHECK_EQ(mcpsess_redis_init(&t.admin, &d, admin_wire.bytes, sizeof admin_wire.bytes), MCPSESS_OK);
 }
 
 /* -- the store, its requests -- */
@@ -563,11 +509,11 @@ TEST(an_unguarded_request_sees_everybodys) {
 /* -- bounds -- */
 
 static int64_t held(void) {
-    return number(ADMIN("EVAL",
-                        "local n=0\n"
-                        "for _,v in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do n=n+4+#v[2][2] end\n"
-                        "return n",
-                        "1", "mcpsess:e:{s}:1"));
+    return NUMBER("EVAL",
+                  "local n=0\n"
+                  "for _,v in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do n=n+4+#v[2][2] end\n"
+                  "return n",
+                  "1", "mcpsess:e:{s}:1");
 }
 
 TEST(bounds_of_events_and_bytes_are_exact) {
@@ -1197,7 +1143,6 @@ static int print_script(const char *what, unsigned n) {
 }
 
 int main(int argc, char **argv) {
-    mcpsess_str text;
     int mode;
     if (argc == 3) return print_script(argv[1], (unsigned)atoi(argv[2]));
     if (argc < 4) return 2;
@@ -1218,9 +1163,8 @@ int main(int argc, char **argv) {
     t.rig.idle = idle;
     port_init();
     tap_begin("connects");
-    admin_open();
-    t.tracks = admin(WORDS("CLIENT", "TRACKING", "ON"), &text) == MCPSESS_OK;
-    if (t.tracks) (void)ADMIN("CLIENT", "TRACKING", "OFF");
+    owner_open(t.host, t.port, "");
+    t.tracks = server_tracks();
     tap_note("the server tracks", t.tracks);
     tap_end();
     for (mode = 0; mode < 3; mode++) {

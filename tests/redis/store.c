@@ -5,9 +5,7 @@
      store HOST_OR_PATH PORT PASSWORD loading    waits for a server that is loading its data
      store script N, store digest N              of the store's scripts, from 0; status 1: there is none */
 
-#include "examples/posix_transport.h"
-
-#include <stdlib.h>
+#include "owner.h"
 
 #include "store_contract.h"
 
@@ -16,14 +14,12 @@
 #define PLENTY 60000u /* ms; no test takes so long */
 
 MCPSESS_REDIS_STORAGE(wire, SLOTS, MCPSESS_REDIS_STORE_TX(VALUE_MAX), 512);
-MCPSESS_REDIS_STORAGE(admin_wire, 2, 4096, 8192);
 
 static struct {
     store_rig rig;
     mcpsess_redis redis;
     mcpsess_redis_store store;
-    sock sock, admin_sock;
-    mcpsess_redis admin;
+    sock sock;
     mcpsess_wait_hook hook;
     const char *host, *port, *user, *password;
     uint64_t ahead_ms; /* of the real clock: time that was let go by */
@@ -36,65 +32,6 @@ static struct {
 
 static uint64_t now(void) {
     return t.hook.now_ms(t.hook.user) + t.ahead_ms;
-}
-
-/* What the server says to a command of its owner, on a connection of its own. */
-static int admin_rc(const char *a, const char *b, const char *c, const char *d, const char *e, mcpsess_str *said) {
-    static char room[8192];
-    const mcpsess_str argv[5] = {mcpsess_str_z(a), mcpsess_str_z(b), mcpsess_str_z(c), mcpsess_str_z(d),
-                                 mcpsess_str_z(e)};
-    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
-    mcpsess_buf reply;
-    int rc;
-    mcpsess_buf_init(&reply, room, sizeof room);
-    rc = mcpsess_redis_call(&t.admin, argv, e ? 5u : d ? 4u : c ? 3u : b ? 2u : 1u, &reply, &hook);
-    *said = mcpsess_redis_text(mcpsess_buf_str(&reply));
-    return rc;
-}
-
-static mcpsess_str admin(const char *a, const char *b, const char *c, const char *d, const char *e) {
-    mcpsess_str said;
-    if (!CHECK_EQ(admin_rc(a, b, c, d, e, &said), MCPSESS_OK))
-        fprintf(stderr, "%s: %.96s\n", a, mcpsess_redis_error(&t.admin).ptr);
-    return said;
-}
-
-static mcpsess_str admin2(const char *a, const char *b) {
-    return admin(a, b, NULL, NULL, NULL);
-}
-
-static mcpsess_str admin3(const char *a, const char *b, const char *c) {
-    return admin(a, b, c, NULL, NULL);
-}
-
-static int64_t admin_number(const char *command, const char *key) {
-    char digits[24];
-    mcpsess_str s = admin2(command, key);
-    size_t n = s.len < sizeof digits - 1 ? s.len : sizeof digits - 1;
-    memcpy(digits, s.ptr, n);
-    digits[n] = '\0';
-    return strtoll(digits, NULL, 10);
-}
-
-static void admin_open(void) {
-    mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    sock_init(&t.admin_sock, t.host, t.port);
-    d.transport = sock_transport(&t.admin_sock);
-    d.slots = 2;
-    d.tx_bytes = 4096;
-    d.rx_bytes = 8192;
-    d.tracking = MCPSESS_REDIS_TRACK_OFF;
-    if (t.user[0] == '\0') d.password = mcpsess_str_z(t.password);
-    CHECK_EQ(mcpsess_redis_init(&t.admin, &d, admin_wire.bytes, sizeof admin_wire.bytes), MCPSESS_OK);
-}
-
-/* Asked, not concluded from a version: may a client be told of changes? */
-static bool server_tracks(void) {
-    mcpsess_str said;
-    int rc = admin_rc("CLIENT", "TRACKING", "ON", NULL, NULL, &said);
-    if (rc == MCPSESS_OK) (void)admin3("CLIENT", "TRACKING", "OFF");
-    else CHECK_EQ(rc, MCPSESS_REDIS_E_SYNTAX); /* it does not know the command */
-    return rc == MCPSESS_OK;
 }
 
 static unsigned refused_loading;
@@ -131,7 +68,7 @@ static void make(void) {
 
 static void reset(store_rig *rig) {
     (void)rig;
-    (void)admin2("FLUSHALL", NULL);
+    (void)ADMIN("FLUSHALL");
     make();
 }
 
@@ -141,7 +78,7 @@ static void pass(store_rig *rig, uint64_t ms) {
                               "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)admin("EVAL", age, "0", text, NULL);
+    (void)ADMIN("EVAL", age, "0", text);
     t.ahead_ms += ms;
     rig->now_ms = now();
 }
@@ -227,14 +164,14 @@ TEST(others_see_escaped_keys_and_raw_values) {
     q.value = MCPSESS_STR("v\0\r\n\xff");
     CHECK_EQ(run(), MCPSESS_OK);
     CHECK(q.left_ms <= PLENTY && q.left_ms > PLENTY - 5000); /* the server's clock may go on within a script */
-    CHECK_STR(admin2("GET", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}"), "v\0\r\n\xff");
-    CHECK(admin_number("PTTL", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}") > (int64_t)PLENTY - 5000);
+    CHECK_STR(ADMIN("GET", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}"), "v\0\r\n\xff");
+    CHECK(NUMBER("PTTL", "mcpsess:r:{a%7Bb%7Dc%25d%0A%00%FF}") > (int64_t)PLENTY - 5000);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "v", 0), MCPSESS_OK);
-    CHECK_EQ(admin_number("PTTL", "mcpsess:r:{k}"), -1);
+    CHECK_EQ(NUMBER("PTTL", "mcpsess:r:{k}"), -1);
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "k", "token", PLENTY), MCPSESS_OK);
-    CHECK_STR(admin2("GET", "mcpsess:l:{k}"), "token");
-    CHECK(admin_number("GET", "mcpsess:f:{k}") == (int64_t)q.fence);
-    CHECK_EQ(admin_number("DBSIZE", NULL), 4);
+    CHECK_STR(ADMIN("GET", "mcpsess:l:{k}"), "token");
+    CHECK(NUMBER("GET", "mcpsess:f:{k}") == (int64_t)q.fence);
+    CHECK_EQ(NUMBER("DBSIZE"), 4);
 }
 
 /* The slot of a key in a cluster: CRC-16/XMODEM of what is between the first { and the next }. */
@@ -266,9 +203,9 @@ TEST(ids_choose_their_own_slot_and_no_other) {
         q.kind = MCPSESS_LEASE_ACQUIRE;
         q.value = MCPSESS_STR("token");
         CHECK_EQ(run(), MCPSESS_OK);
-        CHECK_EQ(admin_number("DBSIZE", NULL), 3);
+        CHECK_EQ(NUMBER("DBSIZE"), 3);
         memset(key, 0, sizeof key);
-        memcpy(key, admin2("RANDOMKEY", NULL).ptr, 8);
+        memcpy(key, ADMIN("RANDOMKEY").ptr, 8);
         CHECK(memcmp(key, "mcpsess:", 8) == 0);
         for (m = 0; m < 3; m++) { /* record, lease, fence */
             static const char spaces[] = "rlf";
@@ -276,7 +213,7 @@ TEST(ids_choose_their_own_slot_and_no_other) {
             mcpsess_str name;
             char pattern[16];
             snprintf(pattern, sizeof pattern, "mcpsess:%c:*", spaces[m]);
-            name = admin("EVAL", "return redis.call('KEYS',ARGV[1])[1]", "0", pattern, NULL);
+            name = ADMIN("EVAL", "return redis.call('KEYS',ARGV[1])[1]", "0", pattern);
             slot = slot_of(name);
             if (m == 0) slots[n] = slot;
             CHECK_EQ(slot, slots[n]);
@@ -292,7 +229,7 @@ TEST(a_request_is_one_command) {
     uint32_t commands;
     reset(&t.rig);
     sync();
-    (void)admin2("CONFIG", "RESETSTAT");
+    (void)ADMIN("CONFIG", "RESETSTAT");
     commands = t.redis.stats.commands;
     CHECK_EQ(put(MCPSESS_PUT_CREATE, "k", "", "a", PLENTY), MCPSESS_OK);
     CHECK_EQ(put(MCPSESS_PUT_CAS, "k", "a", "b", PLENTY), MCPSESS_OK);
@@ -306,7 +243,7 @@ TEST(a_request_is_one_command) {
     CHECK_EQ(ask(MCPSESS_LEASE_RELEASE, "k", "token", 0), MCPSESS_OK);
     CHECK_EQ(ask(MCPSESS_SWEEP, "", "", 0), MCPSESS_OK);
     CHECK_EQ(t.redis.stats.commands - commands, 10);
-    at = strstr(admin2("INFO", "commandstats").ptr, "cmdstat_evalsha:calls=");
+    at = strstr(ADMIN("INFO", "commandstats").ptr, "cmdstat_evalsha:calls=");
     CHECK(at != NULL && strtol(at + sizeof "cmdstat_evalsha:calls=" - 1, NULL, 10) == 10);
     CHECK_EQ(t.store.stats.refreshed, 1);
 }
@@ -367,14 +304,14 @@ TEST(a_stale_holder_cannot_release_or_extend) {
     CHECK_EQ(ask(MCPSESS_LEASE_RELEASE, "k", "a", 0), MCPSESS_LOST);
     CHECK_EQ(ask(MCPSESS_LEASE_EXTEND, "k", "a", PLENTY), MCPSESS_LOST);
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "k", "a", PLENTY), MCPSESS_BUSY);
-    CHECK_STR(admin2("GET", "mcpsess:l:{k}"), "b");
+    CHECK_STR(ADMIN("GET", "mcpsess:l:{k}"), "b");
 }
 
 TEST(a_lease_is_valid_for_less_than_its_ttl) {
     reset(&t.rig);
     (void)acquired("a", PLENTY);
     CHECK(q.left_ms <= PLENTY - PLENTY / 128 - 2 && q.left_ms > PLENTY - PLENTY / 128 - 2 - 5000);
-    CHECK(admin_number("PTTL", "mcpsess:l:{k}") >= (int64_t)q.left_ms); /* we let go before the server does */
+    CHECK(NUMBER("PTTL", "mcpsess:l:{k}") >= (int64_t)q.left_ms); /* we let go before the server does */
 }
 
 TEST(fences_grow_when_all_keys_are_lost) {
@@ -385,7 +322,7 @@ TEST(fences_grow_when_all_keys_are_lost) {
     CHECK(fence > UINT64_C(1600000000000000)); /* the clock in microseconds */
     for (n = 0; n < 20; n++) {
         uint64_t next;
-        (void)admin2("FLUSHALL", NULL);
+        (void)ADMIN("FLUSHALL");
         next = acquired(n % 2 == 0 ? "b" : "a", PLENTY);
         CHECK(next > fence);
         fence = next;
@@ -396,10 +333,10 @@ TEST(fences_grow_when_all_keys_are_lost) {
 TEST(fences_grow_when_the_clock_goes_back) {
     reset(&t.rig);
     (void)acquired("a", PLENTY);
-    (void)admin3("SET", "mcpsess:f:{k}", "8000000000000000"); /* by a clock that was ahead */
+    (void)ADMIN("SET", "mcpsess:f:{k}", "8000000000000000"); /* by a clock that was ahead */
     CHECK_EQ(ask(MCPSESS_LEASE_RELEASE, "k", "a", 0), MCPSESS_OK);
     CHECK(acquired("b", PLENTY) == UINT64_C(8000000000000001));
-    CHECK_STR(admin2("GET", "mcpsess:f:{k}"), "8000000000000001"); /* no exponent, no lost digit */
+    CHECK_STR(ADMIN("GET", "mcpsess:f:{k}"), "8000000000000001"); /* no exponent, no lost digit */
     CHECK_EQ(ask(MCPSESS_LEASE_RELEASE, "k", "b", 0), MCPSESS_OK);
     CHECK(acquired("b", PLENTY) == UINT64_C(8000000000000002));
     CHECK(acquired("b", PLENTY) == UINT64_C(8000000000000002));
@@ -409,19 +346,19 @@ TEST(a_fence_outlives_its_lease_a_hundred_times) {
     uint64_t fence;
     reset(&t.rig);
     fence = acquired("a", 1000);
-    CHECK(admin_number("PTTL", "mcpsess:f:{k}") > 90000);
-    (void)admin3("PEXPIRE", "mcpsess:f:{k}", "2000");
+    CHECK(NUMBER("PTTL", "mcpsess:f:{k}") > 90000);
+    (void)ADMIN("PEXPIRE", "mcpsess:f:{k}", "2000");
     CHECK_EQ(ask(MCPSESS_LEASE_EXTEND, "k", "a", PLENTY), MCPSESS_OK); /* for ever, if it likes */
     CHECK(q.fence == fence);
-    CHECK(admin_number("PTTL", "mcpsess:f:{k}") > 99 * (int64_t)PLENTY);
-    (void)admin2("DEL", "mcpsess:f:{k}"); /* evicted */
+    CHECK(NUMBER("PTTL", "mcpsess:f:{k}") > 99 * (int64_t)PLENTY);
+    (void)ADMIN("DEL", "mcpsess:f:{k}"); /* evicted */
     CHECK_EQ(ask(MCPSESS_LEASE_EXTEND, "k", "a", PLENTY), MCPSESS_OK);
     CHECK(q.fence > fence);
     fence = q.fence;
     CHECK_EQ(ask(MCPSESS_LEASE_EXTEND, "k", "a", MCPSESS_NEVER), MCPSESS_OK);
     CHECK(q.fence == fence);
-    CHECK(admin_number("PTTL", "mcpsess:l:{k}") > INT64_C(35184372000000));
-    CHECK(admin_number("PTTL", "mcpsess:f:{k}") > INT64_C(3518437200000000));
+    CHECK(NUMBER("PTTL", "mcpsess:l:{k}") > INT64_C(35184372000000));
+    CHECK(NUMBER("PTTL", "mcpsess:f:{k}") > INT64_C(3518437200000000));
 }
 
 /* -- changes -- */
@@ -436,8 +373,8 @@ static void told_of(const char *id) {
     char key[64];
     snprintf(key, sizeof key, "mcpsess:r:{%s}", id);
     not_heard();
-    (void)admin3("SET", "other", "w");
-    (void)admin("SET", key, "w", "PX", "60000");
+    (void)ADMIN("SET", "other", "w");
+    (void)ADMIN("SET", key, "w", "PX", "60000");
     sync();
     CHECK_EQ(hearings, 1);
     CHECK(mcpsess_str_eq(mcpsess_str_of(heard, heard_len), mcpsess_str_z(id)));
@@ -485,16 +422,16 @@ TEST(removals_and_expiries_are_told) {
     begin_listening();
     CHECK_EQ(put(MCPSESS_PUT_UPSERT, "k", "", "v", PLENTY), MCPSESS_OK);
     not_heard();
-    (void)admin2("DEL", "mcpsess:r:{k}");
+    (void)ADMIN("DEL", "mcpsess:r:{k}");
     sync();
     CHECK_EQ(hearings, 1);
     CHECK_EQ(put(MCPSESS_PUT_UPSERT, "k", "", "v", PLENTY), MCPSESS_OK);
     not_heard();
-    (void)admin3("PEXPIRE", "mcpsess:r:{k}", "-1");
+    (void)ADMIN("PEXPIRE", "mcpsess:r:{k}", "-1");
     sync();
     CHECK_EQ(hearings, 1);
     not_heard();
-    (void)admin2("FLUSHALL", NULL);
+    (void)ADMIN("FLUSHALL");
     sync();
     CHECK_EQ(hearings, 1);
     CHECK_EQ(heard_len, 0); /* any */
@@ -503,7 +440,7 @@ TEST(removals_and_expiries_are_told) {
 TEST(only_a_refresh_is_a_write) {
     unsigned n;
     begin_listening();
-    (void)admin("SET", "mcpsess:r:{k}", "v", "PX", "20000");
+    (void)ADMIN("SET", "mcpsess:r:{k}", "v", "PX", "20000");
     not_heard();
     CHECK_EQ(get("k", PLENTY, 10), MCPSESS_OK);
     sync();
@@ -533,7 +470,7 @@ TEST(hear_takes_in_what_was_told) {
     not_heard();
     CHECK_EQ(t.rig.store.cls->hear(t.rig.store.self, now()), MCPSESS_OK);
     CHECK_EQ(hearings, 0);
-    (void)admin3("SET", "mcpsess:r:{a%25b}", "w");
+    (void)ADMIN("SET", "mcpsess:r:{a%25b}", "w");
     until = now() + 5000;
     while (hearings == 0 && now() < until) (void)t.rig.store.cls->hear(t.rig.store.self, now());
     CHECK_EQ(hearings, 1);
@@ -551,20 +488,20 @@ TEST(without_pushes_nothing_is_said_to_be_heard) {
 
 TEST(errors_inside_scripts_have_their_codes) {
     reset(&t.rig);
-    (void)admin3("LPUSH", "mcpsess:r:{k}", "v");
-    (void)admin3("LPUSH", "mcpsess:l:{k}", "v");
+    (void)ADMIN("LPUSH", "mcpsess:r:{k}", "v");
+    (void)ADMIN("LPUSH", "mcpsess:l:{k}", "v");
     CHECK_EQ(look("k"), MCPSESS_REDIS_E_WRONGTYPE);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_REDIS_E_WRONGTYPE);
     CHECK_EQ(ask(MCPSESS_DEL, "k", "", 0), MCPSESS_REDIS_E_WRONGTYPE);
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "k", "a", PLENTY), MCPSESS_REDIS_E_WRONGTYPE);
-    (void)admin3("LPUSH", "mcpsess:f:{l}", "v");
+    (void)ADMIN("LPUSH", "mcpsess:f:{l}", "v");
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "l", "a", PLENTY), MCPSESS_REDIS_E_WRONGTYPE);
-    CHECK_EQ(admin_number("EXISTS", "mcpsess:l:{l}"), 0); /* no lease without a fence */
-    (void)admin("CONFIG", "SET", "maxmemory", "1", NULL);
+    CHECK_EQ(NUMBER("EXISTS", "mcpsess:l:{l}"), 0); /* no lease without a fence */
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "1");
     CHECK_EQ(ask(MCPSESS_PUT, "m", "v", PLENTY), MCPSESS_REDIS_E_OOM);
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "m", "a", PLENTY), MCPSESS_REDIS_E_OOM);
     CHECK_EQ(look("m"), MCPSESS_MISS); /* reads go on */
-    (void)admin("CONFIG", "SET", "maxmemory", "0", NULL);
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "0");
     CHECK_EQ(t.redis.stats.disconnects, 0);
 }
 
@@ -573,7 +510,7 @@ TEST(scripts_that_are_flushed_come_back_in_order) {
     unsigned n, done = 0;
     reset(&t.rig);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "0", PLENTY), MCPSESS_OK);
-    (void)admin2("SCRIPT", "FLUSH");
+    (void)ADMIN("SCRIPT", "FLUSH");
     memset(many, 0, sizeof many);
     for (n = 0; n < SLOTS; n++) { /* each expects what the one before it wrote */
         static const char digits[] = "0123456789";
@@ -591,29 +528,29 @@ TEST(scripts_that_are_flushed_come_back_in_order) {
     }
     for (n = 0; n < SLOTS; n++) CHECK_EQ(many[n].rc, MCPSESS_OK);
     CHECK_EQ(t.redis.stats.reloads, 1);
-    CHECK_STR(admin2("GET", "mcpsess:r:{k}"), "8");
+    CHECK_STR(ADMIN("GET", "mcpsess:r:{k}"), "8");
 }
 
 TEST(a_server_that_is_busy_with_a_script_says_so) {
     static const mcpsess_str endless[] = {LIT("EVAL"), LIT("while true do end"), LIT("0")};
-    mcpsess_wait_hook hook = sock_wait_hook(&t.admin_sock);
+    mcpsess_wait_hook hook = sock_wait_hook(&owner.sock);
     uint64_t until_ms = now() + 5000;
     char room[16];
     mcpsess_buf reply;
     mcpsess_redis_op op;
     reset(&t.rig);
     sync();
-    (void)admin("CONFIG", "SET", "lua-time-limit", "20", NULL);
+    (void)ADMIN("CONFIG", "SET", "lua-time-limit", "20");
     mcpsess_buf_init(&reply, room, sizeof room);
     mcpsess_op_init(&op.op, 0);
-    CHECK_EQ(mcpsess_redis_cmd(&t.admin, &op, endless, COUNT_OF(endless), &reply, hook.now_ms(hook.user)),
+    CHECK_EQ(mcpsess_redis_cmd(&owner.redis, &op, endless, COUNT_OF(endless), &reply, hook.now_ms(hook.user)),
              MCPSESS_PENDING); /* and sent */
     while (look("k") == MCPSESS_MISS && now() < until_ms) continue;
     CHECK_EQ(q.rc, MCPSESS_REDIS_E_BUSY);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_REDIS_E_BUSY);
-    CHECK_EQ(mcpsess_redis_reset(&t.admin, hook.now_ms(hook.user)), MCPSESS_OK); /* whoever kills it is another */
+    CHECK_EQ(mcpsess_redis_reset(&owner.redis, hook.now_ms(hook.user)), MCPSESS_OK); /* whoever kills it is another */
     CHECK_EQ(mcpsess_op_rc(&op.op), MCPSESS_E_UNKNOWN);
-    (void)admin2("SCRIPT", "KILL");
+    (void)ADMIN("SCRIPT", "KILL");
     while (look("k") == MCPSESS_REDIS_E_BUSY && now() < until_ms) continue;
     CHECK_EQ(q.rc, MCPSESS_MISS);
     CHECK_EQ(t.redis.stats.disconnects, 0);
@@ -630,43 +567,43 @@ static void rest_until(const uint32_t *count, uint32_t times) {
 }
 
 TEST(a_server_that_became_a_replica_is_left) {
-    mcpsess_str said;
+    mcpsess_str text;
     reset(&t.rig);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "v", PLENTY), MCPSESS_OK);
-    if (admin_rc("REPLICAOF", "127.0.0.1", "1", NULL, NULL, &said) != MCPSESS_OK) return; /* not in a cluster */
+    if (ADMIN_RC(&text, "REPLICAOF", "127.0.0.1", "1") != MCPSESS_OK) return; /* not in a cluster */
     CHECK_EQ(look("k"), MCPSESS_OK);
     CHECK_EQ(t.redis.stats.disconnects, 0); /* who only reads may stay */
     CHECK_EQ(ask(MCPSESS_PUT, "k", "w", PLENTY), MCPSESS_REDIS_E_READONLY);
     rest_until(&t.redis.stats.disconnects, 1);
     CHECK_EQ(ask(MCPSESS_LEASE_ACQUIRE, "k", "a", PLENTY), MCPSESS_REDIS_E_READONLY);
     rest_until(&t.redis.stats.disconnects, 2);
-    (void)admin("CONFIG", "SET", "replica-serve-stale-data", "no", NULL);
+    (void)ADMIN("CONFIG", "SET", "replica-serve-stale-data", "no");
     (void)look("k"); /* where SCRIPT LOAD is refused as well, the connection is not even made */
     CHECK(q.rc == MCPSESS_REDIS_E_MASTERDOWN || q.rc == MCPSESS_E_IO);
-    (void)admin3("REPLICAOF", "NO", "ONE");
-    (void)admin("CONFIG", "SET", "replica-serve-stale-data", "yes", NULL);
+    (void)ADMIN("REPLICAOF", "NO", "ONE");
+    (void)ADMIN("CONFIG", "SET", "replica-serve-stale-data", "yes");
     rest_until(&t.redis.stats.connects, q.rc == MCPSESS_E_IO ? 3 : 4);
     CHECK_EQ(ask(MCPSESS_PUT, "k", "w", PLENTY), MCPSESS_OK);
-    CHECK_STR(admin2("GET", "mcpsess:r:{k}"), "w");
+    CHECK_STR(ADMIN("GET", "mcpsess:r:{k}"), "w");
 }
 
 TEST(a_server_that_hangs_up_on_the_idle_is_connected_again) {
-    mcpsess_str said;
+    mcpsess_str text;
     reset(&t.rig);
     sync();
-    (void)admin("CONFIG", "SET", "timeout", "1", NULL);
+    (void)ADMIN("CONFIG", "SET", "timeout", "1");
     rest_until(&t.redis.stats.disconnects, 1);
-    (void)admin_rc("CONFIG", "SET", "timeout", "0", NULL, &said); /* its own connection may be ended as well */
-    (void)admin("CONFIG", "SET", "timeout", "0", NULL);
+    (void)ADMIN_RC(&text, "CONFIG", "SET", "timeout", "0"); /* its own connection may be ended as well */
+    (void)ADMIN("CONFIG", "SET", "timeout", "0");
     sync();
     CHECK_EQ(t.redis.stats.connects, 2);
 }
 
 TEST(a_server_that_is_full_is_asked_again) {
     reset(&t.rig);
-    (void)admin("CONFIG", "SET", "maxclients", "1", NULL); /* the admin */
+    (void)ADMIN("CONFIG", "SET", "maxclients", "1"); /* the admin */
     CHECK_EQ(look("k"), MCPSESS_E_IO);
-    (void)admin("CONFIG", "SET", "maxclients", "1000", NULL);
+    (void)ADMIN("CONFIG", "SET", "maxclients", "1000");
     rest_until(&t.redis.stats.connects, 1);
     CHECK_EQ(look("k"), MCPSESS_MISS);
 }
@@ -677,13 +614,13 @@ TEST(keys_that_the_server_forgets_to_track_are_told) {
     uint64_t until_ms;
     unsigned n;
     begin_listening();
-    (void)admin("CONFIG", "SET", "tracking-table-max-keys", "2", NULL);
+    (void)ADMIN("CONFIG", "SET", "tracking-table-max-keys", "2");
     not_heard();
     for (n = 0; n < COUNT_OF(ids); n++) CHECK_EQ(look(ids[n]), MCPSESS_MISS);
     until_ms = now() + 5000;
     while (hearings < COUNT_OF(ids) - 2 && now() < until_ms) sync();
     CHECK(hearings >= COUNT_OF(ids) - 2);
-    (void)admin("CONFIG", "SET", "tracking-table-max-keys", "1000000", NULL);
+    (void)ADMIN("CONFIG", "SET", "tracking-table-max-keys", "1000000");
     CHECK_EQ(look("k"), MCPSESS_MISS);
     told_of("k");
 }
@@ -694,7 +631,7 @@ TEST(digests_are_those_of_the_server) {
     for (n = 0; n < t.store.i.module.script_count; n++) {
         const mcpsess_redis_script *script = &t.store.i.module.scripts[n];
         CHECK_EQ(strlen(script->text), script->len);
-        CHECK(mcpsess_str_eq(admin3("SCRIPT", "LOAD", script->text), mcpsess_str_z(script->sha1)));
+        CHECK(mcpsess_str_eq(ADMIN("SCRIPT", "LOAD", script->text), mcpsess_str_z(script->sha1)));
     }
 }
 
@@ -763,7 +700,7 @@ static int permissions(const char *user) {
     t.user = user;
     t.db = 1;
     t.tracking = MCPSESS_REDIS_TRACK_KEYS;
-    admin_open();
+    owner_open(t.host, t.port, t.user[0] == '\0' ? t.password : "");
     t.tracks = server_tracks();
     everything();
     t.resp2 = true;
@@ -809,7 +746,7 @@ int main(int argc, char **argv) {
     if (argc == 6) return permissions(argv[5]);
     port_init();
     tap_begin("connects");
-    admin_open();
+    owner_open(t.host, t.port, t.user[0] == '\0' ? t.password : "");
     t.tracks = server_tracks();
     tap_note("the server tracks", t.tracks);
     tap_end();
