@@ -941,6 +941,8 @@ TEST(log_of_another_is_absent_for_every_kind) {
     CHECK(q.log.streaming && !q.log.done);
     b.who = NULL; /* unguarded: sees everybody's */
     CHECK(holds(&b, "one,"));
+    CHECK_EQ(open_as(&b, false), MCPSESS_OK); /* and writes it, but it stays alice's */
+    CHECK(holds(&a, "one,"));
     b.who = &bob;
     if (rig->deletes_all) {
         b.stream = NULL;

@@ -454,6 +454,9 @@ await test('exactly once: what is appended again is a duplicate, other bytes are
     assert.deepEqual(await put(1, rpc(1)), ['DUP', '1']);
     assert.deepEqual(await put(1, rpc(2)), ['LOST', '1']);
     assert.deepEqual(await put(3, rpc(3)), ['LOST_TAIL', String(1 + 65537)]); // 2 was never there
+    assert.deepEqual(await put(2, rpc(2)), ['LOST_TAIL', '65538']); // nor do those go on that were under way
+    assert.equal(await peer.code('set', session, '1', writer, 1, 1, 0), 'LOST_TAIL');
+    assert.deepEqual((await peer.ask('state', session, '1')).slice(0, 4), ['OK', '65539', '65538', '1']);
 });
 
 // -- the reader --
