@@ -811,7 +811,12 @@ await test('the bound on events is kept by the append that exceeds it', async ()
     assert.equal((await peer.ask('count'))[4], '7');
     assert.equal(await peer.code('wappend', 0, '-', '-', netJson('x'.repeat(300))), 'E_TOOBIG');
     assert.equal(await append(0, { data: 13 }), eventId(session, '1', 13));
+    const other = fresh(); // of what .NET wrote more is there, but nobody looks for more
+    const them = new Writer(cache, other, '1');
+    for (let n = 1; n <= 9; n++) await them.write({ data: n });
+    assert.deepEqual((await peer.ask('state', other, '1')).slice(0, 3), ['OK', '5', '9']);
     await peer.ask('limits');
+    assert.deepEqual((await peer.ask('state', other, '1')).slice(0, 3), ['OK', '1', '9']);
     await store();
 });
 
