@@ -15,7 +15,7 @@
    event's id, empty if it passed through wmode N POLLING   wcomplete N   wkeep N ropen N LAST_EVENT_ID SESSION SESSION
    STREAM SEQUENCE rread N SESSION STREAM                      SESSION STREAM SEQUENCE rnext N TIMEOUT_MS TYPE RETRY
    DATA ID; 0 waits for ever rclose N What it costs: count                                       commands sent, steps of
-   deletes, foreign, dropped */
+   deletes, foreign, dropped, bytes received */
 
 #define MCPSESS_IMPLEMENTATION
 #define MCPSESS_REDIS_IMPLEMENTATION
@@ -309,6 +309,7 @@ static void do_rest(const mcpsess_str *w) {
         say_number(t.store.stats.steps);
         say_number(t.store.stats.foreign);
         say_number(t.store.stats.dropped);
+        say_number(t.redis.stats.bytes_received);
     } else {
         (void)say_code(MCPSESS_E_ARG);
     }

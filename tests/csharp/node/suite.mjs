@@ -499,6 +499,9 @@ await test('item 16: everything from there to the last, in order, whatever was w
     const all = await reader.available();
     assert.equal(all.length, 10);
     assert.deepEqual(await replay(session, '1'), all);
+    for (const [keeps, first] of [[0, '4'], [1, '1']]) { // where all that there is begins is looked for by who opens
+        assert.deepEqual((await peer.ask('range', session, '1', 0, 3, 1, keeps)).slice(0, 3), ['OK', first, '10']);
+    }
     for (let from = 1; from <= 10; from++) {
         assert.equal(await peer.code('ropen', 0, eventId(session, '1', from), session), 'OK');
         assert.deepEqual((await rest(0)).events, all.slice(from));
@@ -657,6 +660,19 @@ await test('a lease that is kept writes metadata only when less than half of the
     assert.ok((await ttl(meta)) > 3590000);
 });
 
+await test('an index that is kept lives as long as what it names', async () => {
+    await store('', 1);
+    const session = fresh();
+    await opened(0, session, '1');
+    await append(0, { data: 1 });
+    await send('EXPIRE', keys.index(session), 100);
+    assert.equal(await peer.code('range', session, '1', 0, 0, 0, 0), 'OK');
+    assert.ok((await ttl(keys.index(session))) <= 100000);
+    assert.equal(await peer.code('range', session, '1', 0, 0, 0, 1), 'OK');
+    assert.ok((await ttl(keys.index(session))) > 3590000);
+    await store();
+});
+
 await test('nothing slides past its absolute end', async () => {
     const session = fresh();
     const short = { event: { sliding: 1800000, absolute: 100000 }, meta: { sliding: 3600000, absolute: 200000 } };
@@ -779,8 +795,9 @@ await test('pages: of every size of room, and of what arrives in pieces', async 
     await store('', 0, 0, 96);
     for (const room of [1, 60, 200, 300, 500, 700, 1000, 1300, 5000]) {
         const got = [];
+        let code, need, answer;
         for (;;) {
-            const [code, , , , , , need, ...answer] = await peer.ask('range', session, '1', 0, got.length, 0, 0, room);
+            [code, , , , , , need, ...answer] = await peer.ask('range', session, '1', 0, got.length, 0, 0, room);
             if (code === 'E_TOOBIG') {
                 assert.ok(Number(need) > room);
                 assert.equal(answer.length, 0);
@@ -791,12 +808,25 @@ await test('pages: of every size of room, and of what arrives in pieces', async 
             for (let n = 0; n < answer.length; n += 3) got.push(answer[n + 2]);
         }
         assert.deepEqual(got, all.slice(0, got.length));
-        assert.ok(room < 1300 || got.length === 12, `${room}: ${got.length}`);
+        assert.deepEqual([code, got.length === 12], room < 1300 ? ['E_TOOBIG', false] : ['OK', true], `${room}`);
     }
     await store();
 });
 
 // -- bounds, principals, delete --
+
+await test('an event that does not fit stays where it is', async () => {
+    const session = fresh();
+    const them = new Writer(cache, session, '1');
+    for (const n of [1, 2]) await them.write({ data: 'x'.repeat(3000 * n) });
+    const received = async () => Number((await peer.ask('count'))[5]);
+    assert.equal(await peer.code('state', session, '1'), 'OK'); // connected
+    const before = await received();
+    assert.equal(await peer.code('range', session, '1', 0, 0, 0, 0, 3000), 'E_TOOBIG');
+    assert.ok((await received()) - before < 200);
+    assert.equal((await peer.ask('range', session, '1', 0, 0, 0, 0, 5000)).length, 10);
+    assert.ok((await received()) - before < 3500);
+});
 
 await test('the bound on events is kept by the append that exceeds it', async () => {
     const session = fresh();
