@@ -802,7 +802,7 @@ TEST(log_begun_anew_owes_nothing_to_what_it_was) {
     CHECK_EQ(append(&h, "one"), MCPSESS_OK);
     ttls(5, 5, 5, 5);
     CHECK_EQ(set(&h, true, false), MCPSESS_OK); /* it lives as long as its event */
-    pass(39);
+    pass(20);
     CHECK_EQ(state(&h), MCPSESS_OK);
     CHECK_EQ(open_as(&h, true), MCPSESS_OK); /* now it has none */
     pass(4);
