@@ -368,18 +368,14 @@ void feed_finish(struct feed *f, bool complete) {
 
 void feed_fail(struct feed *f, const char *message) {
     struct exchange *x = f->x;
-    mcpsess_str id = streams_request(mcpsess_str_z(f->name));
-    struct evbuffer *text = x->rpc.id.len > 0 ? evbuffer_new() : NULL;
-    mcpsess_event e = {0};
+    mcpsess_str id = x->rpc.id.len > 0 ? x->rpc.id : streams_request(mcpsess_str_z(f->name));
+    mcpsess_event e;
+    struct evbuffer *text = streams_error(&e, message, id);
     if (x->leg != NULL) leg_cancel(x->leg);
     x->leg = NULL;
-    if (text == NULL && id.len > 0) text = evbuffer_new();
     f->cut = text == NULL;
     f->again_ms = 0;
     if (text != NULL) {
-        rpc_error(text, RPC_BAD_REQUEST, message, x->rpc.id.len > 0 ? x->rpc.id : id);
-        e.data.len = evbuffer_get_length(text);
-        e.data.ptr = (const char *)evbuffer_pullup(text, -1);
         enqueue(f, item_new(f, &e));
         evbuffer_free(text);
     }

@@ -222,6 +222,9 @@ void streams_name(char *out, char kind, mcpsess_str request_id); /* of STREAM_NA
 #define STREAM_NAME_SIZE (MCPSESS_STREAM_MAX + 1u)
 #define CURSOR_SIZE (8u + 1u + CURSOR_MAX + 1u) /* which of the backends' sessions, and the last event id it gave */
 mcpsess_str streams_request(mcpsess_str name);  /* the raw id of that request; empty: not known */
+/* Makes *e the error that ends a stream, in the place of that request's answer. NULL: no id to answer to, or no memory;
+   else what the event's data are in, to be freed. */
+struct evbuffer *streams_error(mcpsess_event *e, const char *message, mcpsess_str id);
 /* Ends with then(user, rc), later; op is PENDING. */
 void step_wait(struct gateway *g, struct step *s, mcpsess_op *op, void (*then)(void *, int), void *user);
 void step_forget(struct step *s);

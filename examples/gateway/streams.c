@@ -60,6 +60,16 @@ bool envelope_take(mcpsess_str *data, char *cursor, size_t size) {
     return true;
 }
 
+struct evbuffer *streams_error(mcpsess_event *e, const char *message, mcpsess_str id) {
+    struct evbuffer *text = id.len > 0 ? evbuffer_new() : NULL;
+    if (text == NULL) return NULL;
+    rpc_error(text, RPC_BAD_REQUEST, message, id);
+    memset(e, 0, sizeof *e);
+    e->data.len = evbuffer_get_length(text);
+    e->data.ptr = (const char *)evbuffer_pullup(text, -1);
+    return text;
+}
+
 /* ---- operations under way */
 
 void step_wait(struct gateway *g, struct step *s, mcpsess_op *op, void (*then)(void *, int), void *user) {

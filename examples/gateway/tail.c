@@ -27,16 +27,12 @@ void tail_free(struct tail *t) {
 
 void tail_fail(struct tail *t, const char *message) {
     struct exchange *x = t->x;
-    mcpsess_str id = streams_request(t->reader.stream);
-    struct evbuffer *text = id.len > 0 ? evbuffer_new() : NULL;
-    mcpsess_event e = {0};
+    mcpsess_event e;
+    struct evbuffer *text = streams_error(&e, message, streams_request(t->reader.stream));
     if (text == NULL) {
         reply_close(x, false);
         return;
     }
-    rpc_error(text, RPC_BAD_REQUEST, message, id);
-    e.data.len = evbuffer_get_length(text);
-    e.data.ptr = (const char *)evbuffer_pullup(text, -1);
     reply_event(x, &e);
     evbuffer_free(text);
     reply_close(x, true);
