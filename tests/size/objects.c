@@ -26,5 +26,8 @@ SIZE_OF(mcpsess_redis_store);
 #define PER_ENTRY (MCPSESS_LRU_BYTES(1000, 36, 64) / 1000 - 36 - 64)
 extern char size_of_lru_entry[PER_ENTRY];
 char size_of_lru_entry[PER_ENTRY];
+#define PER_LOG (MCPSESS_MEMSTORE_LOG_BYTES(1000, 1000) / 1000 - 1000)
+extern char size_of_log_entry[PER_LOG];
+char size_of_log_entry[PER_LOG];
 extern char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
 char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
