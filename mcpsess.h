@@ -19,6 +19,7 @@
        MCPSESS_PRINCIPAL_MAX   longest issuer + subject + 1 in bytes, default 128
        MCPSESS_STREAM_MAX      longest stream id in bytes, 1..255, default 64
        MCPSESS_NO_STREAM       without event streams: logs, their events and frames
+       MCPSESS_NO_FLIGHT       without load-once coordination: flags and flights
        MCPSESS_ROM             attribute of constant tables (AVR: PROGMEM), and how a byte of them is read:
        MCPSESS_ROM_U8(p)       default *(p) (AVR: pgm_read_byte(p))
 
@@ -34,6 +35,8 @@
      the store: one contract for RAM, servers and yours     >>store
      the store in RAM                                       >>memstore
      resumable event streams: writers and readers           >>stream
+     leases: exclusive, for a while                         >>lease
+     load once across replicas: flag, lease, wait           >>flight
      sessions: a local tier before any store                >>session
 
    EXAMPLE
@@ -715,6 +718,14 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
                                                             (left_ms: of its holder)
    LEASE_EXTEND    key value ttl_ms                         OK (fence, left_ms), LOST: not, or no longer, this token's
    LEASE_RELEASE   key value                                OK, LOST
+   FLAG_GET        key expect (the fingerprint) out         OK (data appended to out, left_ms): set, and of this
+                                                            fingerprint; BUSY (left_ms: of the lease): not, but the
+                                                            lease of this key is held; MISS: neither; E_TOOBIG (need)
+   FLAG_CLAIM      key value (the token) expect ttl_ms out  EXISTS: what GET calls OK; else as LEASE_ACQUIRE
+   FLAG_SET        key value expect ttl_ms data             OK; LOST: the lease of this key is not, or no longer, this
+                                                            token's. With no token it asks for no lease; with one, the
+                                                            lease ends with it
+   FLAG_CLEAR      key mode                                 OK, MISS; mode 1 ends the lease as well, whoever has it
    LOG_...         see below
    all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED,
                                                             E_ARG: no such kind, no key, a lease without token or TTL
@@ -722,8 +733,9 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET
    without out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than
    half of it is left, because on a shared store every refresh is a write that all replicas hear; 0 never refreshes. PUT
-   always sets it; 0 there is no TTL. Leases, logs and records are separate key spaces. Keys are raw; a layout escapes
-   them. SWEEP is a no-op where keys expire by themselves.
+   always sets it; 0 there is no TTL. Flags, leases, logs and records are separate key spaces, but a flag and the lease
+   of its key go together: FLAG_... look at both in one step, and are the first member of an mcpsess_flag_request. Keys
+   are raw; a layout escapes them. SWEEP is a no-op where keys expire by themselves.
 
    A log is a numbered list of events that belongs to a session (key), a principal (owner, guarded) and a stream's name.
    Its epoch is its identity: it grows when a log of this name begins anew, and events of another epoch are another
@@ -763,6 +775,10 @@ enum {
     MCPSESS_LEASE_ACQUIRE,
     MCPSESS_LEASE_EXTEND,
     MCPSESS_LEASE_RELEASE,
+    MCPSESS_FLAG_GET,
+    MCPSESS_FLAG_CLAIM,
+    MCPSESS_FLAG_SET,
+    MCPSESS_FLAG_CLEAR,
     MCPSESS_LOG_OPEN,
     MCPSESS_LOG_APPEND,
     MCPSESS_LOG_RANGE,
@@ -797,6 +813,14 @@ typedef struct mcpsess_request {
     } i;
 } mcpsess_request;
 
+#define MCPSESS_FINGERPRINT_MAX 32u /* bytes */
+
+/* A FLAG_... request: submit &r.request. Says that something was loaded, of which configuration, and perhaps what. */
+typedef struct mcpsess_flag_request {
+    mcpsess_request request; /* expect: the fingerprint, 0..MCPSESS_FINGERPRINT_MAX bytes; another one is no flag */
+    mcpsess_str data;        /* SET: 0 bytes or more, which GET and CLAIM hand on */
+} mcpsess_flag_request;
+
 /* How much of a log is kept, and for how long; 0 is the default. What is over a bound of events or bytes goes, oldest
    first. Logs in which nothing happens live to the end of the sliding TTLs; a log outlives its events. */
 typedef struct mcpsess_log_limits {
@@ -828,12 +852,13 @@ typedef struct mcpsess_log_request {
 } mcpsess_log_request;
 
 /* What of a store's a listener hears of. */
-enum { MCPSESS_OF_RECORDS = 0, MCPSESS_OF_LOGS = 1 };
+enum { MCPSESS_OF_RECORDS = 0, MCPSESS_OF_LOGS = 1, MCPSESS_OF_FLAGS = 2 };
 
 /* Who is told of what changed. */
 typedef struct mcpsess_listener {
-    /* This record, or a log of this session, was written or removed, perhaps by ourselves; an empty key: any may have
-       been, unheard. Called inside submit, poll, hear and close of the store; it may call nothing of the store. */
+    /* This record, a log of this session, or the flag or lease of this key, was written or removed, perhaps by
+       ourselves; an empty key: any may have been, unheard. Called inside submit, poll, hear and close of the store; it
+       may call nothing of the store. */
     void (*changed)(void *user, mcpsess_str key);
     void *user;
 } mcpsess_listener;
@@ -1166,6 +1191,214 @@ MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mc
                                    const mcpsess_principal *who, mcpsess_str stream, uint64_t now_ms);
 
 #endif /* MCPSESS_NO_STREAM */
+
+/* ---- lease: exclusive, for a while ------------------------------------------------------------------------- >>lease
+
+   On any store that has leases: for what only one of many may do at a time, wherever they are.
+
+   lease      how it gets there                              leaves to
+   free       init; acquire: BUSY or an error; release       held
+   held       acquire: OK; extend: OK                        free: release; extend: LOST; its validity ran out
+
+   Until when it is held is known from what was asked and when, and from nothing else: an answer that comes late, or
+   never, takes nothing away and adds nothing. So whoever holds it asks mcpsess_lease_left before what must not be done
+   by two, and where something checks it, sends the fence along: it grows with every change of holder.
+   An acquire that ends without an answer releases what it may have got before it ends. */
+
+typedef struct mcpsess_lease {
+    uint64_t fence; /* of the last acquire that answered OK */
+    struct {
+        uint64_t until_ms; /* held, on our clock */
+        uint64_t due_ms;   /* when to extend it */
+        bool named;        /* the token is chosen, for as long as this lives */
+        char token[16];
+    } i;
+} mcpsess_lease;
+
+typedef struct mcpsess_lease_desc {
+    mcpsess_store store;
+    uint32_t ttl_ms;     /* default 30 s */
+    uint32_t timeout_ms; /* of a request; default 5 s, at most ttl_ms */
+    mcpsess_random_fn random;
+    void *random_user;
+} mcpsess_lease_desc;
+
+/* An operation of a lease. */
+typedef struct mcpsess_lease_op {
+    mcpsess_op op; /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
+    struct {
+        mcpsess_request request;
+        const mcpsess_lease_desc *desc;
+        mcpsess_lease *lease;
+        uint64_t begun_ms;
+        int rc; /* of an acquire that is cleaning up */
+    } i;
+} mcpsess_lease_op;
+
+MCPSESS_API mcpsess_lease_desc mcpsess_lease_desc_default(void);
+/* A lease is zero-initialised before its first acquire. desc, key and lease must live until op is done. They begin op.
+   -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_TOOBIG: a key over MCPSESS_ID_MAX. A
+   result can also be E_TIMEOUT, E_CANCELED or an error of the store. */
+
+/* -> OK (lease->fence, op.left_ms): held, also if it was; BUSY (op.left_ms): another's, for so long; E_RANDOM; after
+   E_TIMEOUT and E_UNKNOWN it was released, or will run out by itself within ttl_ms */
+MCPSESS_API int mcpsess_lease_acquire(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                      mcpsess_str key, uint64_t now_ms);
+/* -> OK (op.left_ms), LOST: it was another's, or nobody's, meanwhile; with any other result it is held for as long as
+   before */
+MCPSESS_API int mcpsess_lease_extend(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                     mcpsess_str key, uint64_t now_ms);
+/* From its begin on, it is not held.  -> OK, LOST: it was not held any more */
+MCPSESS_API int mcpsess_lease_release(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                      mcpsess_str key, uint64_t now_ms);
+/* Milliseconds for which it is held at least; 0: it is not. Pure. */
+MCPSESS_API uint64_t mcpsess_lease_left(const mcpsess_lease *lease, uint64_t now_ms);
+/* The instant by which to extend it: a third of its validity, and again with each sixth; MCPSESS_NEVER: it is not held.
+   Pure. */
+MCPSESS_API uint64_t mcpsess_lease_due(const mcpsess_lease *lease, uint64_t now_ms);
+
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ---- flight: load once, wait well -------------------------------------------------------------------------- >>flight
+
+   For something that is loaded for a key (a user's configuration, say), once however many ask, in one process or in
+   many: a flag in the store says that it is loaded, and may hold what was loaded; the lease of the same key says who is
+   at it. A flag counts only under the fingerprint of the configuration it was set for.
+
+   lane      what happens                                                      leaves to
+   asking    one request: is the flag set, and if not, may we load?            done: EXISTS; loading: OK; waiting: BUSY
+   loading   the loader's operation is stepped, the lease extended when due    setting: it succeeded; done: it failed
+                                                                               (the lease is released); lost
+   setting   one request: the flag, if the lease is still ours, and its end    done: OK; checking: LOST
+   checking  is the flag there all the same?                                   done: OK, or FENCED
+   waiting   woken by the store; else asks again after poll_ms, where the      asking
+             store tells of changes after 10 times that, both jittered, and
+             when what the lease has left runs out
+   lost      the lease was another's, or its validity ran out: the loader      done: FENCED
+             is canceled, and nothing is set
+   done      whoever asked has the answer; what may still be held is released  free
+
+   Who asks for what is being asked for, loaded or waited for already rides along: it costs no request, and has a
+   deadline of its own. When the last one gives up, the loader is canceled and the lease released. */
+
+typedef struct mcpsess_flight_job {
+    mcpsess_str key, fingerprint; /* live as long as the loader's operation is pending */
+    uint64_t fence;               /* of the lease under which it loads; 0: there is no store */
+    mcpsess_buf *data;            /* to append what was loaded to, data_max bytes at most; may stay empty */
+} mcpsess_flight_job;
+
+/* Begins to load: an operation of yours, which is stepped until it is done, or canceled.  -> it; NULL: it cannot be
+   begun. Its result OK is success, any other is handed to whoever asked; its left_ms, unless 0, is for how long what
+   was loaded is good: the flag lives no longer. */
+typedef mcpsess_op *(*mcpsess_flight_loader)(void *user, const mcpsess_flight_job *job, uint64_t now_ms);
+
+typedef struct mcpsess_flight_desc {
+    mcpsess_store store; /* cls NULL: none; every claim is granted, and no flag kept: only what is asked for at the same
+                            time is loaded once */
+    uint16_t lanes;      /* loads, and waits for them, under way at a time, 1..65534 */
+    uint16_t data_max;   /* bytes that a flag holds, 0..65535 */
+    mcpsess_flight_loader load;
+    void *load_user;
+    uint64_t flag_ttl_ms; /* default 1 h */
+    uint32_t lease_ms;    /* of who loads; default 30 s */
+    uint32_t wait_ms;     /* for what is loaded elsewhere, of an op that brings no timeout; default 5 s */
+    uint32_t poll_ms;     /* default 100 ms */
+    uint32_t timeout_ms;  /* of a request; default 5 s, at most lease_ms */
+    uint8_t seed[16];     /* secret and random where strangers choose keys */
+    mcpsess_random_fn random;
+    void *random_user;
+    mcpsess_log log;
+} mcpsess_flight_desc;
+
+typedef struct mcpsess_flight_stats {
+    uint32_t loads;         /* begun by us */
+    uint32_t loaded;        /* of them, those that were done and flagged */
+    uint32_t failed;        /* of them, those whose loader failed */
+    uint32_t lost;          /* of them, those that lost their lease */
+    uint32_t shared;        /* ops that rode along */
+    uint32_t found;         /* ops answered by a flag that was set already, or by another's load */
+    uint32_t taken_over;    /* loads begun by one that had waited for another's */
+    uint32_t woken, polled; /* waits, by the store or by the clock */
+    uint32_t gave_up;       /* ops that ended with BUSY or E_TIMEOUT */
+    uint32_t requests;      /* to the store */
+    uint32_t failures;      /* of them, those that ended with an error */
+} mcpsess_flight_stats;
+
+/* A request about a flag, outside of a load. */
+typedef struct mcpsess_flight_op {
+    mcpsess_op op; /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
+    struct {
+        mcpsess_flag_request request;
+        struct mcpsess_flights *flights;
+        uint64_t begun_ms;
+    } i;
+} mcpsess_flight_op;
+
+typedef struct mcpsess_i_flight_lane {
+    mcpsess_flag_request request;
+    mcpsess_lease lease;
+    mcpsess_flight_job job;
+    mcpsess_buf data;
+    mcpsess_op *loader;
+    mcpsess_op *waiters; /* first come first served */
+    uint64_t begun_ms;   /* when the request was */
+    uint64_t due_ms;     /* when one that waits asks again */
+    uint8_t state;       /* of the table above */
+    bool woken;          /* the store told of a change since it was asked */
+    bool waited;
+} mcpsess_i_flight_lane;
+
+/* All its ops have one owner: it takes no lock hooks. */
+typedef struct mcpsess_flights {
+    mcpsess_flight_stats stats;
+    struct {
+        mcpsess_flight_desc desc;
+        mcpsess_listener listener;
+        mcpsess_i_flight_lane *lanes;
+        char *bytes; /* MCPSESS_I_FLIGHT_LANE_BYTES for each lane */
+        uint32_t ready;
+    } i;
+} mcpsess_flights;
+
+#define MCPSESS_I_FLIGHT_LANE_BYTES(data_max) (MCPSESS_ID_MAX + MCPSESS_FINGERPRINT_MAX + (uint64_t)(data_max))
+#define MCPSESS_FLIGHT_BYTES(lanes, data_max) \
+    ((uint64_t)(lanes) * (sizeof(mcpsess_i_flight_lane) + MCPSESS_I_FLIGHT_LANE_BYTES(data_max)))
+#define MCPSESS_FLIGHT_STORAGE(name, lanes, data_max) MCPSESS_I_STORAGE(name, MCPSESS_FLIGHT_BYTES(lanes, data_max))
+
+MCPSESS_API mcpsess_flight_desc mcpsess_flight_desc_default(void);
+MCPSESS_API size_t mcpsess_flight_bytes(const mcpsess_flight_desc *d); /* 0 if out of range */
+/* -> OK, E_ARG, E_NOMEM, E_ALIGN, E_STATE: the store tells somebody else of its flags already */
+MCPSESS_API int mcpsess_flight_init(mcpsess_flights *f, const mcpsess_flight_desc *d, void *mem, size_t mem_len);
+
+/* All of these begin op. A key is 1..MCPSESS_ID_MAX bytes, and what is loaded for it is seen by whoever can name it:
+   make it of the principal. Slices and out must live until op is done.
+   -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_TOOBIG: key or fingerprint. A result
+   can also be E_TIMEOUT, E_CANCELED or an error of the store. */
+
+/* Sees to it that it is loaded, and appends what the flag holds to out, unless that is NULL. Waits at most
+   op->timeout_ms; 0: wait_ms for what is loaded elsewhere, and for our own loader as long as that takes.
+   -> OK (op.left_ms of the flag), BUSY (op.left_ms of the lease): it is being loaded elsewhere, and still was when the
+   time was over, FENCED: our load lost its lease, any result of the loader, E_FULL: no lane is free, E_TOOBIG
+   (op.need): out is too small, E_RANDOM */
+MCPSESS_API int mcpsess_flight_load(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
+                                    mcpsess_buf *out, uint64_t now_ms);
+/* Waits for the flag and loads nothing. It is looked for at least once, but max_ms 0 looks for nothing.
+   -> OK, as load; BUSY, as load; E_TIMEOUT: nobody was at it when the time was over, or max_ms is 0 */
+MCPSESS_API int mcpsess_flight_wait(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
+                                    mcpsess_buf *out, uint32_t max_ms, uint64_t now_ms);
+/* Is it loaded? One request.  -> OK, as load; BUSY (op.left_ms): not yet, somebody is at it; MISS */
+MCPSESS_API int mcpsess_flight_check(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key,
+                                     mcpsess_str fingerprint, mcpsess_buf *out, uint64_t now_ms);
+/* Says that it is loaded, for ttl_ms, 0: flag_ttl_ms. With a lease, which was acquired for the same key, only while
+   that is held, and its end.  -> OK, LOST: the lease was not held any more; nothing was set */
+MCPSESS_API int mcpsess_flight_set(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_lease *lease, mcpsess_str key,
+                                   mcpsess_str fingerprint, mcpsess_str data, uint64_t ttl_ms, uint64_t now_ms);
+/* Says that it is not loaded. revoke: nor may who is at it say so any more, as what it loads is out of date.
+   -> OK, also if it was not */
+MCPSESS_API int mcpsess_flight_clear(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key, bool revoke,
+                                     uint64_t now_ms);
+
+#endif /* MCPSESS_NO_FLIGHT */
 
 /* ---- session: a local tier before any store --------------------------------------------------------------- >>session
 
