@@ -11,6 +11,7 @@ int main(void) {
     test_record();
     test_memstore();
     test_memlog();
+    test_log_contract();
     test_log_model();
     test_stream();
     test_stream_read();

@@ -55,6 +55,7 @@ void test_eventid(void);
 void test_log_model(void);
 void test_lru(void);
 void test_memlog(void);
+void test_log_contract(void);
 void test_memstore(void);
 void test_record(void);
 void test_redis(void);

@@ -1,6 +1,6 @@
 /* memstore's logs: what only this store promises */
 
-#include "log_contract.h"
+#include "test_util.h"
 
 static mcpsess_memstore ram;
 static mcpsess_store store;
@@ -721,22 +721,6 @@ TEST(memlog_check_sees_names_that_are_none) {
     }
 }
 
-/* ---- the contract ---- */
-
-static void rig_reset(log_rig *rig) {
-    make(LOG_CONTRACT_LOGS, LOG_CONTRACT_BYTES);
-    rig->store = store;
-    rig->now_ms = 0;
-}
-
-static void rig_pass(log_rig *rig, uint64_t ms) {
-    sound();
-    rig->now_ms += ms;
-}
-
-static log_rig contract_rig = {{NULL, NULL}, 0,    10,    true,  true,  true,      true,     true,
-                               true,         true, false, false, false, rig_reset, rig_pass, NULL};
-
 void test_memlog(void) {
     RUN(memlog_desc_out_of_range_is_refused);
     RUN(memlog_storage_is_as_long_as_its_macro_says);
@@ -763,5 +747,4 @@ void test_memlog(void) {
     RUN(memlog_event_is_at_most_as_long_as_its_length_can_say);
     RUN(memlog_check_sees_overwritten_memory);
     RUN(memlog_check_sees_names_that_are_none);
-    log_contract(&contract_rig);
 }
