@@ -725,10 +725,12 @@ MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook 
    FLAG_SET        key value expect ttl_ms data             OK; LOST: the lease of this key is not, or no longer, this
                                                             token's. With no token it asks for no lease; with one, the
                                                             lease ends with it
-   FLAG_CLEAR      key mode                                 OK, MISS; mode 1 ends the lease as well, whoever has it
+   FLAG_CLEAR      key mode                                 OK, MISS: there was none; mode 1 ends the lease as well,
+                                                            whoever has it: MISS: there was neither
    LOG_...         see below
    all                                                      E_IO, E_UNKNOWN, E_CLOSED, E_FULL, E_TOOBIG, E_UNSUPPORTED,
-                                                            E_ARG: no such kind, no key, a lease without token or TTL
+                                                            E_ARG: no such kind, no key, a lease without token or
+                                                            TTL, a flag without TTL
 
    owner, when guarded is set, makes a record of another principal absent: not read, not written, not refreshed. GET
    without out answers presence only. The TTL slides: GET and TOUCH with ttl_ms set it again, but only when less than
@@ -856,9 +858,9 @@ enum { MCPSESS_OF_RECORDS = 0, MCPSESS_OF_LOGS = 1, MCPSESS_OF_FLAGS = 2 };
 
 /* Who is told of what changed. */
 typedef struct mcpsess_listener {
-    /* This record, a log of this session, or the flag or lease of this key, was written or removed, perhaps by
-       ourselves; an empty key: any may have been, unheard. Called inside submit, poll, hear and close of the store; it
-       may call nothing of the store. */
+    /* This record, or a log of this session, was written or removed, the flag of this key set or cleared, or its lease
+       given up, perhaps by ourselves; an empty key: any may have been, unheard. More may be told than that. Called
+       inside submit, poll, hear and close of the store; it may call nothing of the store. */
     void (*changed)(void *user, mcpsess_str key);
     void *user;
 } mcpsess_listener;
@@ -892,7 +894,7 @@ typedef struct mcpsess_store {
 
 /* What every store asks of a request before it looks at anything else.
    -> OK, E_ARG, E_TOOBIG: a key over MCPSESS_ID_MAX, a stream over MCPSESS_STREAM_MAX, a token over MCPSESS_TOKEN_MAX,
-   E_FORMAT: a type that is none of SSE */
+   a fingerprint over MCPSESS_FINGERPRINT_MAX, E_FORMAT: a type that is none of SSE */
 MCPSESS_API int mcpsess_request_check(const mcpsess_request *r);
 #ifndef MCPSESS_NO_STREAM
 /* The limits with defaults in place of zeros; NULL: all of them. A log's are at least its events',
@@ -902,14 +904,16 @@ MCPSESS_API mcpsess_log_limits mcpsess_log_limits_of(const mcpsess_log_limits *l
 
 /* ---- memstore: the store in RAM, the embedded default --------------------------------------------------- >>memstore
 
-   Records and leases with TTLs, in two lru tables, and logs, each a ring of its own: no log can drop another's events.
+   Records, leases and flags with TTLs, in lru tables, and logs, each a ring of its own: no log can drop another's
+   events.
    A put of a new record into a full store drops every expired record; if there was none it refuses with E_FULL, or, by
    option, drops the least recently used. Expired means absent from that very millisecond on, swept or not. Leases are
    never evicted: a full lease table answers E_FULL. Fences only grow, from fence_base; give a boot counter or the wall
    clock where a fence must outlive a restart. Epochs are fences: so the same goes for event ids. A new log in a full
    table takes the place of one that has expired, or, if there is none, of the complete one that was used least
-   recently; else E_FULL. A replay that begins where the last one of its log ended, or behind it, does so at once;
-   others walk there from the oldest event. */
+   recently; else E_FULL. A new flag in a full table takes the place of the one that was used least recently: what it
+   spoke for is loaded once more. A replay that begins where the last one of its log ended, or behind it, does so at
+   once; others walk there from the oldest event. */
 
 typedef struct mcpsess_memstore_desc {
     uint16_t records;     /* 1..65534 */
@@ -917,6 +921,8 @@ typedef struct mcpsess_memstore_desc {
     uint16_t value_max;   /* bytes of a record, 1..65535 */
     uint16_t logs;        /* 0..65534; 0: log requests answer E_UNSUPPORTED */
     uint32_t log_bytes;   /* of each log's ring, 64..2^31-1; an event takes mcpsess_event_bytes + MCPSESS_RING_HEAD */
+    uint16_t flags;       /* 0..65534; 0: flag requests answer E_UNSUPPORTED */
+    uint16_t flag_max;    /* bytes of a flag's fingerprint and data, 0..65534 */
     bool evict;           /* when full: false refuse, true drop the least recently used; then no local tier before it,
                              which would hide use from it and outlive what it drops */
     uint8_t seed[16];     /* secret and random where strangers choose keys */
@@ -930,22 +936,23 @@ typedef struct mcpsess_memstore_stats {
     uint32_t requests;
     uint32_t refused;      /* E_FULL */
     uint32_t evicted;      /* by the option */
-    uint32_t expired;      /* records, leases and logs */
+    uint32_t expired;      /* records, leases, logs and flags */
     uint32_t foreign;      /* asked for by another principal */
     uint16_t high_water;   /* most records at any time */
     uint32_t events;       /* appended */
     uint32_t dropped;      /* events that went because their log was over a bound */
     uint32_t logs_evicted; /* complete ones that made room */
+    uint32_t flags_evicted;
 } mcpsess_memstore_stats;
 
 typedef struct mcpsess_memstore {
     mcpsess_memstore_stats stats;
     struct {
-        mcpsess_lru records, leases, names; /* names: of the logs */
-        struct mcpsess_i_memlog *logs;      /* by their name's place */
+        mcpsess_lru records, leases, flags, names; /* names: of the logs */
+        struct mcpsess_i_memlog *logs;             /* by their name's place */
         char *rings;
         uint32_t ring_bytes;
-        const mcpsess_listener *listener; /* of logs */
+        const mcpsess_listener *listener, *flag_listener; /* of logs; of flags and leases */
         uint64_t fence;
         uint64_t quiet_until_ms; /* no record expires before this instant */
         mcpsess_lock lock;
@@ -978,6 +985,17 @@ struct mcpsess_i_memlog {
 #define MCPSESS_MEMSTORE_LOG_BYTES(logs, log_bytes)                                                \
     (8u + MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(logs, 1u + MCPSESS_ID_MAX + MCPSESS_STREAM_MAX, 0)) + \
      (uint64_t)(logs) * (sizeof(struct mcpsess_i_memlog) + (uint64_t)(log_bytes)))
+/* And for flags, behind the leases. */
+#define MCPSESS_MEMSTORE_FLAG_BYTES(flags, flag_max) \
+    (8u + MCPSESS_I_ROUND8(MCPSESS_LRU_BYTES(flags, MCPSESS_ID_MAX, 1u + (uint64_t)(flag_max))))
+#define MCPSESS_MEMSTORE_FLAG_STORAGE(name, records, leases, value_max, flags, flag_max) \
+    MCPSESS_I_STORAGE(name, MCPSESS_MEMSTORE_BYTES(records, leases, value_max) +         \
+                                MCPSESS_MEMSTORE_FLAG_BYTES(flags, flag_max))
+/* All there is; also where some of it is 0. */
+#define MCPSESS_MEMSTORE_ALL_STORAGE(name, records, leases, value_max, logs, log_bytes, flags, flag_max) \
+    MCPSESS_I_STORAGE(name, MCPSESS_MEMSTORE_BYTES(records, leases, value_max) +                         \
+                                MCPSESS_MEMSTORE_FLAG_BYTES(flags, flag_max) +                           \
+                                MCPSESS_MEMSTORE_LOG_BYTES(logs, log_bytes))
 #define MCPSESS_MEMSTORE_LOG_STORAGE(name, records, leases, value_max, logs, log_bytes) \
     MCPSESS_I_STORAGE(name, MCPSESS_MEMSTORE_BYTES(records, leases, value_max) +        \
                                 MCPSESS_MEMSTORE_LOG_BYTES(logs, log_bytes))
@@ -3399,6 +3417,7 @@ static bool mcpsess_i_request_bad(const mcpsess_request *r) {
     if (mcpsess_i_str_bad(r->key) || mcpsess_i_str_bad(r->value) || mcpsess_i_str_bad(r->expect)) return true;
     if (mcpsess_i_str_bad(r->owner.issuer) || mcpsess_i_str_bad(r->owner.subject)) return true;
     if (r->kind == 0 || r->kind > MCPSESS_LOG_DEL || (r->kind == MCPSESS_PUT && r->mode > MCPSESS_PUT_CAS)) return true;
+    if (r->kind == MCPSESS_FLAG_CLEAR && r->mode > 1) return true;
     return r->key.len == 0 && r->kind != MCPSESS_SWEEP;
 }
 
@@ -3407,6 +3426,19 @@ static int mcpsess_i_token_check(const mcpsess_request *r) {
     if (r->value.len > MCPSESS_TOKEN_MAX) return MCPSESS_E_TOOBIG;
     return r->value.len == 0 || (r->ttl_ms == 0 && r->kind != MCPSESS_LEASE_RELEASE) ? MCPSESS_E_ARG : MCPSESS_OK;
 }
+
+#ifndef MCPSESS_NO_FLIGHT
+
+static int mcpsess_i_flag_check(const mcpsess_request *r) {
+    const mcpsess_flag_request *f = (const mcpsess_flag_request *)(const void *)r;
+    if (r->expect.len > MCPSESS_FINGERPRINT_MAX) return MCPSESS_E_TOOBIG;
+    if (r->kind == MCPSESS_FLAG_CLAIM) return mcpsess_i_token_check(r);
+    if (r->kind != MCPSESS_FLAG_SET) return MCPSESS_OK;
+    if (mcpsess_i_str_bad(f->data) || r->ttl_ms == 0) return MCPSESS_E_ARG;
+    return r->value.len > MCPSESS_TOKEN_MAX ? MCPSESS_E_TOOBIG : MCPSESS_OK;
+}
+
+#endif /* MCPSESS_NO_FLIGHT */
 
 #ifndef MCPSESS_NO_STREAM
 
@@ -3455,6 +3487,9 @@ MCPSESS_API int mcpsess_request_check(const mcpsess_request *r) {
     if (r->key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
 #ifndef MCPSESS_NO_STREAM
     if (r->kind >= MCPSESS_LOG_OPEN) return mcpsess_i_log_check((const mcpsess_log_request *)(const void *)r);
+#endif
+#ifndef MCPSESS_NO_FLIGHT
+    if (r->kind >= MCPSESS_FLAG_GET && r->kind <= MCPSESS_FLAG_CLEAR) return mcpsess_i_flag_check(r);
 #endif
     if (r->kind < MCPSESS_LEASE_ACQUIRE || r->kind > MCPSESS_LEASE_RELEASE) return MCPSESS_OK;
     return mcpsess_i_token_check(r);
@@ -3884,8 +3919,185 @@ static int mcpsess_i_memlog_init(mcpsess_memstore *m, const mcpsess_memstore_des
 
 #endif /* MCPSESS_NO_STREAM */
 
+/* ==== memlease ==== */
+/* uses: base lru record store */
+
+/* Drops what has expired. *earliest is when the next entry will. */
+static uint16_t mcpsess_i_memstore_purge(mcpsess_memstore *m, mcpsess_lru *table, uint64_t now_ms, uint64_t *earliest) {
+    uint16_t dropped = mcpsess_i_lru_purge(table, now_ms, earliest);
+    m->stats.expired += dropped;
+    return dropped;
+}
+
+/* -- leases: the value is the fence, then the holder's token -- */
+
+/* Whose the lease is. -> OK: this token's (at, fence), BUSY: another's (at), MISS: nobody's; but for that: left_ms */
+static int mcpsess_i_memlease_find(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, uint16_t *at) {
+    mcpsess_i_reader held;
+    uint64_t fence;
+    *at = mcpsess_i_lru_live(&m->i.leases, r->key, now_ms, &m->stats.expired);
+    if (*at == MCPSESS_I_NIL) return MCPSESS_MISS;
+    held = mcpsess_i_reader_of(mcpsess_i_lru_value(&m->i.leases, *at));
+    fence = mcpsess_i_take_le(&held, 8);
+    r->left_ms = mcpsess_time_left(now_ms, m->i.leases.i.nodes[*at].expires_ms);
+    if (!mcpsess_str_eq_ct(mcpsess_str_of(held.ptr, held.left), r->value)) return MCPSESS_BUSY;
+    r->fence = fence;
+    return MCPSESS_OK;
+}
+
+/* The lease is this token's already. */
+static int mcpsess_i_memlease_renew(mcpsess_memstore *m, mcpsess_request *r, uint16_t at, uint64_t now_ms) {
+    m->i.leases.i.nodes[at].expires_ms = mcpsess_time_add(now_ms, r->ttl_ms);
+    r->left_ms = r->ttl_ms;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_memlease_acquire(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    char bytes[MCPSESS_I_LEASE_BYTES];
+    mcpsess_buf value;
+    uint64_t earliest;
+    uint16_t at;
+    int rc = mcpsess_i_memlease_find(m, r, now_ms, &at);
+    if (rc != MCPSESS_MISS) return rc == MCPSESS_OK ? mcpsess_i_memlease_renew(m, r, at, now_ms) : rc;
+    if (m->i.leases.i.len == m->i.leases.i.capacity &&
+        mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest) == 0) {
+        m->stats.refused++;
+        return MCPSESS_E_FULL;
+    }
+    r->fence = ++m->i.fence;
+    r->left_ms = r->ttl_ms;
+    mcpsess_buf_init(&value, bytes, sizeof bytes);
+    mcpsess_i_put_le(&value, r->fence, 8);
+    mcpsess_buf_put(&value, r->value);
+    return mcpsess_lru_put(&m->i.leases, r->key, mcpsess_buf_str(&value), mcpsess_time_add(now_ms, r->ttl_ms));
+}
+
+static int mcpsess_i_memlease_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                    const mcpsess_listener **tell) {
+    uint16_t at;
+    if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
+    if (r->kind == MCPSESS_LEASE_ACQUIRE) return mcpsess_i_memlease_acquire(m, r, now_ms);
+    if (mcpsess_i_memlease_find(m, r, now_ms, &at) != MCPSESS_OK) return MCPSESS_LOST;
+    if (r->kind == MCPSESS_LEASE_EXTEND) return mcpsess_i_memlease_renew(m, r, at, now_ms);
+    r->left_ms = 0;
+    mcpsess_i_lru_remove(&m->i.leases, at);
+    *tell = m->i.flag_listener;
+    return MCPSESS_OK;
+}
+
+#ifndef MCPSESS_NO_FLIGHT
+
+/* -- flags: the value is the data, then the fingerprint, then its length -- */
+
+/* -> OK (data appended to out, left_ms), E_TOOBIG (need), MISS: not set, or of another fingerprint */
+static int mcpsess_i_memflag_get(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_lru_live(&m->i.flags, r->key, now_ms, &m->stats.expired);
+    mcpsess_str value;
+    size_t n;
+    if (at == MCPSESS_I_NIL) return MCPSESS_MISS;
+    value = mcpsess_i_lru_value(&m->i.flags, at);
+    n = (unsigned char)value.ptr[--value.len];
+    value.len -= n;
+    if (!mcpsess_str_eq(mcpsess_str_of(value.ptr + value.len, n), r->expect)) return MCPSESS_MISS;
+    mcpsess_i_lru_refresh(&m->i.flags, at);
+    r->left_ms = mcpsess_time_left(now_ms, m->i.flags.i.nodes[at].expires_ms);
+    if (r->out == NULL) return MCPSESS_OK;
+    r->need = value.len;
+    if (!mcpsess_i_buf_fits(r->out, value.len)) return MCPSESS_E_TOOBIG;
+    mcpsess_buf_put(r->out, value);
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_memflag_look(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    int rc = mcpsess_i_memflag_get(m, r, now_ms);
+    uint16_t at;
+    if (rc != MCPSESS_MISS || !mcpsess_i_lru_ready(&m->i.leases)) return rc;
+    rc = mcpsess_i_memlease_find(m, r, now_ms, &at);
+    r->fence = 0; /* who only looks is told of no fence */
+    return rc == MCPSESS_MISS ? rc : MCPSESS_BUSY;
+}
+
+static int mcpsess_i_memflag_claim(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
+    rc = mcpsess_i_memflag_get(m, r, now_ms);
+    if (rc == MCPSESS_MISS) return mcpsess_i_memlease_acquire(m, r, now_ms);
+    return rc == MCPSESS_OK ? MCPSESS_EXISTS : rc;
+}
+
+/* Behind the data, which are there already, and which left room for it. */
+static void mcpsess_i_memflag_sign(mcpsess_memstore *m, mcpsess_str fingerprint) {
+    mcpsess_i_lru_node *node = &m->i.flags.i.nodes[m->i.flags.i.newest];
+    char *at = mcpsess_i_lru_value_at(&m->i.flags, m->i.flags.i.newest) + node->value_len;
+    mcpsess_i_copy(at, fingerprint.ptr, fingerprint.len);
+    at[fingerprint.len] = (char)(unsigned char)fingerprint.len;
+    node->value_len = (uint16_t)(node->value_len + fingerprint.len + 1u);
+}
+
+static int mcpsess_i_memflag_set(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
+    mcpsess_str data = ((mcpsess_flag_request *)(void *)r)->data;
+    size_t room = m->i.flags.i.value_max - 1u;
+    uint32_t evictions = m->i.flags.stats.evictions;
+    uint16_t at = MCPSESS_I_NIL;
+    int rc;
+    if (r->expect.len > room || data.len > room - r->expect.len) return MCPSESS_E_TOOBIG;
+    if (r->value.len != 0) {
+        if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
+        if (mcpsess_i_memlease_find(m, r, now_ms, &at) != MCPSESS_OK) return MCPSESS_LOST;
+    }
+    rc = mcpsess_lru_put(&m->i.flags, r->key, data, mcpsess_time_add(now_ms, r->ttl_ms));
+    if (rc != MCPSESS_OK) return rc;
+    mcpsess_i_memflag_sign(m, r->expect);
+    m->stats.flags_evicted += m->i.flags.stats.evictions - evictions;
+    if (at != MCPSESS_I_NIL) mcpsess_i_lru_remove(&m->i.leases, at);
+    r->left_ms = r->ttl_ms;
+    return MCPSESS_OK;
+}
+
+/* Takes a live entry out of a table. */
+static bool mcpsess_i_memflag_take(mcpsess_memstore *m, mcpsess_lru *table, mcpsess_str key, uint64_t now_ms) {
+    uint16_t at = mcpsess_i_lru_live(table, key, now_ms, &m->stats.expired);
+    if (at == MCPSESS_I_NIL) return false;
+    mcpsess_i_lru_remove(table, at);
+    return true;
+}
+
+static int mcpsess_i_memflag_clear(mcpsess_memstore *m, const mcpsess_request *r, uint64_t now_ms) {
+    bool flag = mcpsess_i_memflag_take(m, &m->i.flags, r->key, now_ms), lease = false;
+    if (r->mode == 1 && mcpsess_i_lru_ready(&m->i.leases)) {
+        lease = mcpsess_i_memflag_take(m, &m->i.leases, r->key, now_ms);
+    }
+    return flag || lease ? MCPSESS_OK : MCPSESS_MISS;
+}
+
+static int mcpsess_i_memflag_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                   const mcpsess_listener **tell) {
+    int rc;
+    if (!mcpsess_i_lru_ready(&m->i.flags)) return MCPSESS_E_UNSUPPORTED;
+    if (r->kind == MCPSESS_FLAG_GET) return mcpsess_i_memflag_look(m, r, now_ms);
+    if (r->kind == MCPSESS_FLAG_CLAIM) return mcpsess_i_memflag_claim(m, r, now_ms);
+    rc = r->kind == MCPSESS_FLAG_SET ? mcpsess_i_memflag_set(m, r, now_ms) : mcpsess_i_memflag_clear(m, r, now_ms);
+    if (rc == MCPSESS_OK) *tell = m->i.flag_listener;
+    return rc;
+}
+
+/* Every flag's value ends in a fingerprint. */
+static bool mcpsess_i_memflags_hold(const mcpsess_memstore *m) {
+    mcpsess_lru_entry entry;
+    uint16_t cursor = 0;
+    if (!mcpsess_i_lru_ready(&m->i.flags)) return true;
+    if (mcpsess_lru_check(&m->i.flags) != MCPSESS_OK) return false;
+    while (mcpsess_lru_next(&m->i.flags, &cursor, &entry) == MCPSESS_OK) {
+        size_t n = entry.value.len == 0 ? 0 : (unsigned char)entry.value.ptr[entry.value.len - 1u];
+        if (n >= entry.value.len || n > MCPSESS_FINGERPRINT_MAX) return false;
+    }
+    return true;
+}
+
+#endif /* MCPSESS_NO_FLIGHT */
+
 /* ==== memstore ==== */
-/* uses: base lru record store memlog */
+/* uses: base lru record store memlease memlog */
 
 MCPSESS_API mcpsess_memstore_desc mcpsess_memstore_desc_default(void) {
     mcpsess_memstore_desc d;
@@ -3904,35 +4116,46 @@ static bool mcpsess_i_memstore_logs_bad(const mcpsess_memstore_desc *d) {
 #endif
 }
 
+static bool mcpsess_i_memstore_flags_bad(const mcpsess_memstore_desc *d) {
+#ifdef MCPSESS_NO_FLIGHT
+    return d->flags != 0;
+#else
+    return d->flags > MCPSESS_LRU_MAX || d->flag_max == UINT16_MAX;
+#endif
+}
+
 MCPSESS_API size_t mcpsess_memstore_bytes(const mcpsess_memstore_desc *d) {
     uint64_t bytes;
     if (d == NULL || d->records == 0 || d->records > MCPSESS_LRU_MAX || d->leases > MCPSESS_LRU_MAX) return 0;
-    if (d->value_max == 0 || mcpsess_i_memstore_logs_bad(d)) return 0;
+    if (d->value_max == 0 || mcpsess_i_memstore_logs_bad(d) || mcpsess_i_memstore_flags_bad(d)) return 0;
     bytes = MCPSESS_MEMSTORE_BYTES(d->records, d->leases, d->value_max);
+    if (d->flags != 0) bytes += MCPSESS_MEMSTORE_FLAG_BYTES(d->flags, d->flag_max);
     if (d->logs != 0) bytes += MCPSESS_MEMSTORE_LOG_BYTES(d->logs, d->log_bytes);
     return bytes > SIZE_MAX ? 0 : (size_t)bytes;
 }
 
+/* Places one table at *mem, which moves behind it; none, where there is room for none. */
+static int mcpsess_i_memstore_table(mcpsess_lru *table, uint16_t capacity, uint16_t value_max,
+                                    const mcpsess_memstore_desc *d, char **mem) {
+    mcpsess_lru_desc t = mcpsess_i_lru_by_id(capacity, value_max, d->seed, d->hash);
+    size_t bytes = mcpsess_lru_bytes(&t);
+    int rc = capacity == 0 ? MCPSESS_OK : mcpsess_lru_init(table, &t, *mem, bytes);
+    *mem += (size_t)MCPSESS_I_ROUND8(bytes);
+    return rc;
+}
+
 MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstore_desc *d, void *mem, size_t mem_len) {
-    mcpsess_lru_desc table;
-    size_t records, leases;
+    char *at = (char *)mem;
     int rc;
     if (m == NULL || d == NULL || (d->lock.lock == NULL) != (d->lock.unlock == NULL)) return MCPSESS_E_ARG;
     memset(m, 0, sizeof *m);
     rc = mcpsess_storage_check(mem, mem_len, mcpsess_memstore_bytes(d));
     if (rc != MCPSESS_OK) return rc;
-    table = mcpsess_i_lru_by_id(d->records, d->value_max, d->seed, d->hash);
-    records = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
-    rc = mcpsess_lru_init(&m->i.records, &table, mem, mem_len);
-    table = mcpsess_i_lru_by_id(d->leases, MCPSESS_I_LEASE_BYTES, d->seed, d->hash);
-    leases = (size_t)MCPSESS_I_ROUND8(mcpsess_lru_bytes(&table));
-    if (rc == MCPSESS_OK && d->leases != 0) {
-        rc = mcpsess_lru_init(&m->i.leases, &table, (char *)mem + records, mem_len - records);
-    }
+    rc = mcpsess_i_memstore_table(&m->i.records, d->records, d->value_max, d, &at);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_memstore_table(&m->i.leases, d->leases, MCPSESS_I_LEASE_BYTES, d, &at);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_memstore_table(&m->i.flags, d->flags, (uint16_t)(d->flag_max + 1u), d, &at);
 #ifndef MCPSESS_NO_STREAM
-    if (rc == MCPSESS_OK && d->logs != 0) rc = mcpsess_i_memlog_init(m, d, (char *)mem + records + leases);
-#else
-    (void)leases;
+    if (rc == MCPSESS_OK && d->logs != 0) rc = mcpsess_i_memlog_init(m, d, at);
 #endif
     m->i.fence = d->fence_base;
     m->i.quiet_until_ms = MCPSESS_NEVER;
@@ -3940,13 +4163,6 @@ MCPSESS_API int mcpsess_memstore_init(mcpsess_memstore *m, const mcpsess_memstor
     m->i.log = d->log;
     m->i.evict = d->evict;
     return rc;
-}
-
-/* Drops what has expired. *earliest is when the next entry will. */
-static uint16_t mcpsess_i_memstore_purge(mcpsess_memstore *m, mcpsess_lru *table, uint64_t now_ms, uint64_t *earliest) {
-    uint16_t dropped = mcpsess_i_lru_purge(table, now_ms, earliest);
-    m->stats.expired += dropped;
-    return dropped;
 }
 
 /* Room for one more record. A full store is searched for expired ones only when there can be one. */
@@ -4041,52 +4257,8 @@ static int mcpsess_i_memstore_sweep(mcpsess_memstore *m, mcpsess_request *r, uin
     uint64_t earliest;
     r->count = mcpsess_i_memstore_purge(m, &m->i.records, now_ms, &m->i.quiet_until_ms);
     r->count += mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest);
+    r->count += mcpsess_i_memstore_purge(m, &m->i.flags, now_ms, &earliest);
     r->count += mcpsess_i_memstore_purge(m, &m->i.names, now_ms, &earliest);
-    return MCPSESS_OK;
-}
-
-/* -- leases: the value is the fence, then the holder's token -- */
-
-static int mcpsess_i_memstore_acquire(mcpsess_memstore *m, mcpsess_request *r, uint64_t expires_ms, uint64_t now_ms) {
-    char bytes[MCPSESS_I_LEASE_BYTES];
-    mcpsess_buf value;
-    uint64_t earliest;
-    if (m->i.leases.i.len == m->i.leases.i.capacity &&
-        mcpsess_i_memstore_purge(m, &m->i.leases, now_ms, &earliest) == 0) {
-        m->stats.refused++;
-        return MCPSESS_E_FULL;
-    }
-    r->fence = ++m->i.fence;
-    r->left_ms = r->ttl_ms;
-    mcpsess_buf_init(&value, bytes, sizeof bytes);
-    mcpsess_i_put_le(&value, r->fence, 8);
-    mcpsess_buf_put(&value, r->value);
-    return mcpsess_lru_put(&m->i.leases, r->key, mcpsess_buf_str(&value), expires_ms);
-}
-
-static int mcpsess_i_memstore_lease(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms) {
-    uint64_t expires_ms = mcpsess_time_add(now_ms, r->ttl_ms);
-    mcpsess_i_reader held;
-    uint64_t fence;
-    uint16_t at;
-    if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
-    at = mcpsess_i_lru_live(&m->i.leases, r->key, now_ms, &m->stats.expired);
-    if (at == MCPSESS_I_NIL) {
-        return r->kind == MCPSESS_LEASE_ACQUIRE ? mcpsess_i_memstore_acquire(m, r, expires_ms, now_ms) : MCPSESS_LOST;
-    }
-    held = mcpsess_i_reader_of(mcpsess_i_lru_value(&m->i.leases, at));
-    fence = mcpsess_i_take_le(&held, 8);
-    if (!mcpsess_str_eq_ct(mcpsess_str_of(held.ptr, held.left), r->value)) {
-        r->left_ms = mcpsess_time_left(now_ms, m->i.leases.i.nodes[at].expires_ms);
-        return r->kind == MCPSESS_LEASE_ACQUIRE ? MCPSESS_BUSY : MCPSESS_LOST;
-    }
-    r->fence = fence;
-    if (r->kind == MCPSESS_LEASE_RELEASE) {
-        mcpsess_i_lru_remove(&m->i.leases, at);
-        return MCPSESS_OK;
-    }
-    m->i.leases.i.nodes[at].expires_ms = expires_ms;
-    r->left_ms = r->ttl_ms;
     return MCPSESS_OK;
 }
 
@@ -4099,10 +4271,12 @@ static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uin
     m->stats.requests++;
 #ifndef MCPSESS_NO_STREAM
     if (r->kind >= MCPSESS_LOG_OPEN) return mcpsess_i_memlog_serve(m, r, now_ms, note, tell);
-#else
-    (void)tell;
 #endif
     r->count = 0;
+#ifndef MCPSESS_NO_FLIGHT
+    if (r->kind >= MCPSESS_FLAG_GET && r->kind <= MCPSESS_FLAG_CLEAR)
+        return mcpsess_i_memflag_serve(m, r, now_ms, tell);
+#endif
     switch (r->kind) {
     case MCPSESS_GET:
     case MCPSESS_PUT:
@@ -4112,7 +4286,7 @@ static int mcpsess_i_memstore_serve(mcpsess_memstore *m, mcpsess_request *r, uin
     case MCPSESS_SWEEP: return mcpsess_i_memstore_sweep(m, r, now_ms);
     case MCPSESS_LEASE_ACQUIRE:
     case MCPSESS_LEASE_EXTEND:
-    case MCPSESS_LEASE_RELEASE: return mcpsess_i_memstore_lease(m, r, now_ms);
+    case MCPSESS_LEASE_RELEASE: return mcpsess_i_memlease_serve(m, r, now_ms, tell);
     default: return MCPSESS_E_UNSUPPORTED;
     }
 }
@@ -4155,25 +4329,29 @@ static unsigned mcpsess_i_memstore_want(void *self) {
 
 static void mcpsess_i_memstore_close(void *self) {
     mcpsess_memstore *m = (mcpsess_memstore *)self;
-    const mcpsess_listener *tell;
+    const mcpsess_listener *of_logs, *of_flags;
     mcpsess_i_lock(&m->i.lock);
     m->i.closed = true;
     mcpsess_lru_clear(&m->i.records);
     mcpsess_lru_clear(&m->i.leases);
+    mcpsess_lru_clear(&m->i.flags);
     mcpsess_lru_clear(&m->i.names);
-    tell = m->i.listener;
+    of_logs = m->i.listener;
+    of_flags = m->i.flag_listener;
     mcpsess_i_unlock(&m->i.lock);
-    if (tell != NULL) tell->changed(tell->user, mcpsess_str_of(NULL, 0));
+    if (of_logs != NULL) of_logs->changed(of_logs->user, mcpsess_str_of(NULL, 0));
+    if (of_flags != NULL) of_flags->changed(of_flags->user, mcpsess_str_of(NULL, 0));
 }
 
 /* Of records nothing is told: nobody writes them but who asks. */
 static int mcpsess_i_memstore_listen(void *self, int of, const mcpsess_listener *listener) {
     mcpsess_memstore *m = (mcpsess_memstore *)self;
+    const mcpsess_listener **told = of == MCPSESS_OF_LOGS ? &m->i.listener : &m->i.flag_listener;
     bool taken;
-    if (of != MCPSESS_OF_LOGS) return MCPSESS_E_UNSUPPORTED;
+    if (of != MCPSESS_OF_LOGS && of != MCPSESS_OF_FLAGS) return MCPSESS_E_UNSUPPORTED;
     mcpsess_i_lock(&m->i.lock);
-    taken = listener != NULL && m->i.listener != NULL && m->i.listener != listener;
-    if (!taken) m->i.listener = listener;
+    taken = listener != NULL && *told != NULL && *told != listener;
+    if (!taken) *told = listener;
     mcpsess_i_unlock(&m->i.lock);
     return taken ? MCPSESS_E_STATE : MCPSESS_OK;
 }
@@ -4207,6 +4385,9 @@ static bool mcpsess_i_memstore_holds(const mcpsess_memstore *m) {
     if (mcpsess_lru_check(&m->i.records) != MCPSESS_OK) return false;
 #ifndef MCPSESS_NO_STREAM
     if (!mcpsess_i_memlogs_hold(m)) return false;
+#endif
+#ifndef MCPSESS_NO_FLIGHT
+    if (!mcpsess_i_memflags_hold(m)) return false;
 #endif
     return !mcpsess_i_lru_ready(&m->i.leases) || mcpsess_lru_check(&m->i.leases) == MCPSESS_OK;
 }

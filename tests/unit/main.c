@@ -12,6 +12,7 @@ int main(void) {
     test_memstore();
     test_memlog();
     test_log_contract();
+    test_flags();
     test_log_model();
     test_stream();
     test_stream_read();

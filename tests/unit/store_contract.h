@@ -22,5 +22,7 @@ struct store_rig {
 };
 
 void store_contract(store_rig *rig);
+/* Of it the leases, for a store that has nothing but leases and flags. */
+void lease_contract(store_rig *rig, bool has_fences);
 
 #endif
