@@ -1218,17 +1218,19 @@ MCPSESS_API int mcpsess_stream_del(mcpsess_streams *s, mcpsess_stream_op *op, mc
    free       init; acquire: BUSY or an error; release       held
    held       acquire: OK; extend: OK                        free: release; extend: LOST; its validity ran out
 
-   Until when it is held is known from what was asked and when, and from nothing else: an answer that comes late, or
-   never, takes nothing away and adds nothing. So whoever holds it asks mcpsess_lease_left before what must not be done
-   by two, and where something checks it, sends the fence along: it grows with every change of holder.
-   An acquire that ends without an answer releases what it may have got before it ends. */
+   Until when it is held is known from what was asked and when, and from nothing else: its time runs from before the
+   request left, and an answer that never comes takes nothing away. So whoever holds it asks mcpsess_lease_left before
+   what must not be done by two, and where something checks it, sends the fence along: it grows with every change of
+   holder.
+   An acquire whose outcome is unknown first releases what it may have got, then ends: that takes up to timeout_ms more.
+   One that is canceled does not; it leaves that to run out, or to the next acquire of this lease, which finds it. */
 
 typedef struct mcpsess_lease {
     uint64_t fence; /* of the last acquire that answered OK */
     struct {
         uint64_t until_ms; /* held, on our clock */
         uint64_t due_ms;   /* when to extend it */
-        bool named;        /* the token is chosen, for as long as this lives */
+        bool named;        /* the token may be used again: nothing that ends its lease was sent */
         char token[16];
     } i;
 } mcpsess_lease;
@@ -1236,7 +1238,7 @@ typedef struct mcpsess_lease {
 typedef struct mcpsess_lease_desc {
     mcpsess_store store;
     uint32_t ttl_ms;     /* default 30 s */
-    uint32_t timeout_ms; /* of a request; default 5 s, at most ttl_ms */
+    uint32_t timeout_ms; /* of an op that brings none; default 5 s; none waits longer than ttl_ms */
     mcpsess_random_fn random;
     void *random_user;
 } mcpsess_lease_desc;
@@ -1249,7 +1251,7 @@ typedef struct mcpsess_lease_op {
         const mcpsess_lease_desc *desc;
         mcpsess_lease *lease;
         uint64_t begun_ms;
-        int rc; /* of an acquire that is cleaning up */
+        int rc; /* of an acquire that releases what it may have got; else OK */
     } i;
 } mcpsess_lease_op;
 
@@ -1259,11 +1261,11 @@ MCPSESS_API mcpsess_lease_desc mcpsess_lease_desc_default(void);
    result can also be E_TIMEOUT, E_CANCELED or an error of the store. */
 
 /* -> OK (lease->fence, op.left_ms): held, also if it was; BUSY (op.left_ms): another's, for so long; E_RANDOM; after
-   E_TIMEOUT and E_UNKNOWN it was released, or will run out by itself within ttl_ms */
+   E_TIMEOUT and E_UNKNOWN it was released, or, if that had no answer either, runs out by itself within ttl_ms */
 MCPSESS_API int mcpsess_lease_acquire(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
                                       mcpsess_str key, uint64_t now_ms);
-/* -> OK (op.left_ms), LOST: it was another's, or nobody's, meanwhile; with any other result it is held for as long as
-   before */
+/* -> OK (op.left_ms, not less than before), LOST: it was another's, or nobody's, meanwhile; with any other result it is
+   held for as long as before */
 MCPSESS_API int mcpsess_lease_extend(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
                                      mcpsess_str key, uint64_t now_ms);
 /* From its begin on, it is not held.  -> OK, LOST: it was not held any more */
@@ -1271,8 +1273,8 @@ MCPSESS_API int mcpsess_lease_release(const mcpsess_lease_desc *d, mcpsess_lease
                                       mcpsess_str key, uint64_t now_ms);
 /* Milliseconds for which it is held at least; 0: it is not. Pure. */
 MCPSESS_API uint64_t mcpsess_lease_left(const mcpsess_lease *lease, uint64_t now_ms);
-/* The instant by which to extend it: a third of its validity, and again with each sixth; MCPSESS_NEVER: it is not held.
-   Pure. */
+/* The instant by which to extend it: after a third of its time, and a sixth after each extend that was begun;
+   MCPSESS_NEVER: it is not held. Pure. */
 MCPSESS_API uint64_t mcpsess_lease_due(const mcpsess_lease *lease, uint64_t now_ms);
 
 #ifndef MCPSESS_NO_FLIGHT
@@ -2009,6 +2011,10 @@ MCPSESS_API int mcpsess_storage_check(const void *mem, size_t mem_len, size_t ne
     if (mem == NULL || needed == 0) return MCPSESS_E_ARG;
     if ((uintptr_t)mem % offsetof(struct mcpsess_i_align, strictest) != 0) return MCPSESS_E_ALIGN;
     return mem_len < needed ? MCPSESS_E_NOMEM : MCPSESS_OK;
+}
+
+static uint32_t mcpsess_i_or(uint32_t value, uint32_t fallback) {
+    return value != 0 ? value : fallback;
 }
 
 static void mcpsess_i_lock(const mcpsess_lock *l) {
@@ -4471,20 +4477,16 @@ static void mcpsess_i_stream_changed(void *user, mcpsess_str session) {
     }
 }
 
-static uint32_t mcpsess_i_stream_or(uint32_t value, uint32_t fallback) {
-    return value != 0 ? value : fallback;
-}
-
 MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_desc *d) {
     int rc = MCPSESS_OK;
     if (s == NULL || d == NULL || d->store.cls == NULL || d->random == NULL) return MCPSESS_E_ARG;
     memset(s, 0, sizeof *s);
     s->i.desc = *d;
     s->i.desc.limits = mcpsess_log_limits_of(&d->limits);
-    s->i.desc.lease_ms = mcpsess_i_stream_or(d->lease_ms, 30000);
-    s->i.desc.poll_ms = mcpsess_i_stream_or(d->poll_ms, 1000);
-    s->i.desc.replay_max = mcpsess_i_stream_or(d->replay_max, 10000);
-    s->i.desc.timeout_ms = mcpsess_i_stream_or(d->timeout_ms, 5000);
+    s->i.desc.lease_ms = mcpsess_i_or(d->lease_ms, 30000);
+    s->i.desc.poll_ms = mcpsess_i_or(d->poll_ms, 1000);
+    s->i.desc.replay_max = mcpsess_i_or(d->replay_max, 10000);
+    s->i.desc.timeout_ms = mcpsess_i_or(d->timeout_ms, 5000);
     s->i.listener.changed = mcpsess_i_stream_changed;
     s->i.listener.user = s;
     if (d->store.cls->listen != NULL) rc = d->store.cls->listen(d->store.self, MCPSESS_OF_LOGS, &s->i.listener);
@@ -5153,6 +5155,197 @@ MCPSESS_API void mcpsess_stream_close(mcpsess_stream_reader *r) {
 }
 
 #endif /* MCPSESS_NO_STREAM */
+
+/* ==== lease ==== */
+/* uses: base op store */
+
+MCPSESS_API mcpsess_lease_desc mcpsess_lease_desc_default(void) {
+    mcpsess_lease_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API uint64_t mcpsess_lease_left(const mcpsess_lease *lease, uint64_t now_ms) {
+    return lease == NULL ? 0 : mcpsess_time_left(now_ms, lease->i.until_ms);
+}
+
+MCPSESS_API uint64_t mcpsess_lease_due(const mcpsess_lease *lease, uint64_t now_ms) {
+    return mcpsess_lease_left(lease, now_ms) == 0 ? MCPSESS_NEVER : lease->i.due_ms;
+}
+
+/* The store said OK to what was asked at begun_ms. Never takes time away. */
+static void mcpsess_i_lease_granted(mcpsess_lease *lease, uint64_t begun_ms, uint64_t left_ms) {
+    uint64_t until_ms = mcpsess_time_add(begun_ms, left_ms);
+    if (until_ms < lease->i.until_ms) return;
+    lease->i.until_ms = until_ms;
+    lease->i.due_ms = mcpsess_time_add(begun_ms, left_ms / 3);
+}
+
+/* From now on it is not held, and its token is used up: what ends it may arrive late. */
+static void mcpsess_i_lease_drop(mcpsess_lease *lease) {
+    lease->i.until_ms = 0;
+    lease->i.named = false;
+}
+
+/* A token that no other lease has, nor had. -> OK, E_RANDOM */
+static int mcpsess_i_lease_name(mcpsess_lease *lease, mcpsess_random_fn random, void *user) {
+    if (lease->i.named) return MCPSESS_OK;
+    if (random(user, lease->i.token, sizeof lease->i.token) != 0) return MCPSESS_E_RANDOM;
+    lease->i.named = true;
+    return MCPSESS_OK;
+}
+
+static mcpsess_str mcpsess_i_lease_token(const mcpsess_lease *lease) {
+    return mcpsess_str_of(lease->i.token, sizeof lease->i.token);
+}
+
+/* After this, nobody knows whether the store did what it was asked to. */
+static bool mcpsess_i_rc_unknown(int rc) {
+    return rc == MCPSESS_E_TIMEOUT || rc == MCPSESS_E_UNKNOWN;
+}
+
+static void mcpsess_i_lease_submit(mcpsess_lease_op *op, uint8_t kind, uint64_t now_ms) {
+    const mcpsess_store *store = &op->i.desc->store;
+    uint32_t ttl_ms = mcpsess_i_or(op->i.desc->ttl_ms, 30000);
+    uint32_t timeout_ms = mcpsess_i_or(op->op.timeout_ms, mcpsess_i_or(op->i.desc->timeout_ms, 5000));
+    op->i.begun_ms = now_ms;
+    op->op.i.deadline_ms = mcpsess_time_add(now_ms, timeout_ms < ttl_ms ? timeout_ms : ttl_ms);
+    op->i.request.kind = kind;
+    op->i.request.ttl_ms = ttl_ms;
+    op->i.request.deadline_ms = op->op.i.deadline_ms;
+    (void)store->cls->submit(store->self, &op->i.request, now_ms);
+}
+
+static void mcpsess_i_lease_land(mcpsess_lease_op *op, int rc, uint64_t now_ms) {
+    const mcpsess_request *r = &op->i.request;
+    mcpsess_lease *lease = op->i.lease;
+    if (r->kind == MCPSESS_LEASE_RELEASE) return;
+    op->op.left_ms = rc == MCPSESS_BUSY ? r->left_ms : 0;
+    if (rc == MCPSESS_LOST || rc == MCPSESS_BUSY) lease->i.until_ms = 0;
+    if (rc != MCPSESS_OK) return;
+    if (r->kind == MCPSESS_LEASE_ACQUIRE) lease->fence = r->fence;
+    mcpsess_i_lease_granted(lease, op->i.begun_ms, r->left_ms);
+    op->op.left_ms = mcpsess_lease_left(lease, now_ms);
+}
+
+/* What the store answered; a lease of which nothing is left when that is known was not got. */
+static int mcpsess_i_lease_rc(const mcpsess_request *r, uint64_t begun_ms, uint64_t now_ms) {
+    if (r->rc != MCPSESS_OK || r->kind == MCPSESS_LEASE_RELEASE) return r->rc;
+    return mcpsess_time_add(begun_ms, r->left_ms) > now_ms ? MCPSESS_OK : MCPSESS_E_TIMEOUT;
+}
+
+/* -> PENDING, or the end of op */
+static int mcpsess_i_lease_settle(mcpsess_lease_op *op, uint64_t now_ms) {
+    int rc = mcpsess_i_lease_rc(&op->i.request, op->i.begun_ms, now_ms);
+    bool acquired = op->i.request.kind == MCPSESS_LEASE_ACQUIRE;
+    if (rc == MCPSESS_PENDING) return rc;
+    if (op->i.rc != MCPSESS_OK) return mcpsess_op_end(&op->op, op->i.rc);
+    if (acquired && mcpsess_i_rc_unknown(rc) && mcpsess_lease_left(op->i.lease, now_ms) == 0) {
+        op->i.rc = rc;
+        mcpsess_i_lease_drop(op->i.lease);
+        mcpsess_i_lease_submit(op, MCPSESS_LEASE_RELEASE, now_ms);
+        rc = op->i.request.rc;
+        return rc == MCPSESS_PENDING ? rc : mcpsess_op_end(&op->op, op->i.rc);
+    }
+    mcpsess_i_lease_land(op, rc, now_ms);
+    return mcpsess_op_end(&op->op, rc);
+}
+
+static int mcpsess_i_lease_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
+    const mcpsess_store *store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
+    store = &self->i.desc->store;
+    if (self->i.request.rc == MCPSESS_PENDING) store->cls->poll(store->self, now_ms);
+    if (self->i.request.rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) {
+        store->cls->cancel(store->self, &self->i.request);
+        self->i.request.rc = MCPSESS_E_TIMEOUT;
+    }
+    return mcpsess_i_lease_settle(self, now_ms);
+}
+
+static void mcpsess_i_lease_cancel(mcpsess_op *op) {
+    mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
+    const mcpsess_store *store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    store = &self->i.desc->store;
+    store->cls->cancel(store->self, &self->i.request);
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
+}
+
+static uint64_t mcpsess_i_lease_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
+    const mcpsess_store *store;
+    uint64_t due_ms;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (self->i.request.rc != MCPSESS_PENDING) return now_ms;
+    store = &self->i.desc->store;
+    due_ms = store->cls->next_due(store->self, now_ms);
+    return due_ms < op->i.deadline_ms ? due_ms : op->i.deadline_ms;
+}
+
+static unsigned mcpsess_i_lease_want(mcpsess_op *op) {
+    mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
+    const mcpsess_store *store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    if (self->i.request.rc != MCPSESS_PENDING) return MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
+    store = &self->i.desc->store;
+    return store->cls->want(store->self) | MCPSESS_WANT_TIME;
+}
+
+static bool mcpsess_i_lease_args_bad(const mcpsess_lease_desc *d, const mcpsess_lease *lease,
+                                     const mcpsess_lease_op *op, mcpsess_str key) {
+    if (d == NULL || d->store.cls == NULL || d->random == NULL || lease == NULL || op == NULL) return true;
+    return key.len == 0 || mcpsess_i_str_bad(key);
+}
+
+/* -> PENDING: op is begun, nothing is sent yet; or with nothing begun: E_ARG, E_STATE, E_TOOBIG */
+static int mcpsess_i_lease_begin(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                 mcpsess_str key) {
+    static const mcpsess_op_class cls = {mcpsess_i_lease_poll, mcpsess_i_lease_cancel, mcpsess_i_lease_next_due,
+                                         mcpsess_i_lease_want};
+    int rc;
+    if (mcpsess_i_lease_args_bad(d, lease, op, key)) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    if (key.len > MCPSESS_ID_MAX) return MCPSESS_E_TOOBIG;
+    rc = mcpsess_op_begin(&op->op, &cls, op);
+    memset(&op->i, 0, sizeof op->i);
+    op->i.desc = d;
+    op->i.lease = lease;
+    op->i.request.key = key;
+    op->i.request.value = mcpsess_i_lease_token(lease);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_lease_acquire(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                      mcpsess_str key, uint64_t now_ms) {
+    int rc = mcpsess_i_lease_begin(d, lease, op, key);
+    if (rc != MCPSESS_PENDING) return rc;
+    rc = mcpsess_i_lease_name(lease, d->random, d->random_user);
+    if (rc != MCPSESS_OK) return mcpsess_op_end(&op->op, rc);
+    mcpsess_i_lease_submit(op, MCPSESS_LEASE_ACQUIRE, now_ms);
+    return mcpsess_i_lease_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_lease_extend(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                     mcpsess_str key, uint64_t now_ms) {
+    int rc = mcpsess_i_lease_begin(d, lease, op, key);
+    if (rc != MCPSESS_PENDING) return rc;
+    if (!lease->i.named) return mcpsess_op_end(&op->op, MCPSESS_LOST);
+    lease->i.due_ms = mcpsess_time_add(now_ms, mcpsess_i_or(d->ttl_ms, 30000) / 6);
+    mcpsess_i_lease_submit(op, MCPSESS_LEASE_EXTEND, now_ms);
+    return mcpsess_i_lease_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_lease_release(const mcpsess_lease_desc *d, mcpsess_lease *lease, mcpsess_lease_op *op,
+                                      mcpsess_str key, uint64_t now_ms) {
+    int rc = mcpsess_i_lease_begin(d, lease, op, key);
+    if (rc != MCPSESS_PENDING) return rc;
+    if (!lease->i.named) return mcpsess_op_end(&op->op, MCPSESS_LOST);
+    mcpsess_i_lease_drop(lease);
+    mcpsess_i_lease_submit(op, MCPSESS_LEASE_RELEASE, now_ms);
+    return mcpsess_i_lease_poll(&op->op, now_ms);
+}
 
 /* ==== tier ==== */
 /* uses: base lru record */

@@ -3,7 +3,7 @@
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align
     -Wcast-qual -Wvla -Werror)
 unit_suites=(base lru eventid sse ring record memstore memlog log_contract log_model stream stream_read
-    flags session session_io session_model coherence
+    flags lease session session_io session_model coherence
     resp redis redis_life redis_outcomes redis_model redisstore rlogs redis_session
     toolhive csharp csharpstore)
 

@@ -13,6 +13,7 @@ int main(void) {
     test_memlog();
     test_log_contract();
     test_flags();
+    test_lease();
     test_log_model();
     test_stream();
     test_stream_read();

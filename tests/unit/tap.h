@@ -56,6 +56,7 @@ void test_flags(void);
 void test_log_model(void);
 void test_lru(void);
 void test_memlog(void);
+void test_lease(void);
 void test_log_contract(void);
 void test_memstore(void);
 void test_record(void);

@@ -14,9 +14,10 @@ static void deliver(test_store *t, unsigned slot) {
     mcpsess_request *r = t->slots[slot].request, *a = &t->slots[slot].answer.request;
     t->slots[slot].request = NULL;
 #if !PORT_SMALL
-    if (r->kind >= MCPSESS_LOG_OPEN && a->rc >= 0) ((mcpsess_log_request *)(void *)r)->log = t->slots[slot].answer.log;
+    if (r->kind >= MCPSESS_LOG_OPEN && a->rc >= 0)
+        ((mcpsess_log_request *)(void *)r)->log = t->slots[slot].answer.log.log;
 #endif
-    if (a->rc == MCPSESS_OK && r->out != NULL) mcpsess_buf_put(r->out, mcpsess_buf_str(&t->slots[slot].value));
+    if (a->rc >= 0 && r->out != NULL) mcpsess_buf_put(r->out, mcpsess_buf_str(&t->slots[slot].value));
     r->left_ms = a->left_ms;
     r->fence = a->fence;
     r->need = a->need;
@@ -34,8 +35,10 @@ static int hold(test_store *t, mcpsess_request *r, uint64_t now_ms) {
     t->slots[i].hang = t->hang;
     t->slots[i].age = 0;
     t->slots[i].answer.request = *r;
+    if (r->kind >= MCPSESS_FLAG_GET && r->kind <= MCPSESS_FLAG_CLEAR)
+        t->slots[i].answer.flag = *(mcpsess_flag_request *)(void *)r;
 #if !PORT_SMALL
-    if (r->kind >= MCPSESS_LOG_OPEN) t->slots[i].answer = *(mcpsess_log_request *)(void *)r;
+    if (r->kind >= MCPSESS_LOG_OPEN) t->slots[i].answer.log = *(mcpsess_log_request *)(void *)r;
 #endif
     mcpsess_buf_init(&t->slots[i].value, t->slots[i].bytes, room < TEST_STORE_VALUE ? room : TEST_STORE_VALUE);
     if (r->out != NULL) t->slots[i].answer.request.out = &t->slots[i].value;
@@ -157,7 +160,8 @@ void test_store_listens(test_store *t) {
 }
 
 void test_store_push(test_store *t, const char *id) {
-    t->pushes[t->push_count++] = id;
+    if (t->push_count < COUNT_OF(t->pushes)) t->pushes[t->push_count++] = id;
+    else t->pushes[0] = "";
 }
 
 void test_store_init(test_store *t, mcpsess_store inner) {

@@ -10,14 +10,14 @@
 #define TEST_STORE_SLOTS 4u
 #define TEST_STORE_VALUE 160u
 
-/* What is held back: whole requests of logs, but not where there is little room. */
-#if PORT_SMALL
-typedef struct test_store_answer {
+/* What is held back: whole requests, but of logs not where there is little room. */
+typedef union test_store_answer {
     mcpsess_request request;
-} test_store_answer;
-#else
-typedef mcpsess_log_request test_store_answer;
+    mcpsess_flag_request flag;
+#if !PORT_SMALL
+    mcpsess_log_request log;
 #endif
+} test_store_answer;
 
 typedef struct test_store {
     mcpsess_store store; /* for the object under test */
@@ -32,7 +32,7 @@ typedef struct test_store {
     int hear;          /* what hear answers, once told to listen; OK at first */
 
     /* told at the next poll or hear */
-    const char *pushes[4]; /* "" is any record */
+    const char *pushes[4]; /* "" is any record, and what there is no room for */
     unsigned push_count;
     const mcpsess_listener *listener;
 
