@@ -525,9 +525,9 @@ typedef struct mcpsess_redis_store {
     mcpsess_redis_store_stats stats;
     struct {
         mcpsess_redis *redis;
-        mcpsess_redis_module module, log_module;
-        const mcpsess_listener *listener, *log_listener;
-        mcpsess_request *pending; /* newest first */
+        mcpsess_redis_module modules[3];      /* by MCPSESS_OF_...; without scripts: there is none */
+        const mcpsess_listener *listeners[3]; /* likewise */
+        mcpsess_request *pending;             /* newest first */
         mcpsess_log log;
         int64_t numbers[6]; /* of the reply that is being read: code, left, extra; of a log's, as its scripts say */
         uint32_t timeout_ms;
@@ -535,8 +535,7 @@ typedef struct mcpsess_redis_store {
         bool bad;      /* it is not as a script's should be */
         bool closed;
         uint8_t prefix_len;
-        char prefix[MCPSESS_REDIS_PREFIX_MAX + 2];     /* and "r:" */
-        char log_prefix[MCPSESS_REDIS_PREFIX_MAX + 2]; /* and "m:" */
+        char prefixes[3][MCPSESS_REDIS_PREFIX_MAX + 2]; /* of the modules: "r:", "m:" or "l:" at the end */
     } i;
 } mcpsess_redis_store;
 
@@ -2842,7 +2841,7 @@ static const mcpsess_redis_script mcpsess_i_rlog_scripts[] = {MCPSESS_I_RLOG_SCR
 #endif /* MCPSESS_NO_STREAM */
 
 /* ==== keys ==== */
-/* uses: base resp */
+/* uses: base store resp */
 
 /* Written as it is, in an id and in the prefix? */
 static bool mcpsess_i_rstore_plain(char c) {
@@ -2879,7 +2878,7 @@ static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, m
     size_t len = s->i.prefix_len + 4u + mcpsess_i_rstore_escaped(id);
     if (stream != NULL) len += 1u + mcpsess_i_rstore_escaped(*stream);
     mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)len);
-    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, s->i.prefix_len));
+    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefixes[0], s->i.prefix_len));
     mcpsess_buf_put_char(out, space);
     mcpsess_buf_put(out, MCPSESS_STR(":{"));
     mcpsess_i_rstore_escape(out, id);
@@ -2914,14 +2913,13 @@ static bool mcpsess_i_rstore_take(mcpsess_str *text, char *c) {
     return !mcpsess_i_rstore_plain(*c);
 }
 
-/* The id that a key of this space was made of, and what is behind it, which should begin with '}'. false: it is none of
-   this store. */
-static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, char space, mcpsess_str *key, mcpsess_buf *id) {
-    size_t head = s->i.prefix_len + 3u;
+/* The id that a key with this prefix was made of, and what is behind it, which should begin with '}'. false: it is none
+   of this store. */
+static bool mcpsess_i_rstore_id(mcpsess_str prefix, mcpsess_str *key, mcpsess_buf *id) {
     char c;
-    if (key->len < head || memcmp(key->ptr, s->i.prefix, s->i.prefix_len) != 0) return false;
-    if (key->ptr[head - 3u] != space || key->ptr[head - 2u] != ':' || key->ptr[head - 1u] != '{') return false;
-    *key = mcpsess_str_of(key->ptr + head, key->len - head);
+    if (key->len <= prefix.len || memcmp(key->ptr, prefix.ptr, prefix.len) != 0) return false;
+    if (key->ptr[prefix.len] != '{') return false;
+    *key = mcpsess_str_of(key->ptr + prefix.len + 1u, key->len - prefix.len - 1u);
     while (key->len > 0 && key->ptr[0] != '}') {
         if (!mcpsess_i_rstore_take(key, &c)) return false;
         mcpsess_buf_put_char(id, c);
@@ -2929,31 +2927,34 @@ static bool mcpsess_i_rstore_id(const mcpsess_redis_store *s, char space, mcpses
     return id->len > 0 && !id->overflow;
 }
 
-/* A record's key ends with its id. */
-static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
-    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+/* Is this what stands behind the id? Nothing; of a log the stream's name, whatever it is; of a lease nothing, or that
+   it is the flag. */
+static bool mcpsess_i_rstore_tail(int of, mcpsess_str tail) {
+    if (of == MCPSESS_OF_LOGS) return tail.len >= 2u && tail.ptr[1] == ':';
+    return tail.len == 1u || (of == MCPSESS_OF_FLAGS && mcpsess_str_eq(tail, MCPSESS_STR("}:f")));
+}
+
+static void mcpsess_i_rstore_tell(const mcpsess_redis_store *s, int of, mcpsess_str key) {
+    const mcpsess_listener *to = s->i.listeners[of];
     char mem[MCPSESS_ID_MAX];
     mcpsess_buf id;
-    if (s->i.listener == NULL) return;
+    if (to == NULL) return;
     mcpsess_buf_init(&id, mem, sizeof mem);
-    if (key.len > 0 && (!mcpsess_i_rstore_id(s, 'r', &key, &id) || key.len != 1u)) return;
-    s->i.listener->changed(s->i.listener->user, mcpsess_buf_str(&id));
+    if (key.len > 0 && (!mcpsess_i_rstore_id(s->i.modules[of].prefix, &key, &id) || !mcpsess_i_rstore_tail(of, key))) {
+        return;
+    }
+    to->changed(to->user, mcpsess_buf_str(&id));
+}
+
+static void mcpsess_i_rstore_changed(void *user, mcpsess_str key) {
+    mcpsess_i_rstore_tell((const mcpsess_redis_store *)user, MCPSESS_OF_RECORDS, key);
 }
 
 #ifndef MCPSESS_NO_STREAM
-
-/* Behind a log's session is the stream's name, whatever it is. */
 static void mcpsess_i_rlog_changed(void *user, mcpsess_str key) {
-    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
-    char mem[MCPSESS_ID_MAX];
-    mcpsess_buf id;
-    if (s->i.log_listener == NULL) return;
-    mcpsess_buf_init(&id, mem, sizeof mem);
-    if (key.len > 0 && (!mcpsess_i_rstore_id(s, 'm', &key, &id) || key.len < 2u || key.ptr[1] != ':')) return;
-    s->i.log_listener->changed(s->i.log_listener->user, mcpsess_buf_str(&id));
+    mcpsess_i_rstore_tell((const mcpsess_redis_store *)user, MCPSESS_OF_LOGS, key);
 }
-
-#endif /* MCPSESS_NO_STREAM */
+#endif
 
 /* ==== args ==== */
 /* uses: base record store resp redis */
@@ -3605,7 +3606,9 @@ static void mcpsess_i_rstore_close(void *self) {
 
 static int mcpsess_i_rstore_listen(void *self, int of, const mcpsess_listener *listener) {
     mcpsess_redis_store *s = (mcpsess_redis_store *)self;
-    const mcpsess_listener **told = of == MCPSESS_OF_LOGS ? &s->i.log_listener : &s->i.listener;
+    const mcpsess_listener **told;
+    if (of < 0 || of > MCPSESS_OF_FLAGS || s->i.modules[of].scripts == NULL) return MCPSESS_E_UNSUPPORTED;
+    told = &s->i.listeners[of];
     if (listener != NULL && *told != NULL && *told != listener) return MCPSESS_E_STATE;
     *told = listener;
     return MCPSESS_OK;
@@ -3632,37 +3635,39 @@ MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void) {
     return d;
 }
 
-#ifndef MCPSESS_NO_STREAM
-
-/* Logs are a module of their own, because a module hears of one prefix. Both are attached, or none. */
-static int mcpsess_i_rlog_attach(mcpsess_redis_store *s) {
-    mcpsess_redis_module **last = &s->i.redis->i.modules;
-    int rc;
-    s->i.log_module.user = s;
-    s->i.log_module.scripts = mcpsess_i_rlog_scripts;
-    s->i.log_module.script_count = (uint8_t)(sizeof mcpsess_i_rlog_scripts / sizeof mcpsess_i_rlog_scripts[0]);
-    s->i.log_module.prefix = mcpsess_str_of(s->i.log_prefix, s->i.prefix_len + 2u);
-    s->i.log_module.changed = mcpsess_i_rlog_changed;
-    rc = mcpsess_redis_attach(s->i.redis, &s->i.log_module);
-    if (rc == MCPSESS_OK) return rc;
-    while (*last != &s->i.module) last = &(*last)->i.next;
-    *last = NULL;
-    return rc;
+static void mcpsess_i_rstore_module(mcpsess_redis_store *s, int of, char space, const mcpsess_redis_script *scripts,
+                                    size_t count, void (*changed)(void *user, mcpsess_str key)) {
+    mcpsess_redis_module *m = &s->i.modules[of];
+    char *prefix = s->i.prefixes[of];
+    memmove(prefix, s->i.prefixes[0], s->i.prefix_len);
+    prefix[s->i.prefix_len] = space;
+    prefix[s->i.prefix_len + 1u] = ':';
+    m->prefix = mcpsess_str_of(prefix, s->i.prefix_len + 2u);
+    m->scripts = scripts;
+    m->script_count = (uint8_t)count;
+    m->changed = changed;
+    m->user = s;
 }
 
-#endif /* MCPSESS_NO_STREAM */
+#define MCPSESS_I_RSTORE_COUNT(scripts) (sizeof(scripts) / sizeof(scripts)[0])
 
+/* As a module hears of one prefix, there is one for each kind of key that somebody listens for: all are attached, or
+   none. */
 static int mcpsess_i_rstore_attach(mcpsess_redis_store *s) {
-    int rc;
-    s->i.module.user = s;
-    s->i.module.scripts = mcpsess_i_rstore_scripts;
-    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_rstore_scripts / sizeof mcpsess_i_rstore_scripts[0]);
-    s->i.module.prefix = mcpsess_str_of(s->i.prefix, s->i.prefix_len + 2u);
-    s->i.module.changed = mcpsess_i_rstore_changed;
-    rc = mcpsess_redis_attach(s->i.redis, &s->i.module);
+    mcpsess_redis_module **last = &s->i.redis->i.modules;
+    int rc = MCPSESS_OK, n;
+    mcpsess_i_rstore_module(s, MCPSESS_OF_RECORDS, 'r', mcpsess_i_rstore_scripts,
+                            MCPSESS_I_RSTORE_COUNT(mcpsess_i_rstore_scripts), mcpsess_i_rstore_changed);
 #ifndef MCPSESS_NO_STREAM
-    if (rc == MCPSESS_OK) rc = mcpsess_i_rlog_attach(s);
+    mcpsess_i_rstore_module(s, MCPSESS_OF_LOGS, 'm', mcpsess_i_rlog_scripts,
+                            MCPSESS_I_RSTORE_COUNT(mcpsess_i_rlog_scripts), mcpsess_i_rlog_changed);
 #endif
+    for (n = 0; n <= MCPSESS_OF_FLAGS && rc == MCPSESS_OK; n++) {
+        if (s->i.modules[n].scripts != NULL) rc = mcpsess_redis_attach(s->i.redis, &s->i.modules[n]);
+    }
+    if (rc == MCPSESS_OK || n == 1) return rc;
+    while (*last != &s->i.modules[0]) last = &(*last)->i.next;
+    *last = NULL;
     return rc;
 }
 
@@ -3676,14 +3681,11 @@ MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_r
         if (!mcpsess_i_rstore_plain(prefix.ptr[i])) return MCPSESS_E_ARG;
     }
     memset(s, 0, sizeof *s);
-    memcpy(s->i.prefix, prefix.ptr, prefix.len);
-    memcpy(s->i.prefix + prefix.len, "r:", 2);
+    memcpy(s->i.prefixes[0], prefix.ptr, prefix.len);
     s->i.prefix_len = (uint8_t)prefix.len;
     s->i.redis = d->redis;
     s->i.log = d->log;
     s->i.timeout_ms = d->timeout_ms != 0 ? d->timeout_ms : d->redis->i.desc.timeout_ms;
-    memcpy(s->i.log_prefix, prefix.ptr, prefix.len);
-    memcpy(s->i.log_prefix + prefix.len, "m:", 2);
     return mcpsess_i_rstore_attach(s);
 }
 

@@ -363,8 +363,8 @@ static void begin(bool resp2, bool waits) {
     d.ttl_ms = 1000;
     d.timeout_ms = waits ? TIMEOUT_MS : LONG_MS;
     CHECK_EQ(mcpsess_session_init(&t.sessions, &d, table.bytes, sizeof table.bytes), MCPSESS_OK);
-    server.scripts = t.store.i.module.scripts;
-    server.log_scripts = t.store.i.log_module.scripts;
+    server.scripts = t.store.i.modules[MCPSESS_OF_RECORDS].scripts;
+    server.log_scripts = t.store.i.modules[MCPSESS_OF_LOGS].scripts;
 }
 
 static uint64_t progress(void) {

@@ -875,9 +875,9 @@ TEST(scripts_that_are_flushed_come_back_in_order) {
 
 TEST(digests_are_those_of_the_server) {
     unsigned n;
-    CHECK(t.at[0].store.i.log_module.script_count > 0);
-    for (n = 0; n < t.at[0].store.i.log_module.script_count; n++) {
-        const mcpsess_redis_script *script = &t.at[0].store.i.log_module.scripts[n];
+    CHECK(t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count > 0);
+    for (n = 0; n < t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count; n++) {
+        const mcpsess_redis_script *script = &t.at[0].store.i.modules[MCPSESS_OF_LOGS].scripts[n];
         CHECK_EQ(strlen(script->text), script->len);
         CHECK(text_is(ADMIN("SCRIPT", "LOAD", script->text), script->sha1));
     }
@@ -1136,8 +1136,8 @@ static int print_script(const char *what, unsigned n) {
     const mcpsess_redis_script *script;
     t.host = t.port = t.user = t.password = "";
     make(0);
-    if (n >= t.at[0].store.i.log_module.script_count) return 1;
-    script = &t.at[0].store.i.log_module.scripts[n];
+    if (n >= t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count) return 1;
+    script = &t.at[0].store.i.modules[MCPSESS_OF_LOGS].scripts[n];
     fputs(strcmp(what, "script") == 0 ? script->text : script->sha1, stdout);
     return 0;
 }

@@ -627,9 +627,9 @@ TEST(keys_that_the_server_forgets_to_track_are_told) {
 
 TEST(digests_are_those_of_the_server) {
     unsigned n;
-    CHECK(t.store.i.module.script_count > 0);
-    for (n = 0; n < t.store.i.module.script_count; n++) {
-        const mcpsess_redis_script *script = &t.store.i.module.scripts[n];
+    CHECK(t.store.i.modules[MCPSESS_OF_RECORDS].script_count > 0);
+    for (n = 0; n < t.store.i.modules[MCPSESS_OF_RECORDS].script_count; n++) {
+        const mcpsess_redis_script *script = &t.store.i.modules[MCPSESS_OF_RECORDS].scripts[n];
         CHECK_EQ(strlen(script->text), script->len);
         CHECK(mcpsess_str_eq(ADMIN("SCRIPT", "LOAD", script->text), mcpsess_str_z(script->sha1)));
     }
@@ -723,8 +723,8 @@ static int print_script(const char *what, unsigned n) {
     const mcpsess_redis_script *script;
     t.host = t.port = t.user = t.password = "";
     make();
-    if (n >= t.store.i.module.script_count) return 1;
-    script = &t.store.i.module.scripts[n];
+    if (n >= t.store.i.modules[MCPSESS_OF_RECORDS].script_count) return 1;
+    script = &t.store.i.modules[MCPSESS_OF_RECORDS].scripts[n];
     fputs(strcmp(what, "script") == 0 ? script->text : script->sha1, stdout);
     return 0;
 }

@@ -60,14 +60,11 @@ static inline void say(mcpsess_str s) {
     server.in_len += s.len;
 }
 
-/* of the records' scripts, and behind them those of logs */
+/* in the order in which they are loaded */
 static inline const mcpsess_redis_script *script_of(unsigned script) {
-#ifdef STORE_CSHARP
-    return &rstore.i.module.scripts[script];
-#else
-    unsigned records = rstore.i.module.script_count;
-    return script < records ? &rstore.i.module.scripts[script] : &rstore.i.log_module.scripts[script - records];
-#endif
+    const mcpsess_redis_module *m = redis.i.modules;
+    for (; script >= m->script_count; m = m->i.next) script -= m->script_count;
+    return &m->scripts[script];
 }
 
 static inline char digest_char(unsigned script, unsigned n) {

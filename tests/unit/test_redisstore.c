@@ -174,7 +174,7 @@ TEST(rstore_longest_command_fits_what_the_macro_says) {
     ask();
     CHECK_EQ(ANSWER("*3\r\n:0\r\n:1\r\n:1\r\n"), MCPSESS_OK);
     for (n = 0; n < 4; n++) { /* and the scripts that are loaded */
-        CHECK(rstore.i.module.scripts[n].len + 64u <= MCPSESS_REDIS_STORE_TX(0));
+        CHECK(rstore.i.modules[MCPSESS_OF_RECORDS].scripts[n].len + 64u <= MCPSESS_REDIS_STORE_TX(0));
     }
 }
 
@@ -849,7 +849,7 @@ TEST(rstore_init_checks_the_prefix) {
     sd.prefix = mcpsess_str_of(key, 1);
     make(&d, &sd);
     memcpy(key, "#", 1); /* the prefix is the store's own */
-    CHECK_STR(rstore.i.module.prefix, "pr:");
+    CHECK_STR(rstore.i.modules[MCPSESS_OF_RECORDS].prefix, "pr:");
     connected();
     CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_E_STATE);
 }

@@ -612,8 +612,9 @@ TEST(rlogs_are_attached_with_the_records_or_not_at_all) {
     CHECK(first.i.next == &last && last.i.next == NULL);
     sd.prefix = MCPSESS_STR("p");
     CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_OK);
-    CHECK_STR(rstore.i.log_module.prefix, "pm:");
-    CHECK(last.i.next == &rstore.i.module && rstore.i.module.i.next == &rstore.i.log_module);
+    CHECK_STR(rstore.i.modules[MCPSESS_OF_LOGS].prefix, "pm:");
+    CHECK(last.i.next == &rstore.i.modules[MCPSESS_OF_RECORDS] &&
+          rstore.i.modules[MCPSESS_OF_RECORDS].i.next == &rstore.i.modules[MCPSESS_OF_LOGS]);
 }
 
 void test_rlogs(void) {
