@@ -467,6 +467,8 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    <prefix>r:{<id>}           string   the record's bytes, with a TTL
    <prefix>l:{<id>}           string   a lease: its holder's token, with the lease's TTL
    <prefix>f:{<id>}           string   the lease's last fence, for 100 times as long
+   <prefix>l:{<id>}:f         string   the flag of the lease's key, with the flag's TTL: one byte, how long the
+                                       fingerprint is, the fingerprint, and the data
    <prefix>e:{<id>}:<stream>  stream   a log's events, under <sequence>-<ms of the append>: mcpsess_event_put's bytes
                                        but their length
    <prefix>m:{<id>}:<stream>  hash     all else that there is to know of the log, its writer's lease included; what is
@@ -483,15 +485,19 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    PUT cas                         looked up: OK: our bytes are there; LOST: neither ours nor the expected are; MISS:
                                    nothing is, or another owner's; else E_UNKNOWN
    PUT upsert, update, DEL         E_UNKNOWN
+   FLAG_SET without a token        E_UNKNOWN
+   any other FLAG_...              repeated until the deadline; then SET may answer LOST, CLEAR MISS, to what the first
+                                   try has done, and CLEAR have cleared what was set, or claimed, after that
    LOG_...                         repeated until the deadline; then APPEND may answer DUP, to what the first try has
                                    done, and DEL count fewer events
    What was looked up tells what is there now: EXISTS, LOST and MISS do not say that our bytes never were. A reply that
    is not as a script's should be ends the connection; then it is unknown whether GET, TOUCH and the like were done.
 
-   A value that does not fit the room for it is not transferred, nor its TTL refreshed. SWEEP is a no-op: keys expire by
-   themselves. Lease validity (left_ms) is the TTL less the time since submit, less 1/128 of the TTL + 2 ms for the
-   drift of two clocks; an answer that comes when nothing of it is left is E_TIMEOUT: not held, but others find it BUSY
-   until it expires or is released. No TTL is longer than 1,115 years.
+   A value, or a flag's data, that does not fit the room for it is not transferred, nor its TTL refreshed; a claim that
+   meets it takes nothing. SWEEP is a no-op: keys expire by themselves. Lease validity (left_ms) is the TTL less the
+   time since submit, less 1/128 of the TTL + 2 ms for the drift of two clocks; an answer that comes when nothing of it
+   is left is E_TIMEOUT: not held, but others find it BUSY until it expires or is released. No TTL is longer than 1,115
+   years.
 
    Logs: bounds and TTLs are exact, by the server's clock; keys live longer than what is in them, at most twice as long,
    so that an append need not set their TTL. An event that is too old takes up room until it is over a bound. Epochs and
@@ -548,9 +554,14 @@ typedef struct mcpsess_redis_store {
     (512u + 3u * MCPSESS_REDIS_PREFIX_MAX + 9u * MCPSESS_ID_MAX + 6u * MCPSESS_STREAM_MAX + MCPSESS_RECORD_OWNER_MAX + \
      (uint64_t)(event_max))
 
+/* And of the longest one about a flag, with so many bytes of data. */
+#define MCPSESS_REDIS_STORE_FLAG_TX(data_max)                                                                   \
+    (512u + 3u * MCPSESS_REDIS_PREFIX_MAX + 9u * MCPSESS_ID_MAX + MCPSESS_FINGERPRINT_MAX + MCPSESS_TOKEN_MAX + \
+     (uint64_t)(data_max))
+
 MCPSESS_API mcpsess_redis_store_desc mcpsess_redis_store_desc_default(void);
 /* Attaches to the engine, which must not have been polled; of two stores on one engine no prefix may begin with the
-   other's and "r:".  -> OK, E_ARG, E_STATE */
+   other's and "r:", "m:" or "l:".  -> OK, E_ARG, E_STATE */
 MCPSESS_API int mcpsess_redis_store_init(mcpsess_redis_store *s, const mcpsess_redis_store_desc *d);
 /* Closing it leaves the engine open, for others. */
 MCPSESS_API mcpsess_store mcpsess_redis_store_store(mcpsess_redis_store *s);
@@ -2574,9 +2585,20 @@ static const char mcpsess_i_rstore_delete[] MCPSESS_ROM = "local k,o=KEYS[1],ARG
                                                           "return {0,0,0}";
 static const char mcpsess_i_rstore_delete_sha1[] MCPSESS_ROM = "221a139384aaa16f277731a2fe9d4b9f8903ffce";
 
-/* KEYS: of the lease, of its fence. ARGV: 0 acquire, 1 extend, 2 release; token; TTL. The fence is written first, so
-   that no holder is without, and again with every extension: it must outlive the lease. '%.0f' because Lua writes a
-   number of its size with an exponent. */
+/* From now on the token ARGV[2] has the lease l, whose holder was h, for n ms, with c, its fence f. The fence is
+   written first, so that no holder is without, and again with every extension: it must outlive the lease. '%.0f'
+   because Lua writes a number of its size with an exponent. */
+#define MCPSESS_I_RSTORE_HOLD                        \
+    "f=tonumber(f)\n"                                \
+    "if not h or not f then\n"                       \
+    "local t=redis.call('TIME')\n"                   \
+    "f=math.max((f or 0)+1,t[1]*1000000+t[2]) end\n" \
+    "f=string.format('%.0f',f)\n"                    \
+    "redis.call('SET',c,f,'PX',n..'00')\n"           \
+    "redis.call('SET',l,ARGV[2],'PX',n)\n"           \
+    "return {0,redis.call('PTTL',l),tonumber(f)}"
+
+/* KEYS: of the lease, of its fence. ARGV: 0 acquire, 1 extend, 2 release; token; TTL. */
 static const char mcpsess_i_rstore_lease[] MCPSESS_ROM = "local l,c,m,n=KEYS[1],KEYS[2],ARGV[1],ARGV[3]\n"
                                                          "local h,f=redis.pcall('GET',l),redis.pcall('GET',c)\n"
                                                          "if type(h)=='table' then return h end\n"
@@ -2585,15 +2607,7 @@ static const char mcpsess_i_rstore_lease[] MCPSESS_ROM = "local l,c,m,n=KEYS[1],
                                                          "if m~='0' then return {5,0,0} end\n"
                                                          "if h then return {6,redis.call('PTTL',l),0} end end\n"
                                                          "if m=='2' then redis.call('DEL',l)\n"
-                                                         "return {0,0,0} end\n"
-                                                         "f=tonumber(f)\n"
-                                                         "if not h or not f then\n"
-                                                         "local t=redis.call('TIME')\n"
-                                                         "f=math.max((f or 0)+1,t[1]*1000000+t[2]) end\n"
-                                                         "f=string.format('%.0f',f)\n"
-                                                         "redis.call('SET',c,f,'PX',n..'00')\n"
-                                                         "redis.call('SET',l,ARGV[2],'PX',n)\n"
-                                                         "return {0,redis.call('PTTL',l),tonumber(f)}";
+                                                         "return {0,0,0} end\n" MCPSESS_I_RSTORE_HOLD;
 static const char mcpsess_i_rstore_lease_sha1[] MCPSESS_ROM = "4744c47ceb331fd11cb7fcd06a5522d89d095a9e";
 
 enum { MCPSESS_I_RSTORE_READ, MCPSESS_I_RSTORE_WRITE, MCPSESS_I_RSTORE_DELETE, MCPSESS_I_RSTORE_LEASE };
@@ -2840,6 +2854,68 @@ static const mcpsess_redis_script mcpsess_i_rlog_scripts[] = {MCPSESS_I_RLOG_SCR
 
 #endif /* MCPSESS_NO_STREAM */
 
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ==== flagscripts ==== */
+/* uses: redis */
+
+/* As the scripts of records, {code, left, extra} and the data; keys of another type than a string are left alone. What
+   is stored begins with the fingerprint's length, so a flag of another fingerprint begins otherwise, however long that
+   is. Lease and flag are both read by all, and again when they were written: whoever asked hears of what changes next,
+   also from a server that tracks single keys. */
+
+/* KEYS: of the lease, of its fence, of the flag. ARGV: what the flag begins with; token or none to look only; TTL; room
+   for the data or none. Data that does not fit is left alone, and nothing acquired. */
+static const char mcpsess_i_rflag_claim[] MCPSESS_ROM =
+    "local l,c,k,p,n=KEYS[1],KEYS[2],KEYS[3],ARGV[1],ARGV[3]\n"
+    "local h,f,v=redis.pcall('GET',l),redis.pcall('GET',c),redis.pcall('GET',k)\n"
+    "if type(h)=='table' then return h end\n"
+    "if type(f)=='table' then return f end\n"
+    "if type(v)=='table' then return v end\n"
+    "if v and string.sub(v,1,#p)==p then\n"
+    "if ARGV[4]~='' and #v-#p>tonumber(ARGV[4]) then\n"
+    "return {-4,#v-#p,0} end\n"
+    "local a={ARGV[2]=='' and 0 or 4,redis.call('PTTL',k),0}\n"
+    "if ARGV[4]~='' then a[4]=string.sub(v,#p+1) end\n"
+    "return a end\n"
+    "if h and h~=ARGV[2] then return {6,redis.call('PTTL',l),0} end\n"
+    "if ARGV[2]=='' then return {2,0,0} end\n" MCPSESS_I_RSTORE_HOLD;
+static const char mcpsess_i_rflag_claim_sha1[] MCPSESS_ROM = "a082997cf4c3bd3e7d72476ff872435c8575f3b2";
+
+/* KEYS: of the lease, of the flag. ARGV: token or none; what to store; TTL. The flag is written first: a full server
+   refuses that, and the lease stays. */
+static const char mcpsess_i_rflag_set[] MCPSESS_ROM = "local l,k,o=KEYS[1],KEYS[2],ARGV[1]\n"
+                                                      "local h,v=redis.pcall('GET',l),redis.pcall('GET',k)\n"
+                                                      "if type(h)=='table' then return h end\n"
+                                                      "if type(v)=='table' then return v end\n"
+                                                      "if o~='' and h~=o then return {5,0,0} end\n"
+                                                      "redis.call('SET',k,ARGV[2],'PX',ARGV[3])\n"
+                                                      "if o~='' then redis.call('DEL',l) end\n"
+                                                      "redis.call('PTTL',l)\n"
+                                                      "return {0,redis.call('PTTL',k),0}";
+static const char mcpsess_i_rflag_set_sha1[] MCPSESS_ROM = "80c07d7c9cb2d16ddaa7dd98377837befc82f176";
+
+/* KEYS: of the lease, of the flag. ARGV: 1 to end the lease as well. */
+static const char mcpsess_i_rflag_clear[] MCPSESS_ROM = "local l,k,m=KEYS[1],KEYS[2],ARGV[1]\n"
+                                                        "local h,v=redis.pcall('GET',l),redis.pcall('GET',k)\n"
+                                                        "if type(h)=='table' then return h end\n"
+                                                        "if type(v)=='table' then return v end\n"
+                                                        "local n=redis.call('DEL',k)\n"
+                                                        "if m=='1' then n=n+redis.call('DEL',l) end\n"
+                                                        "redis.call('PTTL',l)\n"
+                                                        "redis.call('PTTL',k)\n"
+                                                        "return {n>0 and 0 or 2,0,0}";
+static const char mcpsess_i_rflag_clear_sha1[] MCPSESS_ROM = "c4ce737a91cdfa36c7e55e814a0828cabf900402";
+
+enum { MCPSESS_I_RFLAG_CLAIM, MCPSESS_I_RFLAG_SET, MCPSESS_I_RFLAG_CLEAR };
+
+#define MCPSESS_I_RFLAG_SCRIPT(name) \
+    { mcpsess_i_rflag_##name, mcpsess_i_rflag_##name##_sha1, (uint16_t)(sizeof mcpsess_i_rflag_##name - 1u) }
+static const mcpsess_redis_script mcpsess_i_rflag_scripts[] = {
+    MCPSESS_I_RFLAG_SCRIPT(claim), MCPSESS_I_RFLAG_SCRIPT(set), MCPSESS_I_RFLAG_SCRIPT(clear)};
+
+#endif /* MCPSESS_NO_FLIGHT */
+
 /* ==== keys ==== */
 /* uses: base store resp */
 
@@ -2872,7 +2948,7 @@ static void mcpsess_i_rstore_escape(mcpsess_buf *out, mcpsess_str text) {
     mcpsess_buf_put(out, mcpsess_str_of(text.ptr + from, text.len - from));
 }
 
-/* As an argument: prefix, space, ":{", the id escaped, "}"; of a stream, ":" and its name escaped. */
+/* As an argument: prefix, space, ":{", the id escaped, "}"; of a stream, or a flag, ":" and its name escaped. */
 static void mcpsess_i_rstore_put_key(const mcpsess_redis_store *s, char space, mcpsess_str id,
                                      const mcpsess_str *stream, mcpsess_buf *out) {
     size_t len = s->i.prefix_len + 4u + mcpsess_i_rstore_escaped(id);
@@ -2956,6 +3032,12 @@ static void mcpsess_i_rlog_changed(void *user, mcpsess_str key) {
 }
 #endif
 
+#ifndef MCPSESS_NO_FLIGHT
+static void mcpsess_i_rflag_changed(void *user, mcpsess_str key) {
+    mcpsess_i_rstore_tell((const mcpsess_redis_store *)user, MCPSESS_OF_FLAGS, key);
+}
+#endif
+
 /* ==== args ==== */
 /* uses: base record store resp redis */
 
@@ -3005,6 +3087,23 @@ static void mcpsess_i_rstore_put_head(mcpsess_buf *out, const mcpsess_redis_scri
     mcpsess_i_rstore_put_arg(out, MCPSESS_STR("EVALSHA"));
     mcpsess_i_rstore_put_arg(out, mcpsess_str_of(digest, sizeof digest));
     mcpsess_i_rstore_put_number(out, keys);
+}
+
+/* Does the request ask for what is stored? */
+static bool mcpsess_i_rstore_wants_value(const mcpsess_request *r) {
+    bool reads = r->kind == MCPSESS_GET || r->kind == MCPSESS_FLAG_GET || r->kind == MCPSESS_FLAG_CLAIM;
+    return reads && r->out != NULL;
+}
+
+/* The room that there is for it. */
+static void mcpsess_i_rstore_put_room(mcpsess_buf *out, const mcpsess_request *r) {
+    if (!mcpsess_i_rstore_wants_value(r)) {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    } else if (r->out->overflow) {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR("-1")); /* not even an empty value fits */
+    } else {
+        mcpsess_i_rstore_put_number(out, r->out->cap - r->out->len);
+    }
 }
 
 /* PTTL as left_ms */
@@ -3313,8 +3412,64 @@ static int mcpsess_i_rlog_check(mcpsess_log_request *r) {
 
 #endif /* MCPSESS_NO_STREAM */
 
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ==== rflags ==== */
+/* uses: base store resp flagscripts keys args */
+
+static void mcpsess_i_rflag_put_key(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    const mcpsess_str flag = MCPSESS_STR("f");
+    mcpsess_i_rstore_put_key(s, 'l', r->key, &flag, out);
+}
+
+/* The fingerprint as it is stored, with its length in front, and what is behind it. */
+static void mcpsess_i_rflag_put_bytes(const mcpsess_request *r, mcpsess_str data, mcpsess_buf *out) {
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)((uint64_t)1u + r->expect.len + data.len));
+    mcpsess_buf_put_char(out, (char)(unsigned char)r->expect.len);
+    mcpsess_buf_put(out, r->expect);
+    mcpsess_buf_put(out, data);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+/* A look is a claim by nobody. */
+static void mcpsess_i_rflag_encode_claim(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    bool claims = r->kind == MCPSESS_FLAG_CLAIM;
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rflag_scripts[MCPSESS_I_RFLAG_CLAIM], 3, 4);
+    mcpsess_i_rstore_put_key(s, 'l', r->key, NULL, out);
+    mcpsess_i_rstore_put_key(s, 'f', r->key, NULL, out);
+    mcpsess_i_rflag_put_key(s, r, out);
+    mcpsess_i_rflag_put_bytes(r, MCPSESS_STR(""), out);
+    mcpsess_i_rstore_put_arg(out, claims ? r->value : MCPSESS_STR(""));
+    mcpsess_i_rstore_put_number(out, claims ? mcpsess_i_rstore_cap(r->ttl_ms) : 0u);
+    mcpsess_i_rstore_put_room(out, r);
+}
+
+static void mcpsess_i_rflag_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_redis_store *s = (const mcpsess_redis_store *)user;
+    const mcpsess_flag_request *f = (const mcpsess_flag_request *)request;
+    const mcpsess_request *r = &f->request;
+    bool set = r->kind == MCPSESS_FLAG_SET;
+    if (!set && r->kind != MCPSESS_FLAG_CLEAR) {
+        mcpsess_i_rflag_encode_claim(s, r, out);
+        return;
+    }
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_rflag_scripts[set ? MCPSESS_I_RFLAG_SET : MCPSESS_I_RFLAG_CLEAR], 2,
+                              set ? 3 : 1);
+    mcpsess_i_rstore_put_key(s, 'l', r->key, NULL, out);
+    mcpsess_i_rflag_put_key(s, r, out);
+    if (set) {
+        mcpsess_i_rstore_put_arg(out, r->value);
+        mcpsess_i_rflag_put_bytes(r, f->data, out);
+        mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
+    } else {
+        mcpsess_i_rstore_put_number(out, r->mode == 1u ? 1u : 0u);
+    }
+}
+
+#endif /* MCPSESS_NO_FLIGHT */
+
 /* ==== redisstore ==== */
-/* uses: base record store resp wire redis scripts logscripts keys args rlogs */
+/* uses: base record store resp wire redis scripts logscripts flagscripts keys args rlogs rflags */
 
 /* -- requests -- */
 
@@ -3322,22 +3477,12 @@ static int mcpsess_i_rlog_check(mcpsess_log_request *r) {
    pending request, i.slot of a put one of: */
 enum { MCPSESS_I_RSTORE_ASKED, MCPSESS_I_RSTORE_READ_BACK };
 
-static bool mcpsess_i_rstore_wants_value(const mcpsess_request *r) {
-    return r->kind == MCPSESS_GET && r->out != NULL;
-}
-
 static void mcpsess_i_rstore_encode_read(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
     mcpsess_i_rstore_put_head(out, &mcpsess_i_rstore_scripts[MCPSESS_I_RSTORE_READ], 1, 3);
     mcpsess_i_rstore_put_key(s, 'r', r->key, NULL, out);
     mcpsess_i_rstore_put_owner(out, r);
     mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
-    if (!mcpsess_i_rstore_wants_value(r)) {
-        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
-    } else if (r->out->overflow) {
-        mcpsess_i_rstore_put_arg(out, MCPSESS_STR("-1")); /* not even an empty value fits */
-    } else {
-        mcpsess_i_rstore_put_number(out, r->out->cap - r->out->len);
-    }
+    mcpsess_i_rstore_put_room(out, r);
 }
 
 static void mcpsess_i_rstore_encode_write(const mcpsess_redis_store *s, const mcpsess_request *r, mcpsess_buf *out) {
@@ -3406,18 +3551,31 @@ static bool mcpsess_i_rstore_known(const mcpsess_request *r, int64_t code) {
     case MCPSESS_DEL_EQUAL: codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_LOST; break;
     case MCPSESS_LEASE_ACQUIRE: codes |= 1u << MCPSESS_BUSY; break;
     case MCPSESS_LEASE_EXTEND:
-    case MCPSESS_LEASE_RELEASE: codes |= 1u << MCPSESS_LOST; break;
+    case MCPSESS_LEASE_RELEASE:
+    case MCPSESS_FLAG_SET: codes |= 1u << MCPSESS_LOST; break;
+    case MCPSESS_FLAG_GET: codes |= 1u << MCPSESS_BUSY | 1u << MCPSESS_MISS; break;
+    case MCPSESS_FLAG_CLAIM: codes |= 1u << MCPSESS_BUSY | 1u << MCPSESS_EXISTS; break;
     default: codes |= 1u << MCPSESS_MISS; break;
     }
     return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
 }
 
+/* Does the reply tell what is stored? */
+static bool mcpsess_i_rstore_has_value(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    return mcpsess_i_rstore_wants_value(r) &&
+           s->i.numbers[0] == (r->kind == MCPSESS_FLAG_CLAIM ? MCPSESS_EXISTS : MCPSESS_OK);
+}
+
+/* Does it say that a lease was got? */
+static bool mcpsess_i_rstore_has_lease(const mcpsess_redis_store *s, const mcpsess_request *r) {
+    bool asks = r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND || r->kind == MCPSESS_FLAG_CLAIM;
+    return asks && s->i.numbers[0] == MCPSESS_OK;
+}
+
 /* Is the reply what the request's script answers? */
 static bool mcpsess_i_rstore_sound(const mcpsess_redis_store *s, const mcpsess_request *r) {
-    bool done = s->i.numbers[0] == MCPSESS_OK;
-    if (s->i.bad || s->i.items != (done && mcpsess_i_rstore_wants_value(r) ? 4u : 3u)) return false;
-    if (done && (r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND) && s->i.numbers[2] <= 0)
-        return false;
+    if (s->i.bad || s->i.items != (mcpsess_i_rstore_has_value(s, r) ? 4u : 3u)) return false;
+    if (mcpsess_i_rstore_has_lease(s, r) && s->i.numbers[2] <= 0) return false;
     return mcpsess_i_rstore_known(r, s->i.numbers[0]);
 }
 
@@ -3451,7 +3609,7 @@ static int mcpsess_i_rstore_verdict(const mcpsess_request *r, int code, bool for
 /* A lease counts from when it was asked for. One of which nothing is left was not got. */
 static void mcpsess_i_rstore_end_lease(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     uint64_t left_ms = mcpsess_i_rstore_valid(mcpsess_i_rstore_cap(r->ttl_ms), r->fence, now_ms);
-    if (s->i.numbers[0] != MCPSESS_OK || r->kind == MCPSESS_LEASE_RELEASE) {
+    if (!mcpsess_i_rstore_has_lease(s, r)) {
         bool busy = s->i.numbers[0] == MCPSESS_BUSY;
         mcpsess_i_rstore_end(r, (int)s->i.numbers[0], busy ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0, 0);
     } else if (left_ms == 0) {
@@ -3477,11 +3635,23 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
     mcpsess_i_rstore_end(r, code, left_ms, 0);
 }
 
+/* What there is of a flag, or of the lease that others have. */
+static void mcpsess_i_rstore_end_flag(const mcpsess_redis_store *s, mcpsess_request *r) {
+    int code = (int)s->i.numbers[0];
+    bool told = code == MCPSESS_OK || code == MCPSESS_EXISTS || code == MCPSESS_BUSY;
+    if (code == MCPSESS_E_TOOBIG) r->need = mcpsess_i_rstore_size(s->i.numbers[1]);
+    if (mcpsess_i_rstore_has_value(s, r)) r->out->len += r->need;
+    if (r->kind == MCPSESS_FLAG_CLEAR) told = false;
+    mcpsess_i_rstore_end(r, code, told ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0, 0);
+}
+
 static void mcpsess_i_rstore_answer(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
     if (r->kind < MCPSESS_LEASE_ACQUIRE) {
         mcpsess_i_rstore_end_record(s, r);
-    } else if (r->kind <= MCPSESS_LEASE_RELEASE) {
+    } else if (r->kind <= MCPSESS_LEASE_RELEASE || mcpsess_i_rstore_has_lease(s, r)) {
         mcpsess_i_rstore_end_lease(s, r, now_ms);
+    } else if (r->kind <= MCPSESS_FLAG_CLEAR) {
+        mcpsess_i_rstore_end_flag(s, r);
     } else {
 #ifndef MCPSESS_NO_STREAM
         mcpsess_i_rlog_answer(s, (mcpsess_log_request *)(void *)r, now_ms);
@@ -3525,15 +3695,25 @@ static const mcpsess_redis_class *mcpsess_i_rstore_class(const mcpsess_request *
 #ifndef MCPSESS_NO_STREAM
     static const mcpsess_redis_class logs = {mcpsess_i_rlog_encode, mcpsess_i_rlog_item, mcpsess_i_rstore_done};
     if (r->kind >= MCPSESS_LOG_OPEN) return &logs;
-#else
-    (void)r;
 #endif
+#ifndef MCPSESS_NO_FLIGHT
+    static const mcpsess_redis_class flags = {mcpsess_i_rflag_encode, mcpsess_i_rstore_item, mcpsess_i_rstore_done};
+    if (r->kind >= MCPSESS_FLAG_GET && r->kind <= MCPSESS_FLAG_CLEAR) return &flags;
+#endif
+    (void)r;
     return &cls;
 }
 
+/* A put or a delete that is repeated could bring back, or remove, what somebody has removed or put in between. To clear
+   too often only costs a load. */
+static bool mcpsess_i_rstore_repeats(const mcpsess_request *r) {
+    if (r->kind == MCPSESS_PUT) return r->i.slot == MCPSESS_I_RSTORE_READ_BACK;
+    if (r->kind == MCPSESS_FLAG_SET) return r->value.len != 0; /* done, it has ended the lease it asks for */
+    return r->kind != MCPSESS_DEL;
+}
+
 static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    bool once = (r->kind == MCPSESS_PUT && r->i.slot == MCPSESS_I_RSTORE_ASKED) || r->kind == MCPSESS_DEL;
-    unsigned flags = once ? MCPSESS_REDIS_SCRIPT : MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT;
+    unsigned flags = MCPSESS_REDIS_SCRIPT | (mcpsess_i_rstore_repeats(r) ? MCPSESS_REDIS_REPEAT : 0u);
     int rc = mcpsess_redis_submit(s->i.redis, mcpsess_i_rstore_class(r), s, r, flags, r->left_ms, now_ms);
     if (rc != MCPSESS_PENDING) return rc;
     r->i.link = s->i.pending;
@@ -3544,7 +3724,14 @@ static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uin
 static int mcpsess_i_rstore_check(mcpsess_request *r) {
     int rc = mcpsess_request_check(r);
     if (rc == MCPSESS_OK && r->guarded) rc = mcpsess_principal_check(&r->owner);
-    if (rc != MCPSESS_OK || r->kind < MCPSESS_LOG_OPEN) return rc;
+    if (rc != MCPSESS_OK || r->kind < MCPSESS_FLAG_GET) return rc;
+    if (r->kind <= MCPSESS_FLAG_CLEAR) {
+#ifdef MCPSESS_NO_FLIGHT
+        return MCPSESS_E_UNSUPPORTED;
+#else
+        return rc;
+#endif
+    }
 #ifndef MCPSESS_NO_STREAM
     return mcpsess_i_rlog_check((mcpsess_log_request *)(void *)r);
 #else
@@ -3661,6 +3848,10 @@ static int mcpsess_i_rstore_attach(mcpsess_redis_store *s) {
 #ifndef MCPSESS_NO_STREAM
     mcpsess_i_rstore_module(s, MCPSESS_OF_LOGS, 'm', mcpsess_i_rlog_scripts,
                             MCPSESS_I_RSTORE_COUNT(mcpsess_i_rlog_scripts), mcpsess_i_rlog_changed);
+#endif
+#ifndef MCPSESS_NO_FLIGHT
+    mcpsess_i_rstore_module(s, MCPSESS_OF_FLAGS, 'l', mcpsess_i_rflag_scripts,
+                            MCPSESS_I_RSTORE_COUNT(mcpsess_i_rflag_scripts), mcpsess_i_rflag_changed);
 #endif
     for (n = 0; n <= MCPSESS_OF_FLAGS && rc == MCPSESS_OK; n++) {
         if (s->i.modules[n].scripts != NULL) rc = mcpsess_redis_attach(s->i.redis, &s->i.modules[n]);

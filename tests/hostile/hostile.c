@@ -158,7 +158,8 @@ static struct {
     const char *answer; /* to EVALSHA; NULL: nothing is there, everything was done */
     bool stop;
     int listener;
-    const mcpsess_redis_script *scripts, *log_scripts; /* four of each */
+    const mcpsess_redis_script *scripts[12]; /* of all modules; the records' are the first */
+    unsigned script_count;
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 typedef struct caller {
@@ -223,18 +224,17 @@ static bool is(mcpsess_str word, const char *text) {
 
 static bool answer(caller *c, const mcpsess_str *words) {
     char room[64];
-    unsigned n, logs = 0;
+    unsigned n;
     if (is(words[0], "HELLO")) return say_z(c, "%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n");
     if (is(words[0], "TIME")) return say_z(c, "*2\r\n$10\r\n1700000000\r\n$6\r\n250000\r\n");
     if (is(words[0], "SCRIPT")) {
-        for (n = 0; n < 4 && words[2].len != server.scripts[n].len;) n++;
-        for (; n == 4 && logs < 3 && words[2].len != server.log_scripts[logs].len;) logs++;
-        snprintf(room, sizeof room, "$40\r\n%s\r\n", n < 4 ? server.scripts[n].sha1 : server.log_scripts[logs].sha1);
+        for (n = 0; n + 1 < server.script_count && !is(words[2], server.scripts[n]->text);) n++;
+        snprintf(room, sizeof room, "$40\r\n%s\r\n", server.scripts[n]->sha1);
         return say_z(c, room);
     }
     if (!is(words[0], "EVALSHA")) return say_z(c, "+OK\r\n");
     if (server.answer != NULL) return say_z(c, server.answer);
-    for (n = 0; n < 4 && !is(words[1], server.scripts[n].sha1);) n++;
+    for (n = 0; n < 4 && !is(words[1], server.scripts[n]->sha1);) n++;
     if (n == 0) return say_z(c, "*3\r\n:2\r\n:0\r\n:0\r\n");
     return say_z(c, n == 3 ? "*3\r\n:0\r\n:1000\r\n:7\r\n" : "*3\r\n:0\r\n:-1\r\n:0\r\n");
 }
@@ -336,6 +336,16 @@ static uint64_t now(void) {
     return sock_now_ms(NULL);
 }
 
+/* Once, before anybody connects. */
+static void show_scripts(void) {
+    const mcpsess_redis_module *m = t.redis.i.modules;
+    unsigned n;
+    for (; m != NULL; m = m->i.next) {
+        for (n = 0; n < m->script_count && CHECK(server.script_count < COUNT_OF(server.scripts)); n++)
+            server.scripts[server.script_count++] = &m->scripts[n];
+    }
+}
+
 static void begin(bool resp2, bool waits) {
     mcpsess_redis_desc rd = mcpsess_redis_desc_default();
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
@@ -363,8 +373,7 @@ static void begin(bool resp2, bool waits) {
     d.ttl_ms = 1000;
     d.timeout_ms = waits ? TIMEOUT_MS : LONG_MS;
     CHECK_EQ(mcpsess_session_init(&t.sessions, &d, table.bytes, sizeof table.bytes), MCPSESS_OK);
-    server.scripts = t.store.i.modules[MCPSESS_OF_RECORDS].scripts;
-    server.log_scripts = t.store.i.modules[MCPSESS_OF_LOGS].scripts;
+    if (server.script_count == 0) show_scripts();
 }
 
 static uint64_t progress(void) {
@@ -470,22 +479,27 @@ static int ask(mcpsess_request *r) {
     return r->rc;
 }
 
+static bool reads(uint8_t kind) {
+    return kind == MCPSESS_GET || kind == MCPSESS_FLAG_GET || kind == MCPSESS_FLAG_CLAIM;
+}
+
 static int ask_kind(uint8_t kind, mcpsess_buf *out) {
-    mcpsess_request r;
-    memset(&r, 0, sizeof r);
-    r.kind = kind;
-    r.key = MCPSESS_STR("id");
-    r.value = MCPSESS_STR("token");
-    r.expect = MCPSESS_STR("old");
-    r.ttl_ms = 1000;
-    r.out = kind == MCPSESS_GET ? out : NULL;
-    return ask(&r);
+    mcpsess_flag_request f;
+    memset(&f, 0, sizeof f);
+    f.request.kind = kind;
+    f.request.key = MCPSESS_STR("id");
+    f.request.value = MCPSESS_STR("token");
+    f.request.expect = MCPSESS_STR("old");
+    f.request.ttl_ms = 1000;
+    f.request.out = reads(kind) ? out : NULL;
+    return ask(&f.request);
 }
 
 /* `odd` in the place'th element; place 4: instead of the array, 5: one element more. */
-static void compose(char *text, size_t room, unsigned place, const char *odd, bool value) {
-    static const char *const proper[] = {":0\r\n", ":500\r\n", ":7\r\n", "$3\r\nabc\r\n"};
-    unsigned count = value ? 4 : 3, n;
+static void compose(char *text, size_t room, unsigned place, const char *odd, uint8_t kind) {
+    const char *const proper[] = {kind == MCPSESS_FLAG_CLAIM ? ":4\r\n" : ":0\r\n", ":500\r\n", ":7\r\n",
+                                  "$3\r\nabc\r\n"};
+    unsigned count = reads(kind) ? 4 : 3, n;
     text[0] = '\0';
     if (place != 4) snprintf(text, room, "*%u\r\n", count + (place == 5));
     for (n = 0; n < count && place != 4; n++) strcat(text, n == place ? odd : proper[n]);
@@ -494,7 +508,8 @@ static void compose(char *text, size_t room, unsigned place, const char *odd, bo
 
 TEST(every_type_in_every_place_of_every_answer) {
     static const uint8_t kinds[] = {MCPSESS_GET, MCPSESS_TOUCH, MCPSESS_PUT, MCPSESS_DEL, MCPSESS_DEL_EQUAL,
-                                    MCPSESS_LEASE_ACQUIRE, MCPSESS_LEASE_EXTEND, MCPSESS_LEASE_RELEASE};
+                                    MCPSESS_LEASE_ACQUIRE, MCPSESS_LEASE_EXTEND, MCPSESS_LEASE_RELEASE,
+                                    MCPSESS_FLAG_GET, MCPSESS_FLAG_CLAIM, MCPSESS_FLAG_SET, MCPSESS_FLAG_CLEAR};
     static const char *const odd[] = {"+0\r\n", "$1\r\n0\r\n", "_\r\n", "$-1\r\n", "#t\r\n", ",0\r\n", "(0\r\n",
                                       "=5\r\ntxt:0\r\n", "*0\r\n", "*1\r\n:0\r\n", "%0\r\n", "~1\r\n:0\r\n",
                                       "-ERR inner\r\n", "!3\r\nERR\r\n", ":99\r\n"};
@@ -506,14 +521,14 @@ TEST(every_type_in_every_place_of_every_answer) {
     begin(false, false);
     CHECK_EQ(load(), MCPSESS_MISS);
     for (kind = 0; kind < COUNT_OF(kinds); kind++) {
-        bool value = kinds[kind] == MCPSESS_GET;
+        bool value = reads(kinds[kind]);
         for (place = 0; place < 6; place++) {
             for (n = 0; n < COUNT_OF(odd); n++) {
                 bool error = odd[n][0] == '-' || odd[n][0] == '!', number = odd[n][0] == ':';
                 int want = place == 4 && error ? MCPSESS_REDIS_E_SERVER : UNKNOWN;
                 if ((place == 3 && !value) || (number && (place == 1 || place == 2))) continue;
                 if (value && place == 3 && odd[n][0] == '$' && odd[n][1] == '1') continue;
-                compose(text, sizeof text, place, odd[n], value);
+                compose(text, sizeof text, place, odd[n], kinds[kind]);
                 server.answer = text; /* read after the command has come */
                 mcpsess_buf_init(&out, room, sizeof room);
                 if (!CHECK_EQ(ask_kind(kinds[kind], &out), want) || !CHECK_EQ(out.len, 0)) tap_note(text, kinds[kind]);

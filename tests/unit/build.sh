@@ -4,7 +4,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
     -Wcast-qual -Wvla -Werror)
 unit_suites=(base lru eventid sse ring record memstore memlog log_contract log_model stream stream_read
     flags lease session session_io session_model coherence
-    resp redis redis_life redis_outcomes redis_model redisstore rlogs redis_session
+    resp redis redis_life redis_outcomes redis_model redisstore rlogs rflags redis_session
     toolhive csharp csharpstore)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.

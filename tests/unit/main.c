@@ -28,6 +28,7 @@ int main(void) {
     test_redis_model();
     test_redisstore();
     test_rlogs();
+    test_rflags();
     test_redis_session();
     test_toolhive();
     test_csharp();

@@ -25,7 +25,20 @@ enum { WRITE, READ, DELETE, SCRIPTS };
 typedef mcpsess_csharp_store wire_store;
 typedef mcpsess_csharp_store_desc wire_store_desc;
 #else
-enum { READ, WRITE, DELETE, LEASE, LOG_OPEN, LOG_WRITE, LOG_READ, LOG_DELETE, SCRIPTS };
+enum {
+    READ,
+    WRITE,
+    DELETE,
+    LEASE,
+    LOG_OPEN,
+    LOG_WRITE,
+    LOG_READ,
+    LOG_DELETE,
+    FLAG_CLAIM,
+    FLAG_SET,
+    FLAG_CLEAR,
+    SCRIPTS
+};
 typedef mcpsess_redis_store wire_store;
 typedef mcpsess_redis_store_desc wire_store_desc;
 #endif
@@ -34,7 +47,7 @@ MCPSESS_REDIS_STORAGE(wire, SLOTS, TX, RX);
 static mcpsess_redis redis;
 static wire_store rstore;
 static mcpsess_store store;
-static mcpsess_request q, *asked_for = &q; /* another one: of a log */
+static mcpsess_request q, *asked_for = &q; /* another one: of a log, or a flag */
 static mcpsess_buf out;
 static char out_mem[32];
 static uint64_t now;
@@ -293,6 +306,11 @@ static inline void changed(void *user, mcpsess_str key) {
 }
 
 static const mcpsess_listener listener = {changed, &told};
+
+/* once, and so */
+static inline bool told_is(const char *id) {
+    return told.calls == 1 && mcpsess_str_eq(mcpsess_str_of(told.id, told.len), mcpsess_str_z(id));
+}
 
 static inline void push(mcpsess_str key) {
     char head[8];

@@ -67,6 +67,7 @@ void test_redis_outcomes(void);
 void test_redis_session(void);
 void test_redisstore(void);
 void test_rlogs(void);
+void test_rflags(void);
 void test_toolhive(void);
 void test_resp(void);
 void test_ring(void);

@@ -546,10 +546,6 @@ TEST(rlogs_cancel_and_close_let_go_of_the_request) {
 
 /* ---- who is told ---- */
 
-static bool told_is(const char *id) {
-    return told.calls == 1 && mcpsess_str_eq(mcpsess_str_of(told.id, told.len), mcpsess_str_z(id));
-}
-
 TEST(rlogs_changed_keys_are_sessions_again) {
     static const mcpsess_str others[] = {LIT("mcpsess:m:{}:s"),    LIT("mcpsess:m:{k"),    LIT("mcpsess:m:{k}"),
                                          LIT("mcpsess:m:{k}s"),    LIT("mcpsess:e:{k}:s"), LIT("mcpsess:i:{k}"),
@@ -593,28 +589,29 @@ TEST(rlogs_listeners_of_records_and_logs_are_two) {
     CHECK(told.calls >= 2);
 }
 
-/* A module hears of one prefix, so the store has two, or, if one cannot be had, none. */
-TEST(rlogs_are_attached_with_the_records_or_not_at_all) {
-    mcpsess_redis_module first, last;
+/* A module hears of one prefix, so the store has one for each kind of key, or, if one cannot be had, none. */
+TEST(rlogs_are_attached_with_all_else_or_not_at_all) {
+    static const char *const taken[] = {"mcpsess:l:{a", "mcpsess:m:{a", "mcpsess:r:{a"};
+    mcpsess_redis_module others[COUNT_OF(taken)];
+    const mcpsess_redis_module *m = rstore.i.modules;
     mcpsess_redis_desc d = wire_desc();
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
-    memset(&first, 0, sizeof first);
-    last = first;
-    first.prefix = MCPSESS_STR("mcpsess:m:{a");
+    unsigned n;
+    memset(others, 0, sizeof others);
     CHECK_EQ(mcpsess_redis_init(&redis, &d, wire.bytes, sizeof wire.bytes), MCPSESS_OK);
-    CHECK_EQ(mcpsess_redis_attach(&redis, &first), MCPSESS_OK);
     sd.redis = &redis;
-    CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_E_ARG);
-    CHECK(redis.i.modules == &first && first.i.next == NULL);
-    last.prefix = MCPSESS_STR("mcpsess:r:x");
-    CHECK_EQ(mcpsess_redis_attach(&redis, &last), MCPSESS_OK);
-    CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_E_ARG);
-    CHECK(first.i.next == &last && last.i.next == NULL);
+    for (n = 0; n < COUNT_OF(taken); n++) {
+        others[n].prefix = mcpsess_str_z(taken[n]);
+        CHECK_EQ(mcpsess_redis_attach(&redis, &others[n]), MCPSESS_OK);
+        CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_E_ARG);
+        CHECK(others[n].i.next == NULL);
+    }
     sd.prefix = MCPSESS_STR("p");
     CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_OK);
-    CHECK_STR(rstore.i.modules[MCPSESS_OF_LOGS].prefix, "pm:");
-    CHECK(last.i.next == &rstore.i.modules[MCPSESS_OF_RECORDS] &&
-          rstore.i.modules[MCPSESS_OF_RECORDS].i.next == &rstore.i.modules[MCPSESS_OF_LOGS]);
+    CHECK(redis.i.modules == &others[0] && others[2].i.next == &m[MCPSESS_OF_RECORDS]);
+    CHECK(m[MCPSESS_OF_RECORDS].i.next == &m[MCPSESS_OF_LOGS] && m[MCPSESS_OF_LOGS].i.next == &m[MCPSESS_OF_FLAGS]);
+    CHECK(m[MCPSESS_OF_FLAGS].i.next == NULL);
+    CHECK_STR(m[MCPSESS_OF_LOGS].prefix, "pm:");
 }
 
 void test_rlogs(void) {
@@ -644,5 +641,5 @@ void test_rlogs(void) {
     RUN(rlogs_cancel_and_close_let_go_of_the_request);
     RUN(rlogs_changed_keys_are_sessions_again);
     RUN(rlogs_listeners_of_records_and_logs_are_two);
-    RUN(rlogs_are_attached_with_the_records_or_not_at_all);
+    RUN(rlogs_are_attached_with_all_else_or_not_at_all);
 }
