@@ -31,6 +31,7 @@
      server-sent events: frames and their reader            >>sse
      a byte-bounded ring of events                          >>ring
      the session record                                     >>record
+     a session's backends, in its record                    >>backends
      operations: pending, deadline, poll                    >>op
      the store: one contract for RAM, servers and yours     >>store
      the store in RAM                                       >>memstore
@@ -38,6 +39,7 @@
      leases: exclusive, for a while                         >>lease
      load once across replicas: flag, lease, wait           >>flight
      sessions: a local tier before any store                >>session
+     sessions changed by compare-and-set                    >>merge
 
    EXAMPLE
        MCPSESS_MEMSTORE_STORAGE(ram, 64, 0, 256);                  // 64 records of at most 256 bytes, no leases
@@ -624,6 +626,32 @@ MCPSESS_API int mcpsess_record_next(const mcpsess_record *r, size_t *cursor, mcp
 MCPSESS_API int mcpsess_record_put(mcpsess_buf *buf, mcpsess_str key, mcpsess_str value);
 MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key); /* -> OK, MISS, E_FORMAT, E_ARG */
 
+/* ---- backends: a session's backends, as pairs of its record ------------------------------------------ >>backends
+
+   For a session that is served by several: one pair lists their names, with commas between them, and each may have a
+   pair of its own, with the id that this backend knows the session by. White space around a name, and an empty name,
+   count for nothing. That there is a list, be it empty, says that the backends are known. */
+
+/* Keys of these pairs. */
+typedef struct mcpsess_backends {
+    mcpsess_str list;
+    mcpsess_str session; /* what the key of a backend's own pair begins with; its name follows. Empty: no such pairs */
+} mcpsess_backends;
+
+/* Walks the list in its order. Start with *cursor 0. *session is empty if the backend has no pair of its own; both
+   slices point into the record's bytes. O(pairs).  -> OK, END, MISS: there is no list, E_ARG */
+MCPSESS_API int mcpsess_backends_next(const mcpsess_backends *b, const mcpsess_record *r, size_t *cursor,
+                                      mcpsess_str *name, mcpsess_str *session);
+/* Takes a backend out of the encoded record, in place: out of the list, which stays even when it is empty, and its own
+   pair.  -> OK, END: it was in neither, nothing was changed, MISS: there is no list, or the session is terminated;
+   nothing was changed, E_FORMAT, E_ARG: also for an empty name */
+MCPSESS_API int mcpsess_backends_del(const mcpsess_backends *b, mcpsess_buf *record, mcpsess_str name);
+/* Is an object that was made when the list was `list` still as the record says? Names and their order count, nothing
+   else: each replica may have sessions of its own with the backends, and if those counted, replicas would discard each
+   other's objects for ever.  -> OK: keep it, also if the record has no list, STALE: make it anew, MISS: the session is
+   terminated, E_ARG */
+MCPSESS_API int mcpsess_backends_check(const mcpsess_backends *b, const mcpsess_record *r, mcpsess_str list);
+
 /* ---- op: anything that may need I/O ---------------------------------------------------------------------------- >>op
 
    state     rc          what happens
@@ -796,7 +824,8 @@ typedef struct mcpsess_request {
     uint8_t kind; /* MCPSESS_GET ... */
     uint8_t mode; /* MCPSESS_PUT_... */
     bool guarded; /* owner counts */
-    int rc;       /* PENDING, then the result */
+    bool unsure; /* result of a PUT: the first answer was lost; what rc tells is what was found when it was looked up */
+    int rc;      /* PENDING, then the result */
     mcpsess_principal owner;
     mcpsess_str key;
     mcpsess_str value;
@@ -1480,6 +1509,8 @@ typedef struct mcpsess_session_stats {
     uint32_t invalidated;  /* records it told of */
     uint32_t flushes;      /* times that any record might have changed */
     uint32_t timeouts;
+    uint32_t merges;    /* written by compare-and-set */
+    uint32_t conflicts; /* not written, because others had written meanwhile */
 } mcpsess_session_stats;
 
 typedef struct mcpsess_i_lane {
@@ -1487,6 +1518,7 @@ typedef struct mcpsess_i_lane {
     mcpsess_buf out;
     mcpsess_op *waiters; /* first come first served */
     uint64_t started_ms; /* before the request left: TTLs are counted from here */
+    uint16_t lent;       /* of a swap: the lane that keeps the expected bytes */
     uint8_t kind;        /* as op.i.kind */
     bool busy;
     bool overtaken; /* a write of the same id was done meanwhile: not joined, not kept */
@@ -1567,6 +1599,89 @@ enum { MCPSESS_ID_BASE64URL = 0, MCPSESS_ID_UUID = 1 };
 /* Appends a fresh id: 128 random bits as 22 characters of base64url, or a UUID version 4 (122 bits, RFC 9562).
    -> OK, E_RANDOM, E_TOOBIG, E_ARG; on an error out is as it was */
 MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_random_fn random, void *user);
+
+/* ---- merge: sessions changed by compare-and-set ------------------------------------------------------------- >>merge
+
+   To change a session that others may change at the same time, and lose nothing of either: a function of the caller's
+   changes the record, and it is written if the store has, at that moment, the very bytes that were changed. That takes
+   one round trip. Else it is read and changed once more, until that succeeds or the time is over.
+
+   state     what happens                                        leaves to
+   reading   a load; but where the store is away no local copy   merging: OK; done: all else
+             serves
+   merging   the caller's function is called with the record     writing: OK; done: what it says, if the record came
+                                                                 from the store; reading: if it is a local copy
+   writing   if the store has these bytes still, others are      done: OK, MISS, an error; reading: LOST, and E_UNKNOWN
+             written; nothing that has ended comes back          if it repeats
+
+   After OK the local copy is what was written, and a load that was under way is not kept. After LOST and E_UNKNOWN it
+   is to be confirmed, after MISS gone; after any other error it stays as it was. A write takes two lanes.
+
+   An outcome is unknown when the connection was lost in between, also if our bytes are found there: another one may
+   have written the same. A merge that repeats is called again then, with what is there. That does no harm where it says
+   how something is to be; where it counts, it must be able to see that it has counted.
+
+   With these, the life of a session whose initialisation takes time:
+
+   what                                       by
+   a placeholder under a fresh id             mcpsess_session_id_new, _create; EXISTS: with another id
+   its initialisation has succeeded           mcpsess_session_merge with mcpsess_merge_initialise: not if it has ended
+   it has failed; the session ends            mcpsess_session_terminate, in any state
+   is it alive?                               mcpsess_session_load: OK, and not TERMINATED; an error says neither
+   is an object made of it still right?       the same, and mcpsess_backends_check
+   may an object be made of it?               the same, and not PLACEHOLDER; its backends: mcpsess_backends_next
+   only one of many is to make it             mcpsess_flight_load
+   what making it has brought is written      mcpsess_session_update, or _merge; MISS: it has ended meanwhile
+   one of its backends is gone                mcpsess_session_backend_expired */
+
+typedef struct mcpsess_merge {
+    /* Changes the encoded record; its id and principal stay.  -> OK: write it; any other but PENDING is the result, and
+       nothing is written */
+    int (*merge)(void *user, mcpsess_buf *record);
+    void *user;
+    bool repeats; /* see above; else an unknown outcome is the result, E_UNKNOWN */
+} mcpsess_merge;
+
+typedef struct mcpsess_merge_op {
+    mcpsess_op op;      /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
+    uint32_t merged;    /* result: times that merge was called */
+    mcpsess_str record; /* result with OK, where something was written: that; lives as long as mem */
+    struct {
+        mcpsess_op step; /* the load or the write that is under way */
+        mcpsess_merge how;
+        const mcpsess_backends *backends;
+        mcpsess_str backend;
+        mcpsess_buf old, made;
+        uint8_t state; /* of the table above */
+        uint8_t kind;
+    } i;
+} mcpsess_merge_op;
+
+#define MCPSESS_MERGE_BYTES(record_max) (2u * (uint64_t)(record_max)) /* of mem, for a record before and after */
+
+/* All of these begin m->op. Slices, and mem, must live until it is done. It ends in its own poll alone; when the table
+   has news for it, mcpsess_want (NOW) and mcpsess_next_due say so.
+   -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: it is pending, E_CLOSED, E_ID, E_PRINCIPAL,
+   E_UNSUPPORTED: the table has one lane only. A result can also be E_TIMEOUT, E_UNKNOWN, E_CANCELED, E_CLOSED, an error
+   of the store, E_TOOBIG (op.need): mem is too small for the record. */
+
+/* -> OK: written (left_ms), MISS: there is no such session, what `how` says, E_FORMAT: what it made is not a record of
+   this session, E_TOOBIG: over record_max */
+MCPSESS_API int mcpsess_session_merge(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                      const mcpsess_principal *who, const mcpsess_merge *how, void *mem, size_t mem_len,
+                                      uint64_t now_ms);
+/* mcpsess_backends_del, merged. b must live until it is done.  -> OK, also if there was nothing to take out: an absent
+   or terminated session, one without a list */
+MCPSESS_API int mcpsess_session_backend_expired(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                                const mcpsess_principal *who, const mcpsess_backends *b,
+                                                mcpsess_str backend, void *mem, size_t mem_len, uint64_t now_ms);
+/* Ends a session. A placeholder becomes TERMINATED, so that whoever is at its initialisation finds out; if that cannot
+   be written, and in any other state, it is deleted.  -> OK, also if it was absent or terminated */
+MCPSESS_API int mcpsess_session_terminate(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                          const mcpsess_principal *who, void *mem, size_t mem_len, uint64_t now_ms);
+/* To be merged: user is a mcpsess_str, the record of what was a placeholder.  -> OK, EXISTS: it is initialised already,
+   MISS: it is terminated, E_TOOBIG, E_FORMAT */
+MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record);
 
 #ifdef __cplusplus
 }
@@ -3353,6 +3468,115 @@ MCPSESS_API int mcpsess_record_del(mcpsess_buf *buf, mcpsess_str key) {
     if (!mcpsess_i_pair_find(&r, key, &from, &to, &old)) return MCPSESS_MISS;
     (void)mcpsess_i_pair_gap(buf, &r, from, to, 0, r.pair_count - 1u);
     return MCPSESS_OK;
+}
+
+/* ==== backends ==== */
+/* uses: base record */
+
+static bool mcpsess_i_backends_bad(const mcpsess_backends *b) {
+    return b == NULL || mcpsess_i_str_bad(b->list) || b->list.len == 0 || mcpsess_i_str_bad(b->session);
+}
+
+static bool mcpsess_i_white(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The next name of a list that is not empty, from *at on; *at goes behind it. */
+static bool mcpsess_i_backends_take(mcpsess_str list, size_t *at, mcpsess_str *name) {
+    while (*at < list.len) {
+        size_t from = *at, to = from;
+        while (to < list.len && list.ptr[to] != ',') to++;
+        *at = to < list.len ? to + 1 : to;
+        while (from < to && mcpsess_i_white(list.ptr[from])) from++;
+        while (from < to && mcpsess_i_white(list.ptr[to - 1])) to--;
+        *name = mcpsess_str_of(list.ptr + from, to - from);
+        if (from < to) return true;
+    }
+    return false;
+}
+
+/* A backend's own pair. */
+static bool mcpsess_i_backends_own(const mcpsess_backends *b, const mcpsess_record *r, mcpsess_str name,
+                                   mcpsess_str *key, mcpsess_str *value) {
+    const size_t n = b->session.len;
+    size_t cursor = 0;
+    while (n != 0 && mcpsess_record_next(r, &cursor, key, value) == MCPSESS_OK) {
+        if (key->len < n || !mcpsess_str_eq(mcpsess_str_of(key->ptr, n), b->session)) continue;
+        if (mcpsess_str_eq(mcpsess_str_of(key->ptr + n, key->len - n), name)) return true;
+    }
+    *value = mcpsess_str_of(NULL, 0);
+    return false;
+}
+
+MCPSESS_API int mcpsess_backends_next(const mcpsess_backends *b, const mcpsess_record *r, size_t *cursor,
+                                      mcpsess_str *name, mcpsess_str *session) {
+    mcpsess_str list, key;
+    int rc;
+    if (mcpsess_i_backends_bad(b) || cursor == NULL || name == NULL || session == NULL) return MCPSESS_E_ARG;
+    rc = mcpsess_record_get(r, b->list, &list);
+    if (rc != MCPSESS_OK) return rc;
+    if (*cursor > list.len) return MCPSESS_E_ARG;
+    if (!mcpsess_i_backends_take(list, cursor, name)) return MCPSESS_END;
+    (void)mcpsess_i_backends_own(b, r, *name, &key, session);
+    return MCPSESS_OK;
+}
+
+/* Takes a name out of a list, in place. -> its length */
+static size_t mcpsess_i_backends_pack(char *list, size_t len, mcpsess_str name) {
+    size_t at = 0, kept = 0;
+    mcpsess_str one;
+    while (mcpsess_i_backends_take(mcpsess_str_of(list, len), &at, &one)) {
+        if (mcpsess_str_eq(one, name)) continue;
+        if (kept != 0) list[kept++] = ','; /* there was one at least as far behind */
+        memmove(list + kept, one.ptr, one.len);
+        kept += one.len;
+    }
+    return kept;
+}
+
+/* -> was it in there? */
+static bool mcpsess_i_backends_unlist(const mcpsess_backends *b, mcpsess_buf *record, mcpsess_str name) {
+    mcpsess_record r;
+    mcpsess_str list;
+    mcpsess_buf at;
+    size_t from, to, left;
+    char *text;
+    (void)mcpsess_record_decode(mcpsess_buf_str(record), &r);
+    (void)mcpsess_i_pair_find(&r, b->list, &from, &to, &list);
+    if (list.len == 0) return false;
+    text = record->ptr + (list.ptr - record->ptr);
+    left = mcpsess_i_backends_pack(text, list.len, name);
+    mcpsess_buf_init(&at, text - 2, 2);
+    mcpsess_i_put_le(&at, left, 2);
+    (void)mcpsess_i_pair_gap(record, &r, to - (list.len - left), to, 0, r.pair_count);
+    return left != list.len;
+}
+
+MCPSESS_API int mcpsess_backends_del(const mcpsess_backends *b, mcpsess_buf *record, mcpsess_str name) {
+    mcpsess_record r;
+    mcpsess_str key, value;
+    bool had;
+    if (mcpsess_i_backends_bad(b) || record == NULL || mcpsess_i_str_bad(name) || name.len == 0) return MCPSESS_E_ARG;
+    if (mcpsess_record_decode(mcpsess_buf_str(record), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (r.state == MCPSESS_STATE_TERMINATED || mcpsess_record_get(&r, b->list, &value) != MCPSESS_OK)
+        return MCPSESS_MISS;
+    had = mcpsess_i_backends_own(b, &r, name, &key, &value);
+    if (had) (void)mcpsess_record_del(record, key);
+    return mcpsess_i_backends_unlist(b, record, name) || had ? MCPSESS_OK : MCPSESS_END;
+}
+
+MCPSESS_API int mcpsess_backends_check(const mcpsess_backends *b, const mcpsess_record *r, mcpsess_str list) {
+    mcpsess_str now, ours, theirs;
+    size_t at = 0, cursor = 0;
+    int rc;
+    if (mcpsess_i_backends_bad(b) || mcpsess_i_str_bad(list) || r == NULL) return MCPSESS_E_ARG;
+    if (r->state == MCPSESS_STATE_TERMINATED) return MCPSESS_MISS;
+    rc = mcpsess_record_get(r, b->list, &now);
+    if (rc != MCPSESS_OK) return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
+    while (mcpsess_i_backends_take(now, &cursor, &theirs)) {
+        if (!mcpsess_i_backends_take(list, &at, &ours) || !mcpsess_str_eq(ours, theirs)) return MCPSESS_STALE;
+    }
+    return mcpsess_i_backends_take(list, &at, &ours) ? MCPSESS_STALE : MCPSESS_OK;
 }
 
 /* ==== op ==== */
@@ -5470,8 +5694,18 @@ enum {
     MCPSESS_I_STORE,
     MCPSESS_I_CREATE,
     MCPSESS_I_UPDATE,
+    MCPSESS_I_SWAP, /* value for the bytes in out */
     MCPSESS_I_DEL,
-    MCPSESS_I_SWEEP
+    MCPSESS_I_SWEEP,
+    MCPSESS_I_LENT /* no op's: a lane that keeps what a swap expects */
+};
+
+/* op.i.mode of a load: what may answer it */
+enum {
+    MCPSESS_I_ANY = 0,
+    MCPSESS_I_CONFIRMED, /* no local copy because the store is away */
+    MCPSESS_I_BY_STORE,  /* a request of its own */
+    MCPSESS_I_LOCALLY    /* result of CONFIRMED: the local copy did */
 };
 
 static void mcpsess_i_op_done(mcpsess_op *op, int rc) {
@@ -5481,7 +5715,7 @@ static void mcpsess_i_op_done(mcpsess_op *op, int rc) {
 }
 
 static bool mcpsess_i_op_writes(const mcpsess_op *op) {
-    return op->i.kind == MCPSESS_I_STORE || op->i.kind == MCPSESS_I_CREATE || op->i.kind == MCPSESS_I_UPDATE;
+    return op->i.kind >= MCPSESS_I_STORE && op->i.kind <= MCPSESS_I_SWAP;
 }
 
 static int mcpsess_i_op_hand(mcpsess_op *op, mcpsess_str record) {
@@ -5504,7 +5738,7 @@ static int mcpsess_i_op_local(mcpsess_sessions *s, mcpsess_op *op, uint16_t at, 
 static int mcpsess_i_op_fallback(mcpsess_sessions *s, mcpsess_op *op, int rc, uint64_t now_ms, mcpsess_i_note *note) {
     uint64_t age_ms;
     uint16_t at;
-    if (op->i.kind != MCPSESS_I_LOAD) return rc;
+    if (op->i.kind != MCPSESS_I_LOAD || op->i.mode != MCPSESS_I_ANY) return rc;
     if (rc != MCPSESS_E_IO && rc != MCPSESS_E_UNKNOWN && rc != MCPSESS_E_TIMEOUT && rc > MCPSESS_E_STORE) return rc;
     at = mcpsess_i_tier_find(s, op->i.id, &op->i.who, now_ms);
     if (at == MCPSESS_I_NIL) return rc;
@@ -5547,7 +5781,7 @@ static mcpsess_str mcpsess_i_lane_copy(char **to, mcpsess_str from) {
 
 static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_op *op, uint64_t now_ms) {
     static const uint8_t kinds[] = {0,           MCPSESS_GET, MCPSESS_GET, MCPSESS_TOUCH, MCPSESS_PUT,
-                                    MCPSESS_PUT, MCPSESS_PUT, MCPSESS_DEL, MCPSESS_SWEEP};
+                                    MCPSESS_PUT, MCPSESS_PUT, MCPSESS_PUT, MCPSESS_DEL,   MCPSESS_SWEEP};
     mcpsess_i_lane *lane = &s->i.lanes[n];
     mcpsess_request *r = &lane->request;
     char *at = mcpsess_i_lane_bytes(s, n);
@@ -5558,6 +5792,7 @@ static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_o
     r->kind = kinds[lane->kind];
     if (lane->kind == MCPSESS_I_CREATE) r->mode = MCPSESS_PUT_CREATE;
     if (lane->kind == MCPSESS_I_UPDATE) r->mode = MCPSESS_PUT_UPDATE;
+    if (lane->kind == MCPSESS_I_SWAP) r->mode = MCPSESS_PUT_CAS;
     r->guarded = lane->kind != MCPSESS_I_SWEEP;
     r->rc = MCPSESS_PENDING;
     r->ttl_ms = lane->kind == MCPSESS_I_EXISTS ? 0 : s->i.desc.ttl_ms;
@@ -5572,6 +5807,34 @@ static void mcpsess_i_lane_fill(mcpsess_sessions *s, uint16_t n, const mcpsess_o
     if (lane->kind == MCPSESS_I_LOAD) r->out = &lane->out;
 }
 
+/* Of another lane it takes the room only, for the bytes that the op expects. */
+static void mcpsess_i_lane_lend(mcpsess_sessions *s, mcpsess_i_lane *lane, const mcpsess_op *op) {
+    char *at;
+    uint16_t n = 0;
+    while (s->i.lanes[n].busy) n++;
+    memset(&s->i.lanes[n], 0, sizeof s->i.lanes[n]);
+    s->i.lanes[n].kind = MCPSESS_I_LENT;
+    s->i.lanes[n].busy = true;
+    s->i.lanes[n].request.rc = MCPSESS_PENDING;
+    s->i.busy++;
+    at = mcpsess_i_lane_bytes(s, n);
+    lane->request.expect = mcpsess_i_lane_copy(&at, mcpsess_buf_str(op->i.out));
+    lane->lent = n;
+}
+
+static void mcpsess_i_lane_free(mcpsess_sessions *s, mcpsess_i_lane *lane) {
+    lane->busy = false;
+    s->i.busy--;
+    if (lane->kind != MCPSESS_I_SWAP) return;
+    s->i.lanes[lane->lent].busy = false;
+    s->i.busy--;
+}
+
+/* Are there lanes for this op? */
+static bool mcpsess_i_lane_any(const mcpsess_sessions *s, const mcpsess_op *op) {
+    return s->i.desc.lanes - s->i.busy >= (op->i.kind == MCPSESS_I_SWAP ? 2 : 1);
+}
+
 static bool mcpsess_i_lane_is(const mcpsess_i_lane *lane, mcpsess_str id) {
     return lane->busy && lane->kind != MCPSESS_I_SWEEP && mcpsess_str_eq(lane->request.key, id);
 }
@@ -5579,7 +5842,7 @@ static bool mcpsess_i_lane_is(const mcpsess_i_lane *lane, mcpsess_str id) {
 /* A load joins the request of another load of the same session by the same principal, if no write came in between. */
 static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
     uint16_t n;
-    if (op->i.kind != MCPSESS_I_LOAD || s->i.busy == 0) return false;
+    if (op->i.kind != MCPSESS_I_LOAD || op->i.mode == MCPSESS_I_BY_STORE || s->i.busy == 0) return false;
     for (n = 0; n < s->i.desc.lanes; n++) {
         mcpsess_i_lane *lane = &s->i.lanes[n];
         if (!mcpsess_i_lane_is(lane, op->i.id) || lane->kind != MCPSESS_I_LOAD || lane->overtaken) continue;
@@ -5628,9 +5891,17 @@ static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_
     if (r->rc == MCPSESS_OK && lane->overtaken)
         mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms); /* which write came last? */
     if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms);
-    if (unknown) (void)mcpsess_lru_mark(&s->i.tier, r->key);
-    if (r->rc == MCPSESS_OK || unknown) mcpsess_i_lane_overtake(s, r);
+    if (unknown || r->rc == MCPSESS_LOST) (void)mcpsess_lru_mark(&s->i.tier, r->key);
+    if (r->rc == MCPSESS_OK || r->rc == MCPSESS_LOST || unknown) mcpsess_i_lane_overtake(s, r);
     return r->rc;
+}
+
+static int mcpsess_i_land_swap(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t now_ms, mcpsess_i_note *note) {
+    int rc = mcpsess_i_land_put(s, lane, now_ms, note);
+    if (rc == MCPSESS_OK) s->stats.merges++;
+    if (rc == MCPSESS_LOST) s->stats.conflicts++;
+    if (!lane->request.unsure || rc == MCPSESS_MISS) return rc;
+    return MCPSESS_E_UNKNOWN; /* the bytes that are there may be another's, those that are not may have been */
 }
 
 /* What an answer means for the local tier. -> what the ops are told */
@@ -5641,6 +5912,7 @@ static int mcpsess_i_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_t no
     case MCPSESS_I_STORE:
     case MCPSESS_I_CREATE:
     case MCPSESS_I_UPDATE: return mcpsess_i_land_put(s, lane, now_ms, note);
+    case MCPSESS_I_SWAP: return mcpsess_i_land_swap(s, lane, now_ms, note);
     case MCPSESS_I_EXISTS:
     case MCPSESS_I_TOUCH:
         if (rc == MCPSESS_MISS && !lane->overtaken)
@@ -5675,8 +5947,7 @@ static void mcpsess_i_lane_land(mcpsess_sessions *s, mcpsess_i_lane *lane, uint6
         else rc = mcpsess_i_op_fallback(s, op, answer, now_ms, note);
         mcpsess_i_op_done(op, rc);
     }
-    lane->busy = false;
-    s->i.busy--;
+    mcpsess_i_lane_free(s, lane);
 }
 
 /* A request that nobody waits for any more, and that the store has had its time for. */
@@ -5798,7 +6069,7 @@ static void mcpsess_i_session_settle(mcpsess_sessions *s, uint64_t now_ms) {
     for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
         mcpsess_i_lane *lane = &s->i.lanes[n];
         mcpsess_i_note note = {0, 0, 0};
-        if (!lane->busy) continue;
+        if (!lane->busy || lane->kind == MCPSESS_I_LENT) continue;
         if (lane->request.rc == MCPSESS_PENDING && mcpsess_i_lane_abandoned(s, lane, now_ms)) {
             s->i.desc.store.cls->cancel(s->i.desc.store.self, &lane->request);
             lane->request.rc = MCPSESS_E_UNKNOWN;
@@ -5820,11 +6091,12 @@ static mcpsess_i_lane *mcpsess_i_session_assign(mcpsess_sessions *s, uint64_t no
         if (!mcpsess_i_lane_join(s, op)) break;
         s->i.queue = next;
     }
-    if (op == NULL || s->i.busy == s->i.desc.lanes) return NULL;
+    if (op == NULL || !mcpsess_i_lane_any(s, op)) return NULL;
     while (s->i.lanes[n].busy) n++;
     s->i.queue = op->i.next;
     mcpsess_i_lane_fill(s, n, op, now_ms);
     s->i.busy++;
+    if (op->i.kind == MCPSESS_I_SWAP) mcpsess_i_lane_lend(s, &s->i.lanes[n], op);
     s->stats.requests++;
     op->i.lane = n;
     mcpsess_i_op_append(&s->i.lanes[n].waiters, op);
@@ -5913,7 +6185,7 @@ static void mcpsess_i_session_cancel(mcpsess_op *op) {
    while somebody else, for requests of his own, stepped what is below the store. */
 static bool mcpsess_i_session_runnable(const mcpsess_sessions *s) {
     uint16_t n;
-    if (s->i.queue != NULL && s->i.busy < s->i.desc.lanes) return true;
+    if (s->i.queue != NULL && mcpsess_i_lane_any(s, s->i.queue)) return true;
     for (n = 0; n < s->i.desc.lanes && s->i.busy != 0; n++) {
         if (s->i.lanes[n].busy && s->i.lanes[n].request.rc != MCPSESS_PENDING) return true;
     }
@@ -5958,10 +6230,11 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     uint16_t at;
     int rc;
     op->i.kind = kind;
-    if (kind <= MCPSESS_I_TOUCH) {
+    if (kind <= MCPSESS_I_TOUCH && op->i.mode != MCPSESS_I_BY_STORE) {
         at = mcpsess_i_tier_find(s, id, who, now_ms);
         if (mcpsess_i_tier_fresh(s, at, now_ms)) {
             s->stats.local_hits++;
+            if (op->i.mode == MCPSESS_I_CONFIRMED) op->i.mode = MCPSESS_I_LOCALLY;
             return mcpsess_i_op_local(s, op, at, now_ms);
         }
     }
@@ -5974,14 +6247,16 @@ static int mcpsess_i_session_start(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
     op->i.deadline_ms = mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
     op->i.lane = MCPSESS_I_NO_LANE;
     if (!mcpsess_i_lane_join(s, op)) {
-        if (s->i.busy == s->i.desc.lanes) s->stats.queued++;
+        if (!mcpsess_i_lane_any(s, op)) s->stats.queued++;
         mcpsess_i_op_append(&s->i.queue, op);
     }
     return MCPSESS_PENDING;
 }
 
-static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
-                                   const mcpsess_principal *who, mcpsess_str value, mcpsess_buf *out, uint64_t now_ms) {
+/* -> PENDING: to be polled; a result; or with nothing begun an error */
+static MCPSESS_I_APART int mcpsess_i_session_admit(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
+                                                   const mcpsess_principal *who, mcpsess_str value, mcpsess_buf *out,
+                                                   uint64_t now_ms) {
     static const mcpsess_op_class cls = {mcpsess_i_session_poll, mcpsess_i_session_cancel, mcpsess_i_session_next_due,
                                          mcpsess_i_session_want};
     int rc;
@@ -6001,6 +6276,12 @@ static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t 
         rc = mcpsess_op_end(op, mcpsess_i_session_start(s, op, kind, id, who, now_ms));
     }
     mcpsess_i_unlock(&s->i.desc.lock);
+    return rc;
+}
+
+static int mcpsess_i_session_begin(mcpsess_sessions *s, mcpsess_op *op, uint8_t kind, mcpsess_str id,
+                                   const mcpsess_principal *who, mcpsess_str value, mcpsess_buf *out, uint64_t now_ms) {
+    int rc = mcpsess_i_session_admit(s, op, kind, id, who, value, out, now_ms);
     return rc == MCPSESS_PENDING ? mcpsess_i_session_poll(op, now_ms) : rc;
 }
 
@@ -6124,6 +6405,257 @@ MCPSESS_API int mcpsess_session_check(mcpsess_sessions *s) {
     holds = mcpsess_i_tier_holds(s) && mcpsess_i_lanes_hold(s);
     mcpsess_i_unlock(&s->i.desc.lock);
     return holds ? MCPSESS_OK : MCPSESS_E_CORRUPT;
+}
+
+/* ==== merge ==== */
+/* uses: base record backends op session */
+
+/* m->i.state: a step is to begin, then it is under way */
+enum {
+    MCPSESS_I_MERGE_READ,
+    MCPSESS_I_MERGE_READING,
+    MCPSESS_I_MERGE_MERGE,
+    MCPSESS_I_MERGE_WRITING,
+    MCPSESS_I_MERGE_DELETE,
+    MCPSESS_I_MERGE_DELETING
+};
+
+/* m->i.kind */
+enum { MCPSESS_I_MERGE_ANY, MCPSESS_I_MERGE_EXPIRE, MCPSESS_I_MERGE_TERMINATE };
+
+static mcpsess_sessions *mcpsess_i_merge_table(const mcpsess_merge_op *m) {
+    return (mcpsess_sessions *)m->op.i.object;
+}
+
+/* Is the next step to begin? */
+static bool mcpsess_i_merge_between(const mcpsess_merge_op *m) {
+    return (m->i.state & 1u) == 0;
+}
+
+/* What was made is a record of the same session, and not too long for the table. */
+static int mcpsess_i_merge_check(const mcpsess_merge_op *m) {
+    mcpsess_str made = mcpsess_buf_str(&m->i.made), id;
+    mcpsess_principal who;
+    if (made.len > mcpsess_i_merge_table(m)->i.desc.record_max) return MCPSESS_E_TOOBIG;
+    if (mcpsess_i_record_names(made, &id, &who) != MCPSESS_OK || !mcpsess_str_eq(id, m->op.i.id))
+        return MCPSESS_E_FORMAT;
+    return mcpsess_i_principal_eq(&who, &m->op.i.who) ? MCPSESS_OK : MCPSESS_E_FORMAT;
+}
+
+static MCPSESS_I_APART int mcpsess_i_merge_call(mcpsess_merge_op *m) {
+    int rc;
+    mcpsess_buf_init(&m->i.made, m->i.made.ptr, m->i.made.cap);
+    mcpsess_buf_put(&m->i.made, mcpsess_buf_str(&m->i.old));
+    m->merged++;
+    rc = m->i.how.merge(m->i.how.user, &m->i.made);
+    if (rc == MCPSESS_PENDING) return MCPSESS_E_ARG;
+    return rc == MCPSESS_OK ? mcpsess_i_merge_check(m) : rc;
+}
+
+static int mcpsess_i_merge_end(mcpsess_merge_op *m, int rc) {
+    bool quiet = m->i.kind != MCPSESS_I_MERGE_ANY && (rc == MCPSESS_MISS || rc == MCPSESS_END);
+    m->op.left_ms = m->i.step.left_ms;
+    m->op.need = m->i.step.need;
+    return mcpsess_op_end(&m->op, quiet ? MCPSESS_OK : rc);
+}
+
+/* -> PENDING: reading once more */
+static int mcpsess_i_merge_again(mcpsess_merge_op *m) {
+    m->i.step.i.mode = MCPSESS_I_BY_STORE;
+    m->i.state = MCPSESS_I_MERGE_READ;
+    return MCPSESS_PENDING;
+}
+
+/* It is not to be terminated, or cannot be. */
+static int mcpsess_i_merge_delete(mcpsess_merge_op *m) {
+    m->i.state = MCPSESS_I_MERGE_DELETE;
+    return MCPSESS_PENDING;
+}
+
+/* What merge has refused stays so if the store has said what it was given: a local copy may be older. */
+static int mcpsess_i_merge_refused(mcpsess_merge_op *m, int rc) {
+    if (m->i.kind == MCPSESS_I_MERGE_TERMINATE && rc == MCPSESS_EXISTS) return mcpsess_i_merge_delete(m);
+    return m->i.step.i.mode == MCPSESS_I_LOCALLY ? mcpsess_i_merge_again(m) : mcpsess_i_merge_end(m, rc);
+}
+
+static int mcpsess_i_merge_written(mcpsess_merge_op *m, int rc) {
+    if (rc == MCPSESS_LOST || (rc == MCPSESS_E_UNKNOWN && m->i.how.repeats)) return mcpsess_i_merge_again(m);
+    if (rc == MCPSESS_OK) m->record = mcpsess_buf_str(&m->i.made);
+    if (m->i.kind == MCPSESS_I_MERGE_TERMINATE && rc < 0 && rc != MCPSESS_E_TIMEOUT) return mcpsess_i_merge_delete(m);
+    return mcpsess_i_merge_end(m, rc);
+}
+
+/* A step is done. -> PENDING: the next one is to begin; the result */
+static int mcpsess_i_merge_next(mcpsess_merge_op *m, int rc) {
+    if (m->i.state == MCPSESS_I_MERGE_WRITING) return mcpsess_i_merge_written(m, rc);
+    if (m->i.state == MCPSESS_I_MERGE_DELETING || rc != MCPSESS_OK) return mcpsess_i_merge_end(m, rc);
+    m->i.state = MCPSESS_I_MERGE_MERGE;
+    return MCPSESS_PENDING;
+}
+
+/* Makes the next step ready: what op it is, and with which value. -> PENDING: begin it; the result */
+static MCPSESS_I_APART int mcpsess_i_merge_ready(mcpsess_merge_op *m, uint8_t *kind, mcpsess_str *value,
+                                                 uint64_t now_ms) {
+    int rc;
+    if (now_ms >= m->op.i.deadline_ms) return mcpsess_i_merge_end(m, MCPSESS_E_TIMEOUT);
+    m->i.step.timeout_ms = (uint32_t)mcpsess_time_left(now_ms, m->op.i.deadline_ms);
+    *value = mcpsess_i_nothing;
+    if (m->i.state == MCPSESS_I_MERGE_READ) {
+        mcpsess_buf_init(&m->i.old, m->i.old.ptr, m->i.old.cap);
+        *kind = MCPSESS_I_LOAD;
+    } else if (m->i.state == MCPSESS_I_MERGE_MERGE) {
+        rc = mcpsess_i_merge_call(m);
+        if (rc != MCPSESS_OK) return mcpsess_i_merge_refused(m, rc);
+        *value = mcpsess_buf_str(&m->i.made);
+        *kind = MCPSESS_I_SWAP;
+    } else {
+        *kind = MCPSESS_I_DEL;
+    }
+    m->i.state++;
+    return MCPSESS_PENDING;
+}
+
+/* Begins a step, or goes on with the one that is under way. What could be read without waiting is merged at once. */
+static int mcpsess_i_merge_step(mcpsess_merge_op *m, uint64_t now_ms) {
+    mcpsess_str value;
+    uint8_t kind, state;
+    int rc;
+    do {
+        state = m->i.state;
+        if (!mcpsess_i_merge_between(m)) {
+            rc = mcpsess_i_session_poll(&m->i.step, now_ms);
+        } else {
+            rc = mcpsess_i_merge_ready(m, &kind, &value, now_ms);
+            if (rc != MCPSESS_PENDING || mcpsess_i_merge_between(m)) return rc;
+            rc = mcpsess_i_session_begin(mcpsess_i_merge_table(m), &m->i.step, kind, m->op.i.id, &m->op.i.who, value,
+                                         &m->i.old, now_ms);
+        }
+        if (rc != MCPSESS_PENDING) rc = mcpsess_i_merge_next(m, rc);
+    } while (rc == MCPSESS_PENDING && state == MCPSESS_I_MERGE_READ && m->i.state == MCPSESS_I_MERGE_MERGE);
+    return rc;
+}
+
+static int mcpsess_i_merge_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_merge_op *m = (mcpsess_merge_op *)(void *)op;
+    return op->i.rc == MCPSESS_PENDING ? mcpsess_i_merge_step(m, now_ms) : op->i.rc;
+}
+
+static void mcpsess_i_merge_cancel(mcpsess_op *op) {
+    mcpsess_merge_op *m = (mcpsess_merge_op *)(void *)op;
+    if (op->i.rc != MCPSESS_PENDING) return;
+    if (!mcpsess_i_merge_between(m)) mcpsess_i_session_cancel(&m->i.step);
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
+}
+
+/* Has the step ended, by somebody else's poll, or is there none? */
+static bool mcpsess_i_merge_due(const mcpsess_merge_op *m) {
+    return mcpsess_i_merge_between(m) || mcpsess_i_session_rc(mcpsess_i_merge_table(m), &m->i.step) != MCPSESS_PENDING;
+}
+
+static uint64_t mcpsess_i_merge_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_merge_op *m = (mcpsess_merge_op *)(void *)op;
+    if (op->i.rc != MCPSESS_PENDING) return MCPSESS_NEVER;
+    return mcpsess_i_merge_due(m) ? now_ms : mcpsess_i_session_next_due(&m->i.step, now_ms);
+}
+
+static unsigned mcpsess_i_merge_want(mcpsess_op *op) {
+    mcpsess_merge_op *m = (mcpsess_merge_op *)(void *)op;
+    if (op->i.rc != MCPSESS_PENDING) return 0;
+    if (mcpsess_i_merge_due(m)) return MCPSESS_WANT_NOW | MCPSESS_WANT_TIME;
+    return mcpsess_i_session_want(&m->i.step);
+}
+
+/* -> PENDING: it can start; else nothing was begun. What is asked of id and principal, the first step asks. */
+static int mcpsess_i_merge_open(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id, const mcpsess_principal *who,
+                                void *mem, size_t mem_len, uint64_t now_ms) {
+    static const mcpsess_op_class cls = {mcpsess_i_merge_poll, mcpsess_i_merge_cancel, mcpsess_i_merge_next_due,
+                                         mcpsess_i_merge_want};
+    int rc;
+    if (!mcpsess_i_session_ready(s) || m == NULL || who == NULL || mem == NULL) return MCPSESS_E_ARG;
+    if (s->i.desc.lanes < 2) return MCPSESS_E_UNSUPPORTED;
+    rc = mcpsess_op_begin(&m->op, &cls, s);
+    if (rc != MCPSESS_PENDING) return rc;
+    m->op.i.id = id;
+    m->op.i.who = *who;
+    m->op.i.deadline_ms = mcpsess_time_add(now_ms, m->op.timeout_ms != 0 ? m->op.timeout_ms : s->i.desc.timeout_ms);
+    m->merged = 0;
+    m->record = mcpsess_i_nothing;
+    memset(&m->i, 0, sizeof m->i);
+    mcpsess_op_init(&m->i.step, 0);
+    m->i.step.i.mode = MCPSESS_I_CONFIRMED;
+    mcpsess_buf_init(&m->i.old, mem, mem_len / 2);
+    mcpsess_buf_init(&m->i.made, (char *)mem + mem_len / 2, mem_len / 2);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_session_merge(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                      const mcpsess_principal *who, const mcpsess_merge *how, void *mem, size_t mem_len,
+                                      uint64_t now_ms) {
+    int rc;
+    if (how == NULL || how->merge == NULL) return MCPSESS_E_ARG;
+    rc = mcpsess_i_merge_open(s, m, id, who, mem, mem_len, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    m->i.how = *how;
+    return mcpsess_i_merge_step(m, now_ms);
+}
+
+/* Of an operation that is ready-made, its user: it says how something is to be. */
+static mcpsess_merge mcpsess_i_merge_with(int (*merge)(void *user, mcpsess_buf *record), mcpsess_merge_op *m) {
+    mcpsess_merge how;
+    how.merge = merge;
+    how.user = m;
+    how.repeats = true;
+    return how;
+}
+
+static int mcpsess_i_merge_expire(void *user, mcpsess_buf *record) {
+    const mcpsess_merge_op *m = (const mcpsess_merge_op *)user;
+    return mcpsess_backends_del(m->i.backends, record, m->i.backend);
+}
+
+MCPSESS_API int mcpsess_session_backend_expired(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                                const mcpsess_principal *who, const mcpsess_backends *b,
+                                                mcpsess_str backend, void *mem, size_t mem_len, uint64_t now_ms) {
+    int rc;
+    if (mcpsess_i_backends_bad(b) || mcpsess_i_str_bad(backend) || backend.len == 0) return MCPSESS_E_ARG;
+    rc = mcpsess_i_merge_open(s, m, id, who, mem, mem_len, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    m->i.kind = MCPSESS_I_MERGE_EXPIRE;
+    m->i.backends = b;
+    m->i.backend = backend;
+    m->i.how = mcpsess_i_merge_with(mcpsess_i_merge_expire, m);
+    return mcpsess_i_merge_step(m, now_ms);
+}
+
+static int mcpsess_i_merge_terminate(void *user, mcpsess_buf *record) {
+    mcpsess_record r;
+    (void)user;
+    if (mcpsess_record_decode(mcpsess_buf_str(record), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (r.state == MCPSESS_STATE_TERMINATED) return MCPSESS_END;
+    if (r.state != MCPSESS_STATE_PLACEHOLDER) return MCPSESS_EXISTS;
+    record->ptr[3 + mcpsess_i_principal_len(&r.principal)] = MCPSESS_STATE_TERMINATED;
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_session_terminate(mcpsess_sessions *s, mcpsess_merge_op *m, mcpsess_str id,
+                                          const mcpsess_principal *who, void *mem, size_t mem_len, uint64_t now_ms) {
+    int rc = mcpsess_i_merge_open(s, m, id, who, mem, mem_len, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    m->i.kind = MCPSESS_I_MERGE_TERMINATE;
+    m->i.how = mcpsess_i_merge_with(mcpsess_i_merge_terminate, m);
+    return mcpsess_i_merge_step(m, now_ms);
+}
+
+MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record) {
+    const mcpsess_str *made = (const mcpsess_str *)user;
+    mcpsess_record r;
+    if (made == NULL || record == NULL || mcpsess_i_str_bad(*made)) return MCPSESS_E_ARG;
+    if (mcpsess_record_decode(mcpsess_buf_str(record), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (r.state == MCPSESS_STATE_TERMINATED) return MCPSESS_MISS;
+    if (r.state != MCPSESS_STATE_PLACEHOLDER) return MCPSESS_EXISTS;
+    mcpsess_buf_init(record, record->ptr, record->cap);
+    mcpsess_buf_put(record, *made);
+    return mcpsess_buf_check(record);
 }
 
 #ifdef __cplusplus

@@ -3624,7 +3624,8 @@ static void mcpsess_i_rstore_end_record(mcpsess_redis_store *s, mcpsess_request 
     int code = (int)s->i.numbers[0];
     uint64_t left_ms =
         code == MCPSESS_OK && (read || r->kind == MCPSESS_PUT) ? mcpsess_i_rstore_left(s->i.numbers[1]) : 0;
-    if (r->i.slot == MCPSESS_I_RSTORE_READ_BACK) {
+    r->unsure = r->i.slot == MCPSESS_I_RSTORE_READ_BACK;
+    if (r->unsure) {
         code = mcpsess_i_rstore_verdict(r, code, foreign);
     } else if (foreign) {
         mcpsess_i_rstore_foreign(s, r);
@@ -3757,6 +3758,7 @@ static int mcpsess_i_rstore_submit(void *self, mcpsess_request *r, uint64_t now_
     if (r->kind == MCPSESS_LOG_OPEN) r->i.slot = ((const mcpsess_redis_store *)self)->stats.requests;
     r->need = 0;
     r->count = 0;
+    r->unsure = false;
     r->rc = mcpsess_i_rstore_begin((mcpsess_redis_store *)self, r, now_ms);
     if (r->rc != MCPSESS_PENDING) mcpsess_i_rstore_end(r, r->rc, 0, 0);
     return r->rc;

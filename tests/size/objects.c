@@ -13,6 +13,7 @@ SIZE_OF(mcpsess_op);
 SIZE_OF(mcpsess_request);
 SIZE_OF(mcpsess_memstore);
 SIZE_OF(mcpsess_sessions);
+SIZE_OF(mcpsess_merge_op);
 SIZE_OF(mcpsess_sse);
 SIZE_OF(mcpsess_streams);
 SIZE_OF(mcpsess_stream_writer);

@@ -9,6 +9,7 @@ int main(void) {
     test_sse();
     test_ring();
     test_record();
+    test_backends();
     test_memstore();
     test_memlog();
     test_log_contract();
@@ -21,6 +22,7 @@ int main(void) {
     test_session_io();
     test_session_model();
     test_coherence();
+    test_merge();
     test_resp();
     test_redis();
     test_redis_life();

@@ -47,6 +47,7 @@ uint32_t tap_random(void);
 void tap_seed(uint32_t seed);
 
 /* the suites, one per file test_<module>.c */
+void test_backends(void);
 void test_base(void);
 void test_coherence(void);
 void test_csharp(void);
@@ -59,6 +60,7 @@ void test_memlog(void);
 void test_lease(void);
 void test_log_contract(void);
 void test_memstore(void);
+void test_merge(void);
 void test_record(void);
 void test_redis(void);
 void test_redis_life(void);

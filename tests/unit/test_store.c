@@ -8,6 +8,7 @@ static void watch(test_store *t) {
 static void perform(test_store *t, mcpsess_request *answer, uint64_t now_ms) {
     if (t->fail == MCPSESS_OK || t->fail_after) (void)t->inner.cls->submit(t->inner.self, answer, now_ms);
     if (t->fail != MCPSESS_OK) answer->rc = t->fail;
+    answer->unsure = t->unsure && answer->kind == MCPSESS_PUT;
 }
 
 static void deliver(test_store *t, unsigned slot) {
@@ -22,6 +23,7 @@ static void deliver(test_store *t, unsigned slot) {
     r->fence = a->fence;
     r->need = a->need;
     r->count = a->count;
+    r->unsure = a->unsure;
     r->rc = a->rc;
 }
 

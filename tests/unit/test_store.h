@@ -28,6 +28,7 @@ typedef struct test_store {
     bool hang;         /* no answer until test_store_release */
     int fail;          /* this answer instead of the real one, unless OK; nothing takes effect */
     bool fail_after;   /* with fail: it takes effect all the same */
+    bool unsure;       /* puts say that what they answer was found out later */
     bool newest_first; /* of the answers that are due, only the newest is given in one poll */
     int hear;          /* what hear answers, once told to listen; OK at first */
 
