@@ -22,6 +22,7 @@
      the store on Redis                                     >>redisstore
      sessions as ToolHive keeps them                        >>toolhive
      event streams as the MCP C# SDK keeps them             >>csharp
+     flags and leases as LibreChat keeps them               >>librechat
 
    EXAMPLE
        MCPSESS_REDIS_STORAGE(wire, 8, 1024, 1024);                 // 8 commands under way, 1 KiB each way
@@ -56,6 +57,7 @@
 
      Without logs (MCPSESS_NO_STREAM) it takes nothing from +hmget to +zremrangebyscore.
      Sessions as ToolHive keeps them also need:  ~thv:* +getex
+     Flags and leases as LibreChat keeps them, without a prefix:  ~MCP::ServersRegistry::PrivateServersLoadStatus:*
      Streams as the C# SDK keeps them, in an instance of no name:  ~mcp:sse:v1:* ~mcpsess:sse:v1:* +hget +hmget +hset
        +hdel +exists +unlink
 */
@@ -795,6 +797,124 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
                                           mcpsess_csharp_entry *entry);
 
 #endif /* MCPSESS_NO_STREAM */
+
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ---- librechat: flags and leases as LibreChat keeps them ---------------------------------------------- >>librechat
+
+   A store of flags and leases, for mcpsess_flights and mcpsess_lease: the keys and bytes of LibreChat's
+   PrivateServersLoadStatusCache, so that a user's servers are loaded once, by either, and either waits for the other.
+   The key of a request is LibreChat's user id: 1..64 letters, digits, '-', '_' and '.', else E_ID.
+
+   key, behind REDIS_KEY_PREFIX and "::" where there is one              holds
+   MCP::ServersRegistry::PrivateServersLoadStatus:
+     USER_PRIVATE_SERVERS_LOADED::<user>      {"value":true,"expires":<Unix ms>}, and TTL: the flag
+     USER_PRIVATE_SERVERS_LOAD_LOCK::<user>   the lease, with its TTL: LibreChat's Unix ms of the acquire, and where it
+                                              is ours ':' and the token behind it; LibreChat reads none of it
+   mcpsess:librechat:<user>                   ours alone: the lease's last fence, for 100 times as long
+
+   A flag with a fingerprint has one more member, "fingerprint", in hex, which LibreChat passes over. What it and its
+   keyv (5.3 to 6) read as true is a flag, what they throw at E_FORMAT, all else none, and nothing is deleted for it:
+   keyv's own UNLINK of a flag that has expired may meet one that was set since. Instants are the server's. A flag is no
+   place for data: with any, SET answers E_UNSUPPORTED, and so does every request about records and logs.
+
+   Each request is one script and one round trip. What a flag says is judged here, not in the script: a CLAIM that meets
+   one that does not count goes out once more, for a lease under the condition that the same bytes are still there.
+
+   against its processes   promised: of theirs and ours one holds the lease at a time; each sees the other's flags, and
+                           waits for the other's lease, whose left_ms is told
+   not promised            fencing. Theirs release whatever lease there is, ours too: then our SET with a token answers
+                           LOST, and sets nothing. And theirs set their flag whoever holds the lease
+   Redis Cluster           E_CROSSSLOT, unless REDIS_KEY_PREFIX has a tag: "{mcp}"
+   connection ended        CLEAR, and SET without a token: E_UNKNOWN; all else is repeated until the deadline, and SET
+                           may then answer LOST to what the first try has done, CLAIM EXISTS while the lease is ours
+   LibreChat since 2026 may keep other locks ("..._LOCK:{...}"): those are none of this. */
+
+#define MCPSESS_LIBRECHAT_PREFIX_MAX 64u
+#define MCPSESS_LIBRECHAT_FLAG_MAX 256u /* bytes of a flag; what is longer is E_FORMAT */
+
+typedef struct mcpsess_librechat_store_desc {
+    mcpsess_redis *redis;
+    mcpsess_str prefix;  /* REDIS_KEY_PREFIX, 0..64 bytes; default none */
+    bool plain_counts;   /* a flag without a fingerprint, as LibreChat sets it, counts for any; else only for none */
+    uint32_t timeout_ms; /* of a request without a deadline; default: the engine's */
+    mcpsess_log log;
+} mcpsess_librechat_store_desc;
+
+typedef struct mcpsess_librechat_store_stats {
+    uint32_t requests;
+    uint32_t again; /* claims that went out once more */
+} mcpsess_librechat_store_stats;
+
+typedef struct mcpsess_librechat_store {
+    mcpsess_librechat_store_stats stats;
+    struct {
+        mcpsess_redis *redis;
+        mcpsess_redis_module module;
+        const mcpsess_listener *listener;
+        mcpsess_request *pending; /* newest first */
+        int64_t numbers[5];       /* of the reply that is being read: code, left, fence, the flag's left, Unix ms */
+        uint32_t timeout_ms;
+        uint16_t flag_len; /* of it */
+        uint8_t items;     /* of it so far */
+        uint8_t prefix_len;
+        bool bad; /* it is not as a script's should be */
+        bool plain_counts, closed;
+        char flag[MCPSESS_LIBRECHAT_FLAG_MAX];
+        char prefix[MCPSESS_LIBRECHAT_PREFIX_MAX + 49u]; /* of the flags and leases */
+    } i;
+} mcpsess_librechat_store;
+
+/* Bytes of the longest command of the store, for tx_bytes. */
+#define MCPSESS_LIBRECHAT_STORE_TX (512u + 3u * MCPSESS_LIBRECHAT_PREFIX_MAX + 3u * MCPSESS_ID_MAX + 256u)
+
+MCPSESS_API mcpsess_librechat_store_desc mcpsess_librechat_store_desc_default(void);
+/* Attaches to the engine, which must not have been polled.  -> OK, E_ARG, E_STATE */
+MCPSESS_API int mcpsess_librechat_store_init(mcpsess_librechat_store *s, const mcpsess_librechat_store_desc *d);
+/* Closing it leaves the engine open, for others. */
+MCPSESS_API mcpsess_store mcpsess_librechat_store_store(mcpsess_librechat_store *s);
+
+/* The formats alone, for who has other ways to keep or to send them. */
+
+typedef struct mcpsess_librechat_flag {
+    uint64_t expires_ms;     /* Unix time, the last instant at which it is one; MCPSESS_NEVER: none */
+    uint8_t fingerprint_len; /* 0: none, as LibreChat writes it */
+    char fingerprint[MCPSESS_FINGERPRINT_MAX];
+} mcpsess_librechat_flag;
+
+/* Appends it, as keyv writes it.  -> OK, E_TOOBIG, E_ARG; on an error json is as it was */
+MCPSESS_API int mcpsess_librechat_flag_encode(const mcpsess_librechat_flag *f, mcpsess_buf *json);
+/* Reads it as keyv does; whether it has expired is yours to see.  -> OK, MISS: JSON, but none that says true; or its
+   fingerprint is none, E_FORMAT: not JSON, or 64 values within each other, E_ARG; f is 0 unless OK */
+MCPSESS_API int mcpsess_librechat_flag_decode(mcpsess_str json, mcpsess_librechat_flag *f);
+
+enum {
+    MCPSESS_LIBRECHAT_IS_LOADED = 1, /* GET <flag> */
+    MCPSESS_LIBRECHAT_SET_LOADED,    /* SET <flag> {"value":true,"expires":<now + ttl>} PX <ttl> */
+    MCPSESS_LIBRECHAT_CLEAR_LOADED,  /* UNLINK <flag> */
+    MCPSESS_LIBRECHAT_ACQUIRE,       /* SET <lease> <now> PX <ttl> NX */
+    MCPSESS_LIBRECHAT_RELEASE        /* UNLINK <lease> */
+};
+
+typedef struct mcpsess_librechat_call {
+    mcpsess_str prefix, user; /* REDIS_KEY_PREFIX; the user's id */
+    uint64_t now_ms;          /* Unix time; where a command has it */
+    uint64_t ttl_ms;          /* 1..2^46; where a command has it */
+} mcpsess_librechat_call;
+
+/* A command's words, for mcpsess_redis_cmd, mcpsess_redis_call or mcpsess_resp_put_command. */
+typedef struct mcpsess_librechat_words {
+    mcpsess_str argv[6];
+    size_t argc;
+} mcpsess_librechat_words;
+
+/* Makes the words of a command, to the byte those that LibreChat sends. They point into scratch, to which at most
+   prefix + user + 160 bytes are appended; it must live, unmoved, as long as they are used. argv[1] is the key.
+   -> OK, E_TOOBIG, E_ID, E_ARG; on an error scratch and words are as they were */
+MCPSESS_API int mcpsess_librechat_command(const mcpsess_librechat_call *call, int command, mcpsess_buf *scratch,
+                                          mcpsess_librechat_words *words);
+
+#endif /* MCPSESS_NO_FLIGHT */
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */
@@ -6124,6 +6244,660 @@ MCPSESS_API int mcpsess_csharp_store_init(mcpsess_csharp_store *s, const mcpsess
 }
 
 #endif /* MCPSESS_NO_STREAM */
+
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ==== librechatwords ==== */
+/* uses: base json */
+
+#define MCPSESS_I_LBC_SPACE "MCP::ServersRegistry::PrivateServersLoadStatus:"
+#define MCPSESS_I_LBC_FLAG MCPSESS_STR("USER_PRIVATE_SERVERS_LOADED::")
+#define MCPSESS_I_LBC_LEASE MCPSESS_STR("USER_PRIVATE_SERVERS_LOAD_LOCK::")
+#define MCPSESS_I_LBC_TRUE MCPSESS_STR("{\"value\":true,\"expires\":")
+#define MCPSESS_I_LBC_TTL_MAX (UINT64_C(1) << 46)
+
+/* -- keys -- */
+
+/* LibreChat's are MongoDB's, 24 digits of hex. What means something to a pattern, to a cluster, or between the parts of
+   a key, is none. */
+static bool mcpsess_i_lbc_user_bad(mcpsess_str user) {
+    size_t n;
+    if (user.len == 0 || user.len > MCPSESS_ID_MAX || user.ptr == NULL) return true;
+    for (n = 0; n < user.len; n++) {
+        char c = user.ptr[n], small = mcpsess_i_json_small(c);
+        if ((small < 'a' || small > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.') return true;
+    }
+    return false;
+}
+
+static bool mcpsess_i_lbc_prefix_bad(mcpsess_str prefix) {
+    return prefix.len > MCPSESS_LIBRECHAT_PREFIX_MAX || (prefix.len != 0 && prefix.ptr == NULL);
+}
+
+static void mcpsess_i_lbc_put_prefix(mcpsess_buf *out, mcpsess_str prefix) {
+    mcpsess_buf_put(out, prefix);
+    if (prefix.len != 0) mcpsess_buf_put(out, MCPSESS_STR("::"));
+}
+
+/* -- flags -- */
+
+static void mcpsess_i_lbc_put_expires(mcpsess_buf *out, uint64_t expires_ms) {
+    mcpsess_buf_put(out, MCPSESS_I_LBC_TRUE);
+    if (expires_ms == MCPSESS_NEVER) {
+        mcpsess_buf_put(out, MCPSESS_STR("null"));
+    } else {
+        mcpsess_buf_put_u64(out, expires_ms);
+    }
+}
+
+static char mcpsess_i_lbc_hex(unsigned digit) {
+    return (char)(digit < 10u ? '0' + digit : 'a' + digit - 10u);
+}
+
+/* All behind the instant. */
+static void mcpsess_i_lbc_put_tail(mcpsess_buf *out, mcpsess_str fingerprint) {
+    size_t n;
+    if (fingerprint.len != 0) mcpsess_buf_put(out, MCPSESS_STR(",\"fingerprint\":\""));
+    for (n = 0; n < fingerprint.len; n++) {
+        unsigned c = (unsigned char)fingerprint.ptr[n];
+        mcpsess_buf_put_char(out, mcpsess_i_lbc_hex(c >> 4));
+        mcpsess_buf_put_char(out, mcpsess_i_lbc_hex(c & 15u));
+    }
+    if (fingerprint.len != 0) mcpsess_buf_put_char(out, '"');
+    mcpsess_buf_put_char(out, '}');
+}
+
+MCPSESS_API int mcpsess_librechat_flag_encode(const mcpsess_librechat_flag *f, mcpsess_buf *json) {
+    size_t mark;
+    if (f == NULL || json == NULL || f->fingerprint_len > MCPSESS_FINGERPRINT_MAX) return MCPSESS_E_ARG;
+    if (json->overflow) return MCPSESS_E_TOOBIG;
+    mark = json->len;
+    mcpsess_i_lbc_put_expires(json, f->expires_ms);
+    mcpsess_i_lbc_put_tail(json, mcpsess_str_of(f->fingerprint, f->fingerprint_len));
+    if (!json->overflow) return MCPSESS_OK;
+    json->overflow = false;
+    json->len = mark;
+    return MCPSESS_E_TOOBIG;
+}
+
+/* One more digit, 0 if it is none; what is too much stays MCPSESS_NEVER. */
+static uint64_t mcpsess_i_lbc_digit(uint64_t v, char c) {
+    unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : 0;
+    return v >= (MCPSESS_NEVER - 9u) / 10u ? MCPSESS_NEVER : v * 10u + digit;
+}
+
+/* A JSON number's exponent, as far as it matters, 0 where it has none. *end: where it begins. */
+static int32_t mcpsess_i_lbc_exponent(mcpsess_str raw, size_t *end) {
+    int32_t v = 0;
+    size_t n;
+    for (*end = 0; *end < raw.len && (raw.ptr[*end] | 0x20) != 'e'; ++*end) {
+    }
+    for (n = *end + 1u; n < raw.len; n++) {
+        if (raw.ptr[n] >= '0' && raw.ptr[n] <= '9' && v < 1000) v = v * 10 + (raw.ptr[n] - '0');
+    }
+    return *end + 1u < raw.len && raw.ptr[*end + 1u] == '-' ? -v : v;
+}
+
+/* A JSON number as an instant in whole ms: a clock that counts those is past it no sooner than past the number. */
+static uint64_t mcpsess_i_lbc_instant(mcpsess_str raw) {
+    uint64_t v = 0;
+    size_t end, n;
+    int32_t whole = mcpsess_i_lbc_exponent(raw, &end); /* digits before the point */
+    for (n = 0; n < end && raw.ptr[n] != '.'; n++) whole++;
+    if (raw.ptr[0] == '-') return 0;
+    for (n = 0; n < end && whole > 0; n++) {
+        if (raw.ptr[n] == '.') continue;
+        v = mcpsess_i_lbc_digit(v, raw.ptr[n]);
+        whole--;
+    }
+    for (; whole > 0 && v != 0; whole--) v = mcpsess_i_lbc_digit(v, '0');
+    return v;
+}
+
+/* -> 0..15, 16: no digit of ours */
+static unsigned mcpsess_i_lbc_nibble(char c) {
+    if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10u : 16u;
+}
+
+static bool mcpsess_i_lbc_read_fingerprint(mcpsess_str raw, mcpsess_librechat_flag *f) {
+    mcpsess_str hex = mcpsess_i_json_inner(raw);
+    size_t n;
+    f->fingerprint_len = 0;
+    if (raw.ptr[0] != '"' || hex.len % 2u != 0 || hex.len / 2u > MCPSESS_FINGERPRINT_MAX) return false;
+    for (n = 0; n < hex.len; n += 2u) {
+        unsigned high = mcpsess_i_lbc_nibble(hex.ptr[n]), low = mcpsess_i_lbc_nibble(hex.ptr[n + 1u]);
+        if (high > 15u || low > 15u) return false;
+        f->fingerprint[n / 2u] = (char)(unsigned char)(high << 4 | low);
+    }
+    f->fingerprint_len = (uint8_t)(hex.len / 2u);
+    return true;
+}
+
+/* The members of an object, the last of equal names. *is: it says true, and its fingerprint is one.  -> END, or an
+   error */
+static int mcpsess_i_lbc_members(mcpsess_i_json_in *in, mcpsess_librechat_flag *f, bool *is) {
+    bool says = false, marked = true;
+    mcpsess_str name, raw;
+    int rc;
+    while ((rc = mcpsess_i_json_member(in, &name, &raw)) == MCPSESS_OK) {
+        if (mcpsess_i_json_is(name, "value", false)) {
+            says = mcpsess_str_eq(raw, MCPSESS_STR("true"));
+        } else if (mcpsess_i_json_is(name, "expires", false)) {
+            bool number = raw.ptr[0] == '-' || (raw.ptr[0] >= '0' && raw.ptr[0] <= '9');
+            f->expires_ms = number ? mcpsess_i_lbc_instant(raw) : MCPSESS_NEVER;
+        } else if (mcpsess_i_json_is(name, "fingerprint", false)) {
+            marked = mcpsess_i_lbc_read_fingerprint(raw, f);
+        }
+    }
+    *is = says && marked;
+    return rc;
+}
+
+MCPSESS_API int mcpsess_librechat_flag_decode(mcpsess_str json, mcpsess_librechat_flag *f) {
+    mcpsess_i_json_in in = mcpsess_i_json_in_of(json);
+    mcpsess_str raw;
+    bool is = false;
+    int rc;
+    if (f == NULL || (json.ptr == NULL && json.len != 0)) return MCPSESS_E_ARG;
+    memset(f, 0, sizeof *f);
+    f->expires_ms = MCPSESS_NEVER;
+    if (mcpsess_i_json_look(&in) == '{') rc = mcpsess_i_lbc_members(&in, f, &is);
+    else rc = mcpsess_i_json_value(&in, &raw);
+    (void)mcpsess_i_json_look(&in);
+    if (rc >= 0 && in.at == in.end && is) return MCPSESS_OK;
+    memset(f, 0, sizeof *f);
+    return rc >= 0 && in.at == in.end ? MCPSESS_MISS : MCPSESS_E_FORMAT;
+}
+
+/* -- commands -- */
+
+/* Key, value and TTL of a command, each ending where it says. */
+static void mcpsess_i_lbc_put_words(const mcpsess_librechat_call *call, int command, mcpsess_buf *out, size_t ends[3]) {
+    mcpsess_i_lbc_put_prefix(out, call->prefix);
+    mcpsess_buf_put(out, MCPSESS_STR(MCPSESS_I_LBC_SPACE));
+    mcpsess_buf_put(out, command >= MCPSESS_LIBRECHAT_ACQUIRE ? MCPSESS_I_LBC_LEASE : MCPSESS_I_LBC_FLAG);
+    mcpsess_buf_put(out, call->user);
+    ends[0] = out->len;
+    if (command == MCPSESS_LIBRECHAT_SET_LOADED) {
+        mcpsess_i_lbc_put_expires(out, mcpsess_time_add(call->now_ms, call->ttl_ms));
+        mcpsess_i_lbc_put_tail(out, MCPSESS_STR(""));
+    } else {
+        mcpsess_buf_put_u64(out, call->now_ms);
+    }
+    ends[1] = out->len;
+    mcpsess_buf_put_u64(out, call->ttl_ms);
+    ends[2] = out->len;
+}
+
+static mcpsess_str mcpsess_i_lbc_verb(int command) {
+    switch (command) {
+    case MCPSESS_LIBRECHAT_IS_LOADED: return MCPSESS_STR("GET");
+    case MCPSESS_LIBRECHAT_SET_LOADED:
+    case MCPSESS_LIBRECHAT_ACQUIRE: return MCPSESS_STR("SET");
+    default: return MCPSESS_STR("UNLINK");
+    }
+}
+
+MCPSESS_API int mcpsess_librechat_command(const mcpsess_librechat_call *call, int command, mcpsess_buf *scratch,
+                                          mcpsess_librechat_words *words) {
+    bool sets = command == MCPSESS_LIBRECHAT_SET_LOADED || command == MCPSESS_LIBRECHAT_ACQUIRE;
+    size_t mark, ends[3];
+    if (call == NULL || scratch == NULL || words == NULL || mcpsess_i_lbc_prefix_bad(call->prefix))
+        return MCPSESS_E_ARG;
+    if (command < MCPSESS_LIBRECHAT_IS_LOADED || command > MCPSESS_LIBRECHAT_RELEASE) return MCPSESS_E_ARG;
+    if (sets && (call->ttl_ms == 0 || call->ttl_ms > MCPSESS_I_LBC_TTL_MAX)) return MCPSESS_E_ARG;
+    if (mcpsess_i_lbc_user_bad(call->user)) return MCPSESS_E_ID;
+    if (scratch->overflow) return MCPSESS_E_TOOBIG;
+    mark = scratch->len;
+    mcpsess_i_lbc_put_words(call, command, scratch, ends);
+    if (scratch->overflow) {
+        scratch->overflow = false;
+        scratch->len = mark;
+        return MCPSESS_E_TOOBIG;
+    }
+    words->argv[0] = mcpsess_i_lbc_verb(command);
+    words->argv[1] = mcpsess_str_of(scratch->ptr + mark, ends[0] - mark);
+    words->argv[2] = mcpsess_str_of(scratch->ptr + ends[0], ends[1] - ends[0]);
+    words->argv[3] = MCPSESS_STR("PX");
+    words->argv[4] = mcpsess_str_of(scratch->ptr + ends[1], ends[2] - ends[1]);
+    words->argv[5] = MCPSESS_STR("NX");
+    words->argc = command == MCPSESS_LIBRECHAT_ACQUIRE ? 6u : sets ? 5u : 2u;
+    return MCPSESS_OK;
+}
+
+/* ==== librechatscripts ==== */
+/* uses: redis */
+
+/* Each answers {code, left, fence, the flag's left, Unix ms}, and the flag behind them, to be judged. code: as in
+   MCPSESS_CODES. left: PTTL of the lease. A lease is LibreChat's digits, and where it is ours ':' and its token. What
+   writes a key reads it afterwards, as a server that tracks single keys forgets one when it is written. */
+/* a line of Lua is a line here */
+/* clang-format off */
+
+#define MCPSESS_I_LBC_NOW                                                                           \
+    "local c,p,V=redis.call,redis.pcall,ARGV\n"                                                     \
+    "local t=c('TIME')\n"                                                                           \
+    "local now=t[1]*1000+math.floor(t[2]/1000)\n"
+
+/* KEYS: flag, lease. ARGV: room for the flag. */
+static const char mcpsess_i_lbc_read[] MCPSESS_ROM =
+    MCPSESS_I_LBC_NOW
+    "local v=p('GET',KEYS[1])\n"
+    "local l=c('PTTL',KEYS[2])\n"
+    "if not v then return {l==-2 and 2 or 6,l,0,0,now} end\n"
+    "if type(v)=='table' then return v end\n"
+    "if #v>tonumber(V[1]) then return {-6,0,0,0,now} end\n"
+    "return {0,l,0,c('PTTL',KEYS[1]),now,v}";
+static const char mcpsess_i_lbc_read_sha1[] MCPSESS_ROM = "73b2e00fce73d48d5bf1a5c5b6f5dab57aa598ac";
+
+/* KEYS: flag, lease, fence. ARGV: 0 acquire, 1 extend, 2 release, 3 claim; token; TTL; room for the flag; the digest of
+   a flag that does not count, in two numbers, as no number of Lua's holds all of it. A claim that meets another flag
+   answers that, and its digest where else lease and fence are. */
+static const char mcpsess_i_lbc_lease[] MCPSESS_ROM =
+    MCPSESS_I_LBC_NOW
+    "local f,l,g,o,n=KEYS[1],KEYS[2],KEYS[3],V[1],V[3]\n"
+    "if o=='3' then\n"
+    "local v=p('GET',f)\n"
+    "if type(v)=='table' then return v end\n"
+    "if v then\n"
+    "local d=redis.sha1hex(v)\n"
+    "local a,b=tonumber(string.sub(d,1,8),16),tonumber(string.sub(d,9,16),16)\n"
+    "if a~=tonumber(V[5]) or b~=tonumber(V[6]) then\n"
+    "if #v>tonumber(V[4]) then return {-6,0,0,0,now} end\n"
+    "return {4,a,b,c('PTTL',f),now,v} end end end\n"
+    "local h,w=p('GET',l),p('GET',g)\n"
+    "if type(h)=='table' then return h end\n"
+    "if type(w)=='table' then return w end\n"
+    "local mine=h and string.match(h,'^%d+:(.*)$')==V[2]\n"
+    "if not mine then\n"
+    "if o=='1' or o=='2' then return {5,0,0,0,now} end\n"
+    "if h then return {6,c('PTTL',l),0,0,now} end end\n"
+    "if o=='2' then c('DEL',l)\n"
+    "return {0,0,0,0,now} end\n"
+    "w=tonumber(w)\n"
+    "if not mine or not w then w=math.max((w or 0)+1,t[1]*1000000+t[2]) end\n"
+    "c('SET',g,string.format('%.0f',w),'PX',n..'00')\n"
+    "c('SET',l,h or string.format('%.0f:',now)..V[2],'PX',n)\n"
+    "return {0,c('PTTL',l),w,0,now}";
+static const char mcpsess_i_lbc_lease_sha1[] MCPSESS_ROM = "69537b302609f0929d945ab8bfbd0a9c4357808c";
+
+/* KEYS: flag, lease. ARGV: 0 clear, 1 with the lease, 2 set; token or none, TTL, what is before the instant, what is
+   behind it. */
+static const char mcpsess_i_lbc_write[] MCPSESS_ROM =
+    MCPSESS_I_LBC_NOW
+    "local f,l,n=KEYS[1],KEYS[2],V[3]\n"
+    "if V[1]~='2' then\n"
+    "local d=c('DEL',f)\n"
+    "if V[1]=='1' then d=d+c('DEL',l) end\n"
+    "return {d>0 and 0 or 2,0,0,0,now} end\n"
+    "if V[2]~='' then\n"
+    "local h=p('GET',l)\n"
+    "if type(h)=='table' then return h end\n"
+    "if not h or string.match(h,'^%d+:(.*)$')~=V[2] then return {5,0,0,0,now} end end\n"
+    "c('SET',f,V[4]..string.format('%.0f',now+n)..V[5],'PX',n)\n"
+    "if V[2]~='' then c('DEL',l) end\n"
+    "return {0,0,0,c('PTTL',f),now}";
+static const char mcpsess_i_lbc_write_sha1[] MCPSESS_ROM = "cb797679661ff28c8431100923e3aa8c84b34196";
+
+/* clang-format on */
+
+enum { MCPSESS_I_LBC_READ, MCPSESS_I_LBC_LEASES, MCPSESS_I_LBC_WRITE };
+
+#define MCPSESS_I_LBC_SCRIPT(name) \
+    { mcpsess_i_lbc_##name, mcpsess_i_lbc_##name##_sha1, (uint16_t)(sizeof mcpsess_i_lbc_##name - 1u) }
+static const mcpsess_redis_script mcpsess_i_lbc_scripts[] = {MCPSESS_I_LBC_SCRIPT(read), MCPSESS_I_LBC_SCRIPT(lease),
+                                                             MCPSESS_I_LBC_SCRIPT(write)};
+
+/* ==== librechat ==== */
+/* uses: base store resp wire redis args librechatwords librechatscripts */
+
+/* -- requests -- */
+
+/* While a request is pending its results are scratch: left_ms its deadline, fence when it began; i.slot and count of a
+   claim the digest of a flag that does not count. i.link is the next pending request. */
+enum { MCPSESS_I_LBC_CODE, MCPSESS_I_LBC_LEFT, MCPSESS_I_LBC_FENCE, MCPSESS_I_LBC_FLAG_LEFT, MCPSESS_I_LBC_WALL };
+
+#define MCPSESS_I_LBC_SPACE_LEN 47u
+
+static void mcpsess_i_lbc_put_key(const mcpsess_librechat_store *s, mcpsess_str name, mcpsess_str user,
+                                  mcpsess_buf *out) {
+    size_t head = s->i.prefix_len + (name.len != 0 ? MCPSESS_I_LBC_SPACE_LEN : 0);
+    if (name.len == 0) name = MCPSESS_STR("mcpsess:librechat:");
+    mcpsess_resp_put_number(out, MCPSESS_RESP_BULK, (int64_t)(head + name.len + user.len));
+    mcpsess_buf_put(out, mcpsess_str_of(s->i.prefix, head));
+    mcpsess_buf_put(out, name);
+    mcpsess_buf_put(out, user);
+    mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
+}
+
+/* keys: flag and lease; 3: and fence */
+static void mcpsess_i_lbc_put_head(const mcpsess_librechat_store *s, unsigned script, uint8_t keys, uint8_t args,
+                                   mcpsess_str user, mcpsess_buf *out) {
+    mcpsess_i_rstore_put_head(out, &mcpsess_i_lbc_scripts[script], keys, args);
+    mcpsess_i_lbc_put_key(s, MCPSESS_I_LBC_FLAG, user, out);
+    mcpsess_i_lbc_put_key(s, MCPSESS_I_LBC_LEASE, user, out);
+    if (keys == 3u) mcpsess_i_lbc_put_key(s, MCPSESS_STR(""), user, out);
+}
+
+static void mcpsess_i_lbc_encode_lease(const mcpsess_librechat_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    bool claims = r->kind == MCPSESS_FLAG_CLAIM;
+    mcpsess_i_lbc_put_head(s, MCPSESS_I_LBC_LEASES, 3, 6, r->key, out);
+    mcpsess_i_rstore_put_number(out, claims ? 3u : (uint64_t)r->kind - MCPSESS_LEASE_ACQUIRE);
+    mcpsess_i_rstore_put_arg(out, r->value);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
+    mcpsess_i_rstore_put_number(out, MCPSESS_LIBRECHAT_FLAG_MAX);
+    if (claims && (r->i.slot != 0 || r->count != 0)) {
+        mcpsess_i_rstore_put_number(out, r->i.slot);
+        mcpsess_i_rstore_put_number(out, r->count);
+    } else {
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+        mcpsess_i_rstore_put_arg(out, MCPSESS_STR(""));
+    }
+}
+
+static void mcpsess_i_lbc_encode_set(const mcpsess_librechat_store *s, const mcpsess_request *r, mcpsess_buf *out) {
+    char mem[24u + 2u * MCPSESS_FINGERPRINT_MAX];
+    mcpsess_buf tail;
+    mcpsess_buf_init(&tail, mem, sizeof mem);
+    mcpsess_i_lbc_put_tail(&tail, r->expect);
+    mcpsess_i_lbc_put_head(s, MCPSESS_I_LBC_WRITE, 2, 5, r->key, out);
+    mcpsess_i_rstore_put_number(out, 2);
+    mcpsess_i_rstore_put_arg(out, r->value);
+    mcpsess_i_rstore_put_number(out, mcpsess_i_rstore_cap(r->ttl_ms));
+    mcpsess_i_rstore_put_arg(out, MCPSESS_I_LBC_TRUE);
+    mcpsess_i_rstore_put_arg(out, mcpsess_buf_str(&tail));
+}
+
+static void mcpsess_i_lbc_encode(void *user, void *request, mcpsess_buf *out) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)user;
+    const mcpsess_request *r = (const mcpsess_request *)request;
+    switch (r->kind) {
+    case MCPSESS_FLAG_GET:
+        mcpsess_i_lbc_put_head(s, MCPSESS_I_LBC_READ, 2, 1, r->key, out);
+        mcpsess_i_rstore_put_number(out, MCPSESS_LIBRECHAT_FLAG_MAX);
+        break;
+    case MCPSESS_FLAG_CLEAR:
+        mcpsess_i_lbc_put_head(s, MCPSESS_I_LBC_WRITE, 2, 1, r->key, out);
+        mcpsess_i_rstore_put_number(out, r->mode);
+        break;
+    case MCPSESS_FLAG_SET: mcpsess_i_lbc_encode_set(s, r, out); break;
+    default: mcpsess_i_lbc_encode_lease(s, r, out); break;
+    }
+}
+
+/* -- replies -- */
+
+/* Is this a code that the request's script answers? */
+static bool mcpsess_i_lbc_known(const mcpsess_request *r, int64_t code) {
+    unsigned codes = 1u << MCPSESS_OK;
+    switch (r->kind) {
+    case MCPSESS_FLAG_GET:
+        if (code == MCPSESS_E_FORMAT) return true;
+        codes |= 1u << MCPSESS_MISS | 1u << MCPSESS_BUSY;
+        break;
+    case MCPSESS_FLAG_CLAIM:
+        if (code == MCPSESS_E_FORMAT) return true;
+        codes |= 1u << MCPSESS_EXISTS | 1u << MCPSESS_BUSY;
+        break;
+    case MCPSESS_LEASE_ACQUIRE: codes |= 1u << MCPSESS_BUSY; break;
+    case MCPSESS_FLAG_CLEAR: codes |= 1u << MCPSESS_MISS; break;
+    default: codes |= 1u << MCPSESS_LOST; break;
+    }
+    return code >= 0 && code <= MCPSESS_BUSY && (codes >> code & 1u) != 0;
+}
+
+/* Does an answer of this code bring a flag? */
+static bool mcpsess_i_lbc_brings(const mcpsess_request *r, int64_t code) {
+    return code == MCPSESS_EXISTS || (code == MCPSESS_OK && r->kind == MCPSESS_FLAG_GET);
+}
+
+static bool mcpsess_i_lbc_holds(const mcpsess_request *r) {
+    return r->kind == MCPSESS_LEASE_ACQUIRE || r->kind == MCPSESS_LEASE_EXTEND || r->kind == MCPSESS_FLAG_CLAIM;
+}
+
+/* Is the reply what the request's script answers? */
+static bool mcpsess_i_lbc_sound(const mcpsess_librechat_store *s, const mcpsess_request *r) {
+    const int64_t *n = s->i.numbers;
+    if (s->i.bad || s->i.items != (mcpsess_i_lbc_brings(r, n[MCPSESS_I_LBC_CODE]) ? 6u : 5u)) return false;
+    if (!mcpsess_i_lbc_known(r, n[MCPSESS_I_LBC_CODE]) || n[MCPSESS_I_LBC_WALL] < 0) return false;
+    return n[MCPSESS_I_LBC_CODE] != MCPSESS_OK || n[MCPSESS_I_LBC_FENCE] > 0 || !mcpsess_i_lbc_holds(r);
+}
+
+/* A piece of the flag. */
+static bool mcpsess_i_lbc_piece(mcpsess_librechat_store *s, const mcpsess_resp_item *item) {
+    if (item->number > (int64_t)sizeof s->i.flag) return false;
+    if (item->text.len != 0) memcpy(s->i.flag + s->i.flag_len, item->text.ptr, item->text.len);
+    s->i.flag_len = (uint16_t)(s->i.flag_len + item->text.len);
+    if (item->left == 0) s->i.items++;
+    return true;
+}
+
+static void mcpsess_i_lbc_item(void *user, void *request, const mcpsess_resp_item *item, mcpsess_str raw) {
+    mcpsess_librechat_store *s = (mcpsess_librechat_store *)user;
+    (void)raw;
+    if (item->depth == 0) { /* begins a reply, perhaps after one that broke off */
+        s->i.items = 0;
+        s->i.flag_len = 0;
+        s->i.bad = item->type != MCPSESS_RESP_ARRAY;
+    } else if (item->depth == 1 && item->type == MCPSESS_RESP_INTEGER && s->i.items < 5u) {
+        s->i.numbers[s->i.items++] = item->number;
+    } else if (item->depth != 1 || item->type != MCPSESS_RESP_BULK || s->i.items != 5u ||
+               !mcpsess_i_lbc_piece(s, item)) {
+        s->i.bad = true;
+    }
+    if (s->i.bad || (item->ends && !mcpsess_i_lbc_sound(s, (const mcpsess_request *)request))) {
+        mcpsess_redis_refuse(s->i.redis);
+    }
+}
+
+/* Does the flag count for this request?  -> OK (left_ms), MISS, E_FORMAT */
+static int mcpsess_i_lbc_judge(const mcpsess_librechat_store *s, const mcpsess_request *r, uint64_t *left_ms) {
+    uint64_t wall_ms = (uint64_t)s->i.numbers[MCPSESS_I_LBC_WALL];
+    mcpsess_librechat_flag f;
+    int rc = mcpsess_librechat_flag_decode(mcpsess_str_of(s->i.flag, s->i.flag_len), &f);
+    if (rc != MCPSESS_OK) return rc;
+    if (f.expires_ms < wall_ms) return MCPSESS_MISS;
+    if ((f.fingerprint_len != 0 || !s->i.plain_counts) &&
+        !mcpsess_str_eq(mcpsess_str_of(f.fingerprint, f.fingerprint_len), r->expect)) {
+        return MCPSESS_MISS;
+    }
+    *left_ms = mcpsess_i_rstore_left(s->i.numbers[MCPSESS_I_LBC_FLAG_LEFT]);
+    if (f.expires_ms != MCPSESS_NEVER && f.expires_ms - wall_ms < *left_ms) *left_ms = f.expires_ms - wall_ms;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_lbc_end(mcpsess_request *r, int rc, uint64_t left_ms, uint64_t fence) {
+    r->count = 0;
+    mcpsess_i_rstore_end(r, rc, left_ms, fence);
+    return rc;
+}
+
+/* Somebody's lease, or none. */
+static int mcpsess_i_lbc_end_busy(const mcpsess_librechat_store *s, mcpsess_request *r) {
+    int64_t left = s->i.numbers[MCPSESS_I_LBC_LEFT];
+    if (left == -2) return mcpsess_i_lbc_end(r, MCPSESS_MISS, 0, 0);
+    return mcpsess_i_lbc_end(r, MCPSESS_BUSY, mcpsess_i_rstore_left(left), 0);
+}
+
+static int mcpsess_i_lbc_send(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms);
+
+/* A claim met a flag. */
+static int mcpsess_i_lbc_met(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    uint64_t left_ms = 0;
+    int rc = mcpsess_i_lbc_judge(s, r, &left_ms);
+    if (rc == MCPSESS_MISS) {
+        r->i.slot = (uint32_t)s->i.numbers[MCPSESS_I_LBC_LEFT];
+        r->count = (uint32_t)s->i.numbers[MCPSESS_I_LBC_FENCE];
+        rc = mcpsess_i_lbc_send(s, r, now_ms);
+        if (rc == MCPSESS_PENDING) s->stats.again++;
+        if (rc == MCPSESS_PENDING) return rc;
+    } else if (rc == MCPSESS_OK) {
+        rc = MCPSESS_EXISTS;
+    }
+    return mcpsess_i_lbc_end(r, rc, left_ms, 0);
+}
+
+/* A lease that was got counts from when it was asked for. One of which nothing is left was not got. */
+static int mcpsess_i_lbc_got(const mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    uint64_t left_ms = mcpsess_i_rstore_valid(mcpsess_i_rstore_cap(r->ttl_ms), r->fence, now_ms);
+    if (left_ms == 0) return mcpsess_i_lbc_end(r, MCPSESS_E_TIMEOUT, 0, 0);
+    return mcpsess_i_lbc_end(r, MCPSESS_OK, left_ms, (uint64_t)s->i.numbers[MCPSESS_I_LBC_FENCE]);
+}
+
+static int mcpsess_i_lbc_answer(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    int code = (int)s->i.numbers[MCPSESS_I_LBC_CODE];
+    uint64_t left_ms = 0;
+    if (code == MCPSESS_EXISTS) return mcpsess_i_lbc_met(s, r, now_ms);
+    if (code == MCPSESS_BUSY) return mcpsess_i_lbc_end_busy(s, r);
+    if (code != MCPSESS_OK) return mcpsess_i_lbc_end(r, code, 0, 0);
+    if (mcpsess_i_lbc_holds(r)) return mcpsess_i_lbc_got(s, r, now_ms);
+    if (r->kind == MCPSESS_FLAG_GET) code = mcpsess_i_lbc_judge(s, r, &left_ms);
+    return code == MCPSESS_MISS ? mcpsess_i_lbc_end_busy(s, r) : mcpsess_i_lbc_end(r, code, left_ms, 0);
+}
+
+static void mcpsess_i_lbc_done(void *user, void *request, int rc, uint64_t now_ms) {
+    mcpsess_librechat_store *s = (mcpsess_librechat_store *)user;
+    mcpsess_request *r = (mcpsess_request *)request;
+    mcpsess_i_rstore_forget(&s->i.pending, r);
+    if (rc == MCPSESS_OK) (void)mcpsess_i_lbc_answer(s, r, now_ms);
+    else (void)mcpsess_i_lbc_end(r, rc, 0, 0);
+}
+
+/* The flag or the lease of this user was written. */
+static void mcpsess_i_lbc_changed(void *user, mcpsess_str key) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)user;
+    const mcpsess_str names[] = {MCPSESS_I_LBC_FLAG, MCPSESS_I_LBC_LEASE};
+    size_t head = s->i.module.prefix.len, n;
+    if (s->i.listener == NULL) return;
+    if (key.len == 0) s->i.listener->changed(s->i.listener->user, key);
+    if (key.len < head || memcmp(key.ptr, s->i.prefix, head) != 0) return;
+    key = mcpsess_str_of(key.ptr + head, key.len - head);
+    for (n = 0; n < 2u; n++) {
+        mcpsess_str id = mcpsess_str_of(key.ptr, 0);
+        if (key.len > names[n].len) id = mcpsess_str_of(key.ptr + names[n].len, key.len - names[n].len);
+        if (mcpsess_i_lbc_user_bad(id) || memcmp(key.ptr, names[n].ptr, names[n].len) != 0) continue;
+        s->i.listener->changed(s->i.listener->user, id);
+    }
+}
+
+/* -- the store -- */
+
+static int mcpsess_i_lbc_send(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    static const mcpsess_redis_class cls = {mcpsess_i_lbc_encode, mcpsess_i_lbc_item, mcpsess_i_lbc_done};
+    bool once = r->kind == MCPSESS_FLAG_CLEAR || (r->kind == MCPSESS_FLAG_SET && r->value.len == 0);
+    unsigned flags = once ? MCPSESS_REDIS_SCRIPT : MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT;
+    int rc = mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, r->left_ms, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    r->i.link = s->i.pending;
+    s->i.pending = r;
+    return rc;
+}
+
+static int mcpsess_i_lbc_begin(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    if (s->i.closed) return MCPSESS_E_CLOSED;
+    rc = mcpsess_request_check(r);
+    if (rc != MCPSESS_OK) return rc;
+    s->stats.requests++;
+    if (r->kind == MCPSESS_SWEEP) return MCPSESS_OK;
+    if (r->kind < MCPSESS_LEASE_ACQUIRE || r->kind > MCPSESS_FLAG_CLEAR) return MCPSESS_E_UNSUPPORTED;
+    if (mcpsess_i_lbc_user_bad(r->key)) return MCPSESS_E_ID;
+    if (r->kind == MCPSESS_FLAG_SET && ((const mcpsess_flag_request *)(const void *)r)->data.len != 0)
+        return MCPSESS_E_UNSUPPORTED;
+    r->left_ms = r->deadline_ms != 0 ? r->deadline_ms : mcpsess_time_add(now_ms, s->i.timeout_ms);
+    r->fence = now_ms;
+    r->i.slot = 0;
+    return mcpsess_i_lbc_send(s, r, now_ms);
+}
+
+static int mcpsess_i_lbc_submit(void *self, mcpsess_request *r, uint64_t now_ms) {
+    int rc;
+    r->need = 0;
+    r->count = 0;
+    rc = mcpsess_i_lbc_begin((mcpsess_librechat_store *)self, r, now_ms);
+    r->rc = rc;
+    return rc == MCPSESS_PENDING ? rc : mcpsess_i_lbc_end(r, rc, 0, 0);
+}
+
+static void mcpsess_i_lbc_poll(void *self, uint64_t now_ms) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)self;
+    if (!s->i.closed) mcpsess_redis_poll(s->i.redis, now_ms);
+}
+
+static void mcpsess_i_lbc_cancel(void *self, mcpsess_request *r) {
+    mcpsess_librechat_store *s = (mcpsess_librechat_store *)self;
+    if (r->rc != MCPSESS_PENDING) return;
+    mcpsess_redis_drop(s->i.redis, r);
+    mcpsess_i_rstore_forget(&s->i.pending, r);
+    (void)mcpsess_i_lbc_end(r, MCPSESS_E_CANCELED, 0, 0);
+}
+
+static uint64_t mcpsess_i_lbc_next_due(void *self, uint64_t now_ms) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)self;
+    return s->i.closed ? MCPSESS_NEVER : mcpsess_redis_next_due(s->i.redis, now_ms);
+}
+
+static unsigned mcpsess_i_lbc_want(void *self) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)self;
+    return s->i.closed ? 0 : mcpsess_redis_want(s->i.redis);
+}
+
+static void mcpsess_i_lbc_close(void *self) {
+    mcpsess_librechat_store *s = (mcpsess_librechat_store *)self;
+    s->i.closed = true;
+    mcpsess_i_rstore_end_all(s->i.redis, &s->i.pending);
+}
+
+static int mcpsess_i_lbc_listen(void *self, int of, const mcpsess_listener *listener) {
+    mcpsess_librechat_store *s = (mcpsess_librechat_store *)self;
+    if (of != MCPSESS_OF_FLAGS) return MCPSESS_E_UNSUPPORTED;
+    if (listener != NULL && s->i.listener != NULL && s->i.listener != listener) return MCPSESS_E_STATE;
+    s->i.listener = listener;
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_lbc_hear(void *self, uint64_t now_ms) {
+    const mcpsess_librechat_store *s = (const mcpsess_librechat_store *)self;
+    return s->i.closed ? MCPSESS_STALE : mcpsess_redis_hear(s->i.redis, now_ms);
+}
+
+MCPSESS_API mcpsess_store mcpsess_librechat_store_store(mcpsess_librechat_store *s) {
+    static const mcpsess_store_class cls = {mcpsess_i_lbc_submit,   mcpsess_i_lbc_poll, mcpsess_i_lbc_cancel,
+                                            mcpsess_i_lbc_next_due, mcpsess_i_lbc_want, mcpsess_i_lbc_close,
+                                            mcpsess_i_lbc_listen,   mcpsess_i_lbc_hear};
+    mcpsess_store store;
+    store.cls = &cls;
+    store.self = s;
+    return store;
+}
+
+MCPSESS_API mcpsess_librechat_store_desc mcpsess_librechat_store_desc_default(void) {
+    mcpsess_librechat_store_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API int mcpsess_librechat_store_init(mcpsess_librechat_store *s, const mcpsess_librechat_store_desc *d) {
+    mcpsess_buf prefix;
+    if (s == NULL || d == NULL || d->redis == NULL || mcpsess_i_lbc_prefix_bad(d->prefix)) return MCPSESS_E_ARG;
+    memset(s, 0, sizeof *s);
+    mcpsess_buf_init(&prefix, s->i.prefix, sizeof s->i.prefix);
+    mcpsess_i_lbc_put_prefix(&prefix, d->prefix);
+    s->i.prefix_len = (uint8_t)prefix.len;
+    mcpsess_buf_put(&prefix, MCPSESS_STR(MCPSESS_I_LBC_SPACE));
+    s->i.redis = d->redis;
+    s->i.plain_counts = d->plain_counts;
+    s->i.timeout_ms = d->timeout_ms != 0 ? d->timeout_ms : d->redis->i.desc.timeout_ms;
+    s->i.module.scripts = mcpsess_i_lbc_scripts;
+    s->i.module.script_count = (uint8_t)(sizeof mcpsess_i_lbc_scripts / sizeof mcpsess_i_lbc_scripts[0]);
+    s->i.module.prefix = mcpsess_buf_str(&prefix);
+    s->i.module.changed = mcpsess_i_lbc_changed;
+    s->i.module.user = s;
+    return mcpsess_redis_attach(d->redis, &s->i.module);
+}
+
+#endif /* MCPSESS_NO_FLIGHT */
 
 #endif /* MCPSESS_REDIS_NO_COMPAT */
 #endif /* MCPSESS_RESP_ONLY */

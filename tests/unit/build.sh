@@ -5,7 +5,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 unit_suites=(base lru eventid sse ring record backends memstore memlog log_contract log_model stream stream_read
     flags lease session session_io session_model coherence merge
     resp redis redis_life redis_outcomes redis_model redisstore rlogs rflags redis_session
-    toolhive csharp csharpstore)
+    toolhive csharp csharpstore librechat)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.
 # Files that are no suite, and no port, are shared by the suites.

@@ -35,6 +35,7 @@ int main(void) {
     test_toolhive();
     test_csharp();
     test_csharpstore();
+    test_librechat();
     status = tap_finish();
     port_exit(status);
     return status;

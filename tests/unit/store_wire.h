@@ -19,11 +19,16 @@
 #endif
 #define ID_MAX_ESCAPED (3u * MCPSESS_ID_MAX)
 
-/* the order of the scripts in the module's table; STORE_CSHARP: the store is that of the C# SDK's layout */
+/* the order of the scripts in the module's table; STORE_CSHARP, STORE_LIBRECHAT: the store is that of the
+   C# SDK's layout, of LibreChat's */
 #ifdef STORE_CSHARP
 enum { WRITE, READ, DELETE, SCRIPTS };
 typedef mcpsess_csharp_store wire_store;
 typedef mcpsess_csharp_store_desc wire_store_desc;
+#elif defined(STORE_LIBRECHAT)
+enum { READ, LEASE, WRITE, SCRIPTS };
+typedef mcpsess_librechat_store wire_store;
+typedef mcpsess_librechat_store_desc wire_store_desc;
 #else
 enum {
     READ,
@@ -203,6 +208,9 @@ static inline void make(const mcpsess_redis_desc *d, const wire_store_desc *give
 #ifdef STORE_CSHARP
     CHECK_EQ(mcpsess_csharp_store_init(&rstore, &sd), MCPSESS_OK);
     store = mcpsess_csharp_store_store(&rstore);
+#elif defined(STORE_LIBRECHAT)
+    CHECK_EQ(mcpsess_librechat_store_init(&rstore, &sd), MCPSESS_OK);
+    store = mcpsess_librechat_store_store(&rstore);
 #else
     CHECK_EQ(mcpsess_redis_store_init(&rstore, &sd), MCPSESS_OK);
     store = mcpsess_redis_store_store(&rstore);
@@ -215,7 +223,7 @@ static inline void connected(void) {
     CHECK(n < 60);
 }
 
-#ifndef STORE_CSHARP
+#if !defined(STORE_CSHARP) && !defined(STORE_LIBRECHAT)
 static inline void start(void) {
     mcpsess_redis_desc d = wire_desc();
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();

@@ -54,6 +54,7 @@ void test_csharp(void);
 void test_csharpstore(void);
 void test_eventid(void);
 void test_flags(void);
+void test_librechat(void);
 void test_log_model(void);
 void test_lru(void);
 void test_memlog(void);
