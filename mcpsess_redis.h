@@ -826,8 +826,8 @@ MCPSESS_API int mcpsess_csharp_index_next(mcpsess_str json, size_t *cursor, mcps
    not promised            fencing. Theirs release whatever lease there is, ours too: then our SET with a token answers
                            LOST, and sets nothing. And theirs set their flag whoever holds the lease
    Redis Cluster           E_CROSSSLOT, unless REDIS_KEY_PREFIX has a tag: "{mcp}"
-   connection ended        CLEAR, and SET without a token: E_UNKNOWN; all else is repeated until the deadline, and SET
-                           may then answer LOST to what the first try has done, CLAIM EXISTS while the lease is ours
+   connection ended        as with the store's own: SET without a token is E_UNKNOWN, all else repeated. A CLAIM that is
+                           may answer EXISTS while the lease is ours, until that runs out
    LibreChat since 2026 may keep other locks ("..._LOCK:{...}"): those are none of this. */
 
 #define MCPSESS_LIBRECHAT_PREFIX_MAX 64u
@@ -6527,18 +6527,20 @@ static const char mcpsess_i_lbc_lease_sha1[] MCPSESS_ROM = "69537b302609f0929d94
 static const char mcpsess_i_lbc_write[] MCPSESS_ROM =
     MCPSESS_I_LBC_NOW
     "local f,l,n=KEYS[1],KEYS[2],V[3]\n"
+    "local v,h=p('GET',f),p('GET',l)\n"
+    "if type(v)=='table' then return v end\n"
+    "if type(h)=='table' then return h end\n"
+    "local code=0\n"
     "if V[1]~='2' then\n"
     "local d=c('DEL',f)\n"
     "if V[1]=='1' then d=d+c('DEL',l) end\n"
-    "return {d>0 and 0 or 2,0,0,0,now} end\n"
-    "if V[2]~='' then\n"
-    "local h=p('GET',l)\n"
-    "if type(h)=='table' then return h end\n"
-    "if not h or string.match(h,'^%d+:(.*)$')~=V[2] then return {5,0,0,0,now} end end\n"
+    "if d==0 then code=2 end\n"
+    "elseif V[2]~='' and (not h or string.match(h,'^%d+:(.*)$')~=V[2]) then code=5\n"
+    "else\n"
     "c('SET',f,V[4]..string.format('%.0f',now+n)..V[5],'PX',n)\n"
-    "if V[2]~='' then c('DEL',l) end\n"
-    "return {0,0,0,c('PTTL',f),now}";
-static const char mcpsess_i_lbc_write_sha1[] MCPSESS_ROM = "cb797679661ff28c8431100923e3aa8c84b34196";
+    "if V[2]~='' then c('DEL',l) end end\n"
+    "return {code,c('PTTL',l),0,c('PTTL',f),now}";
+static const char mcpsess_i_lbc_write_sha1[] MCPSESS_ROM = "dc2e5c2c715e3511b9cc26b00223553df43fbd6c";
 
 /* clang-format on */
 
@@ -6785,7 +6787,7 @@ static void mcpsess_i_lbc_changed(void *user, mcpsess_str key) {
 
 static int mcpsess_i_lbc_send(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
     static const mcpsess_redis_class cls = {mcpsess_i_lbc_encode, mcpsess_i_lbc_item, mcpsess_i_lbc_done};
-    bool once = r->kind == MCPSESS_FLAG_CLEAR || (r->kind == MCPSESS_FLAG_SET && r->value.len == 0);
+    bool once = r->kind == MCPSESS_FLAG_SET && r->value.len == 0;
     unsigned flags = once ? MCPSESS_REDIS_SCRIPT : MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT;
     int rc = mcpsess_redis_submit(s->i.redis, &cls, s, r, flags, r->left_ms, now_ms);
     if (rc != MCPSESS_PENDING) return rc;
