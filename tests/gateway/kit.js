@@ -4,7 +4,7 @@
 const http = require('node:http');
 const net = require('node:net');
 const assert = require('node:assert');
-const { spawn } = require('node:child_process');
+const { execFile, spawn } = require('node:child_process');
 const { Backend } = require('./backend.js');
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -45,6 +45,15 @@ class Gateway {
         g.port = Number(line[2]);
         g.agent = new http.Agent({ keepAlive: true, maxSockets: 2000 });
         return g;
+    }
+
+    // A gateway that is expected to end by itself.
+    static ends(...args) {
+        return new Promise((done) =>
+            execFile(Gateway.binary, args, { timeout: 5000 }, (e, stdout, stderr) =>
+                done({ status: e?.code ?? 0, stdout, stderr }),
+            ),
+        );
     }
 
     // Ends it as an operator would. Leaks and whatever else the sanitizers found show in the status and on stderr.
@@ -180,16 +189,24 @@ const plain = (text) => text.replace(/^id: .*\n/gm, '');
 
 const tests = [];
 
-function test(name, body) {
-    tests.push({ name, body });
+// when: {waits: true} for one that waits for most of its time, and is in no hurry; {alone: true} for one that measures
+// how fast something is.
+function test(name, body, { waits, alone } = {}) {
+    tests.push({ name, body, waits, alone });
 }
 
-// A test with its own backends and gateway, which must stop cleanly at the end.
+// Backends, and how to start a gateway before them.
+async function startBackends(count, { waits, alone, ...options }) {
+    const backends = [];
+    for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
+    return { backends, start: (more) => Gateway.start(backends, { ...options, ...more }) };
+}
+
+// A test with its own backends and gateway, which must stop cleanly at the end. `waits` and `alone` are options, too.
 function scene(name, count, options, body) {
     test(name, async () => {
-        const backends = [];
-        for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
-        const g = await Gateway.start(backends, options);
+        const { backends, start } = await startBackends(count, options);
+        const g = await start();
         try {
             await body(g, ...backends);
         } catch (e) {
@@ -200,7 +217,7 @@ function scene(name, count, options, body) {
             for (const b of backends) b.close();
         }
         await g.stop();
-    });
+    }, options);
 }
 
 let count = 0;
@@ -208,7 +225,7 @@ let failures = 0;
 
 async function runOne({ name, body }) {
     const begin = Date.now();
-    const limit = sleep(20000).then(() => Promise.reject(new Error('over its time limit')));
+    const limit = sleep(30000).then(() => Promise.reject(new Error('over its time limit')));
     const error = await Promise.race([body(), limit]).then(
         () => null,
         (e) => e,
@@ -219,9 +236,16 @@ async function runOne({ name, body }) {
     if (Date.now() - begin > 3000) console.log(`# took ${Date.now() - begin} ms`);
 }
 
-// Runs what was loaded since the last time.
+// Runs what was loaded since the last time: two at a time, besides those that wait, and then those that must be alone.
 async function run(only = '') {
-    for (const t of tests.splice(0)) if (t.name.includes(only)) await runOne(t);
+    const wanted = tests.splice(0).filter((t) => t.name.includes(only));
+    const lane = async (list) => {
+        while (list.length > 0) await runOne(list.shift());
+    };
+    const waiting = wanted.filter((t) => t.waits);
+    const others = wanted.filter((t) => !t.waits && !t.alone);
+    await Promise.all([others, others, waiting, waiting, waiting].map(lane));
+    await lane(wanted.filter((t) => t.alone));
 }
 
 function skip(name, what) {
@@ -233,4 +257,4 @@ run.end = () => {
     return failures === 0 && count > 0;
 };
 
-module.exports = { Gateway, assert, initialize, plain, run, scene, skip, sleep, test, tests, until };
+module.exports = { Gateway, assert, initialize, plain, run, scene, skip, sleep, startBackends, test, tests, until };

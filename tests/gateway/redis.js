@@ -8,8 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { execFile, spawn, spawnSync } = require('node:child_process');
 const { promisify } = require('node:util');
-const { Backend } = require('./backend.js');
-const { Gateway, sleep, test, until } = require('./kit.js');
+const { sleep, startBackends, test, until } = require('./kit.js');
 
 const { REDIS_SERVER: serverProgram = 'redis-server', REDIS_CLI: cliProgram = 'redis-cli' } = process.env;
 const running = new Set();
@@ -112,12 +111,10 @@ class Redis {
 function pair(name, count, options, body, ...redisArgs) {
     test(`redis: ${name}`, async () => {
         const redis = await Redis.start(...redisArgs);
-        const backends = [];
-        for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
+        const { backends, start } = await startBackends(count, options);
         const gateways = [];
         try {
-            for (let i = 0; i < 2; i++)
-                gateways.push(await Gateway.start(backends, { redis: redis.at, verbose: true, ...options }));
+            for (let i = 0; i < 2; i++) gateways.push(await start({ redis: redis.at, verbose: true }));
             await body(redis, ...gateways, ...backends);
         } catch (e) {
             e.message += gateways.map((g, i) => `\nstderr of gateway ${i}: ${g.err}`).join('');
@@ -129,7 +126,7 @@ function pair(name, count, options, body, ...redisArgs) {
             await redis.stop();
         }
         for (const g of gateways) await g.stop();
-    });
+    }, options);
 }
 
 process.on('exit', () => {

@@ -1,7 +1,6 @@
 'use strict';
 // Starting, stopping, and what an operator sees.
 
-const { spawnSync } = require('node:child_process');
 const { Backend } = require('./backend.js');
 const { Gateway, assert, scene, sleep, test, until } = require('./kit.js');
 
@@ -80,13 +79,12 @@ scene('a stop with every kind of thing under way', 3, { 'grace-ms': 0 }, async (
 });
 
 test('--help: usage, and status 0', async () => {
-    const { status, stdout } = spawnSync(Gateway.binary, ['--help'], { encoding: 'utf8', timeout: 5000 });
+    const { status, stdout } = await Gateway.ends('--help');
     assert.equal(status, 0);
     const names = [...stdout.matchAll(/^  (--[a-z-]+)/gm)].map((m) => m[1]);
     assert.equal(names.length, 32);
     for (const name of names) {
-        const args = [name, '0']; // known, whatever its value
-        assert.doesNotMatch(spawnSync(Gateway.binary, args, { encoding: 'utf8' }).stderr, /unrecognized/);
+        assert.doesNotMatch((await Gateway.ends(name, '0')).stderr, /unrecognized/); // known, whatever its value
     }
 });
 
@@ -120,7 +118,7 @@ test('wrong options: usage, and status 2', async () => {
         [...good, ...Array.from({ length: 32 }, (_, i) => ['--backend', `http://127.0.0.1:${i + 1}/`]).flat()],
     ];
     for (const args of bad) {
-        const { status, stderr } = spawnSync(Gateway.binary, args, { encoding: 'utf8', timeout: 5000 });
+        const { status, stderr } = await Gateway.ends(...args);
         assert.equal(status, 2, args.join(' '));
         assert.match(stderr, /usage: gateway --listen/);
     }
@@ -140,16 +138,13 @@ test('a backend that is no http URL, an address that is taken: status 1', async 
         `http://127.0.0.1/${'x'.repeat(300)}`,
     ];
     for (const url of urls) {
-        const { status, stderr } = spawnSync(Gateway.binary, ['--listen', '127.0.0.1:0', '--backend', url], {
-            encoding: 'utf8',
-            timeout: 5000,
-        });
+        const { status, stderr } = await Gateway.ends('--listen', '127.0.0.1:0', '--backend', url);
         assert.equal(status, 1, `${url}: ${stderr}`);
         assert.doesNotMatch(stderr, /Sanitizer/);
     }
     const a = await Backend.start('A');
     const args = ['--listen', `127.0.0.1:${a.port}`, '--backend', a.url];
-    const { status, stderr } = spawnSync(Gateway.binary, args, { encoding: 'utf8', timeout: 5000 });
+    const { status, stderr } = await Gateway.ends(...args);
     a.close();
     assert.equal(status, 1);
     assert.match(stderr, /cannot listen/);

@@ -15,7 +15,7 @@ function connect(g) {
     });
 }
 
-scene('a client that takes its time over a request is shut out', 1, { 'timeout-ms': 800 }, async (g) => {
+scene('a client that takes its time over a request is shut out', 1, { 'timeout-ms': 800, waits: true }, async (g) => {
     const drip = async (text) => {
         const socket = await connect(g);
         const begin = Date.now();
@@ -43,7 +43,7 @@ scene('a client that takes its time over a request is shut out', 1, { 'timeout-m
     assert.ok((await g.metric('connections_slow_total')) >= 3);
 });
 
-scene('a stream may be silent longer than that', 1, { 'timeout-ms': 500 }, async (g, a) => {
+scene('a stream may be silent longer than that', 1, { 'timeout-ms': 500, waits: true }, async (g, a) => {
     const stream = await g.stream({ 'mcp-session-id': await g.session() });
     await sleep(2500);
     assert.equal(stream.ended, false);

@@ -78,7 +78,7 @@ pair('what is no id of ours is refused there too', 1, {}, async (redis, g, h, a)
     await until(async () => (await redis.cli('KEYS', `*${sid}*`)) === '', 'its keys to go');
 });
 
-pair('a gateway that dies takes no answer with it that was stored', 1, {}, async (redis, g, h, a) => {
+pair('a gateway that dies takes no answer with it that was stored', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call('id"1');
@@ -98,7 +98,7 @@ pair('a gateway that dies takes no answer with it that was stored', 1, {}, async
     assert.equal(await h.metric('streams_orphaned_total'), 1);
 });
 
-pair('nor one that the backend can give again', 1, {}, async (redis, g, h, a) => {
+pair('nor one that the backend can give again', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -155,7 +155,7 @@ pair('it is at both gateways in turn, and nothing is missed or twice', 1, {}, as
     c.cut();
 });
 
-pair('Redis is away for a while in a call: nothing is lost', 1, {}, async (redis, g, h, a) => {
+pair('Redis is away for a while in a call: nothing is lost', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -190,7 +190,7 @@ pair('Redis forgets all: a client that is there gets its answer', 1, {}, async (
     assert.deepEqual(c.data, [...range(1, 3), answerTo()]);
 });
 
-pair('without Redis from the beginning a stream passes without ids', 1, {}, async (redis, g, h, a) => {
+pair('without Redis from the beginning a stream passes without ids', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     assert.equal((await g.call(sid)).status, 200);
@@ -211,7 +211,7 @@ pair('without Redis from the beginning a stream passes without ids', 1, {}, asyn
     d.cut();
 }, ...DURABLE);
 
-pair('Redis stays away: the client is cut off, and comes back for what it missed', 1, {}, async (redis, g, h, a) => {
+pair('Redis stays away: the client is cut off, and comes back for what it missed', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -230,7 +230,7 @@ pair('Redis stays away: the client is cut off, and comes back for what it missed
     assert.equal(await g.metric('streams_cut_total'), 1);
 }, ...DURABLE);
 
-pair('a client at the other gateway is not away', 1, { linger: 1 }, async (redis, g, h, a) => {
+pair('a client at the other gateway is not away', 1, { linger: 1, waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -250,7 +250,7 @@ pair('a client at the other gateway is not away', 1, { linger: 1 }, async (redis
     assert.match(c.data[2], /stayed away/);
 });
 
-pair('where nobody is told of events, they are looked for', 1, { tracking: 'off' }, async (redis, g, h, a) => {
+pair('where nobody is told of events, they are looked for', 1, { tracking: 'off', waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -263,7 +263,7 @@ pair('where nobody is told of events, they are looked for', 1, { tracking: 'off'
     assert.deepEqual(c.data, [...range(1, 2), answerTo()]);
 });
 
-pair('a stream that is silent for longer than a lease goes on', 1, {}, async (redis, g, h, a) => {
+pair('a stream that is silent for longer than a lease goes on', 1, { waits: true }, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();

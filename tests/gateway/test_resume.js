@@ -331,7 +331,7 @@ scene('as many logs as there may be', 1, { streams: 2 }, async (g, a) => {
     assert.equal(await g.metric('streams_not_stored_total'), 1);
 });
 
-scene('a stream that is silent is kept alive', 1, { 'keep-alive': 1 }, async (g, a) => {
+scene('a stream that is silent is kept alive', 1, { 'keep-alive': 1, waits: true }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -347,7 +347,7 @@ scene('a stream that is silent is kept alive', 1, { 'keep-alive': 1 }, async (g,
 
 // ---- nobody comes back
 
-scene('a client that stays away: its answer is kept for a time', 1, { linger: 1 }, async (g, a) => {
+scene('a client that stays away: its answer is kept for a time', 1, { linger: 1, waits: true }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call('x"y');
@@ -366,7 +366,7 @@ scene('a client that stays away: its answer is kept for a time', 1, { linger: 1 
     assert.equal(await g.metric('requests_in_flight'), 1);
 });
 
-scene('one that follows is not away', 1, { linger: 1 }, async (g, a) => {
+scene('one that follows is not away', 1, { linger: 1, waits: true }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -562,7 +562,7 @@ scene('a backend that ends a stream before the answer wants to be asked again, w
     assert.equal(c.events.filter((e) => e.data === '').length, 1, 'that priming event is not for this client');
 });
 
-scene('one that does not go on after all: an error', 1, {}, async (g, a) => {
+scene('one that does not go on after all: an error', 1, { waits: true }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     for (const how of ['refuses', 'breaks']) {

@@ -195,7 +195,7 @@ scene('a session id of a backend that is none is refused', 1, {}, async (g, a) =
     assert.equal((await g.initialize()).status, 200);
 });
 
-scene('a session nobody uses ends after its TTL, one in use lives on', 1, { ttl: 1 }, async (g) => {
+scene('a session nobody uses ends after its TTL, one in use lives on', 1, { ttl: 1, waits: true }, async (g) => {
     const idle = await g.session();
     const used = await g.session();
     for (let i = 0; i < 5; i++) {

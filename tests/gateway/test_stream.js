@@ -112,7 +112,7 @@ scene('when the client of a GET stream leaves, the backend hears of it', 1, {}, 
 scene(
     'when the client of a POST leaves, the backend may finish, if it does so in time',
     1,
-    { 'timeout-ms': 1500 },
+    { 'timeout-ms': 1500, waits: true },
     async (g, a) => {
         const sid = await g.session();
         a.hook = (_, res) => (a.stream(res), true);
