@@ -49,7 +49,7 @@ static int build_record(struct exchange *x) {
     r.backend = mcpsess_str_z(x->g->backends[x->backend].url);
     r.created_ms = r.updated_ms = wall_ms();
     r.state = MCPSESS_STATE_ACTIVE;
-    mcpsess_buf_init(&x->record, x->record_bytes, sizeof x->record_bytes);
+    mcpsess_buf_init(&x->record, x->record_bytes, RECORD_MAX);
     rc = mcpsess_record_encode(&r, &x->record);
     if (rc == MCPSESS_OK && x->backend_sid[0] != '\0') {
         rc = mcpsess_record_put(&x->record, MCPSESS_STR(PAIR_BACKEND_SID), mcpsess_str_z(x->backend_sid));

@@ -38,9 +38,10 @@ struct exchange *exchange_new(struct gateway *g, struct evhttp_request *req) {
     x->g = g;
     x->req = req;
     x->kind = KIND_REFUSED;
-    x->backend = -1;
+    x->backend = x->lost_backend = -1;
     x->method = evhttp_request_get_command(req);
     mcpsess_op_init(&x->task.op, 0);
+    mcpsess_op_init(&x->merge.op, 0);
     evbuffer_add_buffer(x->body_bytes, evhttp_request_get_input_buffer(req));
     x->body.len = evbuffer_get_length(x->body_bytes);
     x->body.ptr = (const char *)evbuffer_pullup(x->body_bytes, -1);
@@ -57,6 +58,7 @@ static void exchange_free(struct exchange *x) {
     x->leg = NULL;
     if (x->feed != NULL) feed_free(x->feed);
     if (x->tail != NULL) tail_free(x->tail);
+    step_forget(&x->merging);
     table_forget(x->g, &x->task);
     TAILQ_REMOVE(&x->g->exchanges, x, link);
     x->g->in_flight--;

@@ -175,9 +175,6 @@ void table_forget(struct gateway *g, struct task *t);
 void table_sweep(struct gateway *g);
 /* One request to the store. -> PENDING, or its result; its slices must live until then */
 int table_ask(struct gateway *g, struct task *t, const mcpsess_request *request);
-/* Replaces a session's record if its bytes are still `expect`: whoever was faster, here or at another gateway, wins.
-   -> PENDING, OK, LOST, MISS, or an error; expect and value must live until then */
-int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value);
 int table_new_id(struct gateway *g, mcpsess_buf *out);
 int table_random(void *user, void *dst, size_t len);         /* an mcpsess_random_fn */
 void table_pump(evutil_socket_t fd, short what, void *user); /* an event's callback: steps what is under way */
@@ -317,10 +314,13 @@ struct exchange {
 
     struct task task;
     mcpsess_buf record;
-    char record_bytes[RECORD_MAX];
-    char update_bytes[RECORD_MAX];
+    char record_bytes[MCPSESS_MERGE_BYTES(RECORD_MAX)]; /* one, or that and what becomes of it */
+    mcpsess_merge_op merge;
+    struct step merging;
     int backend; /* index, -1: none of ours */
     char backend_sid[BACKEND_SID_MAX + 1];
+    int lost_backend; /* that lost the session, which had this id there */
+    char lost_sid[BACKEND_SID_MAX + 1];
     uint32_t tried; /* backends that refused the connection */
 
     struct leg *leg;
@@ -453,8 +453,8 @@ struct feed {
 };
 
 bool feed_wants(int status, struct evkeyvalq *headers); /* such an answer is one */
-bool feed_may_prime(struct exchange *x);                                    /* the client knows events without data */
-struct feed *feed_new(struct exchange *x);                                  /* NULL: out of memory */
+bool feed_may_prime(struct exchange *x);                /* the client knows events without data */
+struct feed *feed_new(struct exchange *x);              /* NULL: out of memory */
 void feed_free(struct feed *f);
 bool feed_begin(struct exchange *x,
                 struct evkeyvalq *headers); /* the answer's head has come. -> false: out of memory */

@@ -4,9 +4,10 @@
    backend and its id for the session; and the request that found out is sent once more. The client notices nothing.
 
    One request does this for a session at a time; others that find out meanwhile wait for it, and share its success or
-   its failure. Whoever comes too late finds that the record has changed, and just goes on. The record is replaced only
-   if it is still the one that failed: a session that ended meanwhile is not brought back, and of two gateways that do
-   this at the same time the second ends the session that it began, and goes where the first one did. */
+   its failure. Whoever comes too late finds that the record has changed, and just goes on. The session is moved only
+   if its record still says that it is where it was lost: one that ended meanwhile is not brought back, and of two
+   gateways that do this at the same time the second ends the session that it began, and goes where the first one did.
+   Whatever else others write into the record meanwhile stays. */
 
 #include "gateway.h"
 
@@ -85,9 +86,9 @@ static void overtaken(void *user, int rc) {
     else fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
 }
 
-static void updated(void *user, int rc) {
+static void moved(void *user, int rc) {
     struct exchange *x = user;
-    if (rc == MCPSESS_OK) {
+    if (rc == MCPSESS_OK || rc == MCPSESS_DUP) {
         say(x->g, "session revived at %s", x->g->backends[x->backend].url);
         x->g->metrics.revived++;
         book_bind(x->g, mcpsess_str_z(x->sid), (unsigned)x->backend);
@@ -105,27 +106,48 @@ static void updated(void *user, int rc) {
     }
 }
 
-static int rebuild_record(struct exchange *x, mcpsess_buf *out) {
+static bool is_at(struct gateway *g, const mcpsess_record *r, int backend, const char *backend_sid) {
+    mcpsess_str sid = {0};
+    mcpsess_record_get(r, MCPSESS_STR(PAIR_BACKEND_SID), &sid);
+    return backend_find(g, r->backend) == backend && mcpsess_str_eq(sid, mcpsess_str_z(backend_sid));
+}
+
+static int write_place(const struct exchange *x, mcpsess_record *r, mcpsess_buf *out) {
+    r->backend = mcpsess_str_z(x->g->backends[x->backend].url);
+    r->updated_ms = wall_ms();
+    int rc = mcpsess_record_encode(r, out);
+    if (rc != MCPSESS_OK) return rc;
+    if (x->backend_sid[0] != '\0')
+        return mcpsess_record_put(out, MCPSESS_STR(PAIR_BACKEND_SID), mcpsess_str_z(x->backend_sid));
+    rc = mcpsess_record_del(out, MCPSESS_STR(PAIR_BACKEND_SID));
+    return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
+}
+
+/* The session is moved if its record still says that it is where it was lost. What else is in there stays, whoever may
+   have written it meanwhile. DUP: it was moved by us, the answer was lost. */
+static int move(void *user, mcpsess_buf *record) {
+    struct exchange *x = user;
+    char bytes[RECORD_MAX];
     mcpsess_record r;
-    int rc = mcpsess_record_decode(mcpsess_buf_str(&x->record), &r);
+    mcpsess_buf out;
+    int rc = mcpsess_record_decode(mcpsess_buf_str(record), &r);
     if (rc != MCPSESS_OK) return rc;
-    r.backend = mcpsess_str_z(x->g->backends[x->backend].url);
-    r.updated_ms = wall_ms();
-    mcpsess_buf_init(out, x->update_bytes, sizeof x->update_bytes);
-    rc = mcpsess_record_encode(&r, out);
+    if (is_at(x->g, &r, x->backend, x->backend_sid)) return MCPSESS_DUP;
+    if (!is_at(x->g, &r, x->lost_backend, x->lost_sid)) return MCPSESS_LOST;
+    mcpsess_buf_init(&out, bytes, sizeof bytes);
+    rc = write_place(x, &r, &out);
     if (rc != MCPSESS_OK) return rc;
-    if (x->backend_sid[0] == '\0') {
-        rc = mcpsess_record_del(out, MCPSESS_STR(PAIR_BACKEND_SID));
-        return rc == MCPSESS_MISS ? MCPSESS_OK : rc;
-    }
-    return mcpsess_record_put(out, MCPSESS_STR(PAIR_BACKEND_SID), mcpsess_str_z(x->backend_sid));
+    record->len = 0;
+    mcpsess_buf_put(record, mcpsess_buf_str(&out));
+    return mcpsess_buf_check(record);
 }
 
 static void update(struct exchange *x) {
-    mcpsess_buf out;
-    int rc = rebuild_record(x, &out);
-    if (rc == MCPSESS_OK) rc = table_swap(x->g, &x->task, mcpsess_buf_str(&x->record), mcpsess_buf_str(&out));
-    table_then(x->g, &x->task, rc, updated, x);
+    mcpsess_merge how = {move, x, true};
+    int rc = mcpsess_session_merge(&x->g->sessions, &x->merge, mcpsess_str_z(x->sid), &x->who, &how, x->record_bytes,
+                                   sizeof x->record_bytes, now_ms());
+    if (rc == MCPSESS_PENDING) step_wait(x->g, &x->merging, &x->merge.op, moved, x);
+    else moved(x, rc);
 }
 
 /* ---- step 3: notifications/initialized */
@@ -212,17 +234,17 @@ static const struct leg_events initialized_events = {initialized_head, on_data, 
 
 static void reloaded(void *user, int rc) {
     struct exchange *x = user;
-    char sid[sizeof x->backend_sid];
-    int backend = x->backend;
     mcpsess_record r;
-    memcpy(sid, x->backend_sid, sizeof sid);
+    x->lost_backend = x->backend;
+    memcpy(x->lost_sid, x->backend_sid, sizeof x->lost_sid);
     if (rc == MCPSESS_MISS) {
         fail_lost(x);
     } else if (rc != MCPSESS_OK) {
         fail(x, 503, RPC_BAD_REQUEST, "Session store unavailable");
     } else {
         route_read_record(x, &r);
-        if (x->backend != backend || strcmp(x->backend_sid, sid) != 0) succeed(x); /* somebody else was faster */
+        bool moved_on = x->backend != x->lost_backend || strcmp(x->backend_sid, x->lost_sid) != 0;
+        if (moved_on) succeed(x); /* somebody else was faster */
         else say_initialize(x);
     }
 }

@@ -88,7 +88,7 @@ void route_read_record(struct exchange *x, mcpsess_record *r) {
 }
 
 void route_load(struct exchange *x, void (*then)(void *, int)) {
-    mcpsess_buf_init(&x->record, x->record_bytes, sizeof x->record_bytes);
+    mcpsess_buf_init(&x->record, x->record_bytes, RECORD_MAX);
     int rc = mcpsess_session_load(&x->g->sessions, &x->task.op, mcpsess_str_z(x->sid), &x->who, &x->record, now_ms());
     table_then(x->g, &x->task, rc, then, x);
 }

@@ -36,19 +36,19 @@ static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t nu
    and may end all others of that sort. All have the same time to live. So the one of each sort that has waited longest
    is the only one to be polled. */
 
-static bool is_swap(const struct task *t) {
+static bool is_asked(const struct task *t) {
     return t->request.kind != 0;
 }
 
 static bool has_ended(struct task *t) {
-    if (is_swap(t) && t->request.rc != MCPSESS_PENDING) mcpsess_poll(&t->op, now_ms());
+    if (is_asked(t) && t->request.rc != MCPSESS_PENDING) mcpsess_poll(&t->op, now_ms());
     return mcpsess_op_rc(&t->op) != MCPSESS_PENDING;
 }
 
-static struct task *oldest(struct gateway *g, bool swap) {
+static struct task *oldest(struct gateway *g, bool asked) {
     struct task *t;
     TAILQ_FOREACH(t, &g->tasks, link) {
-        if (is_swap(t) == swap) return t;
+        if (is_asked(t) == asked) return t;
     }
     return NULL;
 }
@@ -69,8 +69,8 @@ static uint64_t task_due(struct task *t, uint64_t now) {
 static uint64_t due(struct gateway *g, uint64_t now) {
     uint64_t at = g->wire != NULL ? redis_due(g, now) : MCPSESS_NEVER;
     if (any_ended(g)) return now;
-    for (int swap = 0; swap < 2; swap++) {
-        uint64_t next = task_due(oldest(g, swap), now);
+    for (int asked = 0; asked < 2; asked++) {
+        uint64_t next = task_due(oldest(g, asked), now);
         if (next < at) at = next;
     }
     uint64_t next = streams_due(g, now);
@@ -114,10 +114,10 @@ void table_pump(evutil_socket_t fd, short what, void *user) {
     (void)fd;
     (void)what;
     if (g->wire != NULL) redis_step(g);
-    for (int swap = 0; swap < 2; swap++) {
+    for (int asked = 0; asked < 2; asked++) {
         do { /* those whose time is up end one by one */
             collect(g);
-            t = oldest(g, swap);
+            t = oldest(g, asked);
         } while (t != NULL && mcpsess_poll(&t->op, now_ms()) != MCPSESS_PENDING);
     }
     collect(g);
@@ -150,19 +150,13 @@ void table_forget(struct gateway *g, struct task *t) {
 
 /* ---- one request to the store, as an operation of our own */
 
-/* The next load asks the store. */
-static void changed(struct gateway *g, struct task *t) {
-    if (t->request.kind == MCPSESS_PUT) mcpsess_session_mark(&g->sessions, t->request.key);
-    t->request.kind = 0;
-}
-
 static int ask_poll(mcpsess_op *op, uint64_t now) {
     struct gateway *g = mcpsess_op_object(op);
     struct task *t = (struct task *)(void *)op;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
     if (t->request.rc == MCPSESS_PENDING) g->store.cls->poll(g->store.self, now);
     if (t->request.rc == MCPSESS_PENDING) return MCPSESS_PENDING;
-    changed(g, t);
+    t->request.kind = 0;
     op->left_ms = t->request.left_ms;
     return mcpsess_op_end(op, t->request.rc);
 }
@@ -172,7 +166,7 @@ static void ask_cancel(mcpsess_op *op) {
     struct task *t = (struct task *)(void *)op;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
     g->store.cls->cancel(g->store.self, &t->request);
-    changed(g, t); /* perhaps */
+    t->request.kind = 0;
     mcpsess_op_end(op, MCPSESS_E_CANCELED);
 }
 
@@ -196,22 +190,6 @@ int table_ask(struct gateway *g, struct task *t, const mcpsess_request *request)
     t->request.deadline_ms = mcpsess_time_add(now_ms(), STORE_TIMEOUT_MS);
     g->store.cls->submit(g->store.self, &t->request, now_ms());
     return ask_poll(&t->op, now_ms());
-}
-
-int table_swap(struct gateway *g, struct task *t, mcpsess_str expect, mcpsess_str value) {
-    mcpsess_request q = {0};
-    mcpsess_record r;
-    int rc = mcpsess_record_decode(value, &r);
-    if (rc != MCPSESS_OK) return rc;
-    q.kind = MCPSESS_PUT;
-    q.mode = MCPSESS_PUT_CAS;
-    q.guarded = true;
-    q.owner = r.principal;
-    q.key = r.id;
-    q.expect = expect;
-    q.value = value;
-    q.ttl_ms = g->config.ttl_ms;
-    return table_ask(g, t, &q);
 }
 
 /* ---- the book: session id -> backend's index, as a fixed table of the library's own */
