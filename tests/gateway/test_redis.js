@@ -38,6 +38,8 @@ function forgetNothing(backend) {
 
 const note = (text) => console.log(`# ${text}`);
 
+const alone = { alone: true };
+
 const POLLED = 1300; // ms until what nobody tells is noticed
 
 // ---- one session, two gateways
@@ -266,7 +268,7 @@ pair('Redis dies: known sessions are served, others wait for it', 1, {}, async (
     assert.equal((await h.call(fresh)).status, 200);
 });
 
-pair('Redis freezes: nothing waits for long, and all is there when it thaws', 1, { alone: true }, async (redis, g, h) => {
+pair('Redis freezes: nothing waits for long, and all is there when it thaws', 1, alone, async (redis, g, h) => {
     const sid = await g.session();
     for (const each of [g, h]) await each.call(sid);
     redis.freeze();

@@ -5,6 +5,7 @@ const { assert, sleep, until } = require('./kit.js');
 const { Client, answerTo, range, sources } = require('./streams.js');
 const { pair } = require('./redis.js');
 
+const waits = { waits: true };
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 // A gateway that has not found its Redis again says 503.
@@ -211,7 +212,7 @@ pair('without Redis from the beginning a stream passes without ids', 1, { waits:
     d.cut();
 }, ...DURABLE);
 
-pair('Redis stays away: the client is cut off, and comes back for what it missed', 1, { waits: true }, async (redis, g, h, a) => {
+pair('Redis stays away: the client is cut off, and comes back for what it missed', 1, waits, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
@@ -250,7 +251,8 @@ pair('a client at the other gateway is not away', 1, { linger: 1, waits: true },
     assert.match(c.data[2], /stayed away/);
 });
 
-pair('where nobody is told of events, they are looked for', 1, { tracking: 'off', waits: true }, async (redis, g, h, a) => {
+const untold = { tracking: 'off', ...waits };
+pair('where nobody is told of events, they are looked for', 1, untold, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();
