@@ -1049,16 +1049,16 @@ MCPSESS_API int mcpsess_memstore_check(mcpsess_memstore *m);    /* invariants; -
    polling).
 
    writer     how it gets there                        append answers
-   closed     init; open failed; leave                 E_STATE
+   closed     init; open failed; leave; MISS           E_STATE
    open       open: OK                                 OK (id), DUP, LOST, LOST_TAIL, MISS, an error of the store
    fenced     FENCED: another writer took over         FENCED; open it again, or leave it
    complete   complete: OK                             END
 
    Appends of one writer may overlap; they are stored in the order in which they began, or not at all: when one ends
-   with anything but OK or DUP, those begun after it end with LOST, unless they were done before. The next append then
-   takes up the sequence where the log ends. If the same bytes are appended first, that is a repetition: where the
-   store has them already, it answers DUP, and nothing is twice. After LOST_TAIL the log is a new one, so ids
-   that were given before are GAP to readers; append again what must not be lost.
+   with anything but OK or DUP, so do those begun after it, mostly with LOST, until all have ended. The next append then
+   takes up the sequence where the log ends; others are LOST while it finds out where that is. If the same bytes are
+   appended first, that is a repetition: where the store has them already, it answers DUP, and nothing is twice. After
+   LOST_TAIL the log is a new one, so ids that were given before are GAP to readers; append again what must not be lost.
    A writer keeps its stream by a lease, which every append renews. One that is silent for long calls keep by the time
    that due tells; after lease_ms without either another writer may take over, and this one is fenced.
 
@@ -1113,6 +1113,7 @@ typedef struct mcpsess_streams {
         mcpsess_listener listener;
         mcpsess_stream_reader *readers; /* that are open */
         uint32_t ready;
+        bool told; /* of changes, by the store */
     } i;
 } mcpsess_streams;
 
@@ -1124,11 +1125,13 @@ typedef struct mcpsess_stream_writer {
         mcpsess_str session, stream;
         mcpsess_principal who;
         uint64_t fence, next, due_ms;
-        uint32_t pending; /* appends under way */
-        uint8_t state;    /* of the table above */
-        bool broken;      /* one of them failed: none begins before all have ended */
-        bool streaming;
-        bool named; /* it has a token, for as long as it lives: an open that may have been done finds itself */
+        uint64_t failed;    /* the first append that did, while doubt says so */
+        uint32_t pending;   /* appends under way */
+        uint32_t under_way; /* operations, these among them */
+        uint8_t state;      /* of the table above */
+        uint8_t doubt;      /* about where the log ends */
+        bool streaming;     /* as it was asked for last */
+        bool named;         /* it has a token, for as long as it lives: an open that may have been done finds itself */
         char token[16];
     } i;
 } mcpsess_stream_writer;
@@ -1144,6 +1147,8 @@ typedef struct mcpsess_stream_op {
         mcpsess_stream_writer *writer; /* NULL: a delete */
         uint64_t begun_ms;
         uint8_t retries;
+        bool turns;    /* a set that changes the mode, */
+        bool streamed; /* which goes back to this if it fails */
     } i;
 } mcpsess_stream_op;
 
@@ -1161,8 +1166,11 @@ struct mcpsess_stream_reader {
         mcpsess_buf page;     /* frames */
         mcpsess_str rest;     /* of them, not handed out yet */
         mcpsess_event *event; /* of the next under way */
+        uint64_t answered_ms; /* when the last answer came */
         uint64_t due_ms;      /* when one that waits asks again */
         uint8_t state;
+        bool by_id;  /* its position is of an id, which names the log's epoch where it has one */
+        bool busy;   /* an operation of it is pending */
         bool failed; /* the last answer was an error */
         bool asking; /* the request is under way */
         bool woken;  /* the log was written since it was asked */
@@ -1180,8 +1188,8 @@ MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_des
    as its op is pending. An op needs mcpsess_op_init, a reader nothing; a writer is zero-initialised before its first
    open, and its memory is free whenever none of its operations is pending: its lease just runs out. */
 
-/* Becomes the stream's writer. fresh: begins it anew, even if there is one of this name: for a stream named after
-   something that recurs. Else what there is goes on.
+/* Becomes the stream's writer; not while something else of it is under way (E_STATE). fresh: begins it anew, even if
+   there is one of this name: for a stream named after something that recurs. Else what there is goes on.
    -> OK, BUSY (op.left_ms): it has a writer, END: it is complete, and not fresh, MISS: the name is another principal's,
    E_RANDOM */
 MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w, mcpsess_stream_op *op,
@@ -1201,10 +1209,11 @@ MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream
                                         uint64_t now_ms);
 /* Nothing more will come; ends the lease. A second time it does nothing.  -> OK, FENCED, LOST_TAIL, MISS */
 MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
-/* Ends the lease and nothing else: the stream is another writer's to go on with, at once, and this one is closed.
+/* Ends the lease, a millisecond from now, and nothing else: the stream is another writer's to go on with, and this one
+   is closed.
    -> as keep */
 MCPSESS_API int mcpsess_stream_leave(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
-/* Renews the lease.  -> OK, FENCED: another one has it, MISS: the stream is gone, END */
+/* Renews the lease.  -> OK, FENCED: another one has it, LOST_TAIL, MISS: the stream is gone, END */
 MCPSESS_API int mcpsess_stream_keep(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
 /* The instant by which to call keep; MCPSESS_NEVER: it is not open. */
 MCPSESS_API uint64_t mcpsess_stream_due(const mcpsess_stream_writer *w);
@@ -1213,8 +1222,9 @@ MCPSESS_API int mcpsess_stream_id(const mcpsess_stream_op *op, mcpsess_buf *out)
 
 /* Opens at a Last-Event-ID, whose session must be this one. mem holds the names in it and a page of events: the larger,
    the fewer round trips; it, session and who's parts must live until close.
-   -> OK, GAP, MISS: no such stream, or another principal's, E_FORMAT: not an id, E_ID: of another session, E_NOMEM: mem
-   below MCPSESS_STREAM_READER_MIN */
+   -> OK, GAP: also for an id without an epoch, where logs have one, MISS: no such stream, or another principal's,
+   E_FORMAT: not an id, E_ID: of another session, E_NOMEM: mem below MCPSESS_STREAM_READER_MIN, E_TOOBIG (op.need): it
+   cannot hold the next event, E_STATE: r is open */
 MCPSESS_API int mcpsess_stream_resume(mcpsess_streams *s, mcpsess_stream_reader *r, mcpsess_op *op,
                                       mcpsess_str last_event_id, mcpsess_str session, const mcpsess_principal *who,
                                       void *mem, size_t mem_len, uint64_t now_ms);
@@ -1224,8 +1234,9 @@ MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r
                                     const mcpsess_principal *who, mcpsess_str stream, uint64_t epoch, uint64_t sequence,
                                     void *mem, size_t mem_len, uint64_t now_ms);
 #define MCPSESS_STREAM_READER_MIN (MCPSESS_ID_MAX + MCPSESS_STREAM_MAX + 64u)
-/* The next event, with its id; its slices live until the next call of the reader. e must live until op is done. Waits
-   for op->timeout_ms, 0: for ever. One that is woken says so by mcpsess_want (NOW) and mcpsess_next_due: poll it.
+/* The next event, with its id; its slices live until the next call of the reader. One at a time (E_STATE). e must live
+   until op is done. Waits for op->timeout_ms, 0: for ever. One that is woken says so by mcpsess_want (NOW) and
+   mcpsess_next_due: poll it.
    -> OK, END, GAP, MISS, E_TOOBIG (op.need): mem cannot hold it, E_TIMEOUT; after an error, E_TIMEOUT among them, the
    reader is where it was: call again */
 MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms);
@@ -4713,7 +4724,11 @@ MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_des
     s->i.desc.timeout_ms = mcpsess_i_or(d->timeout_ms, 5000);
     s->i.listener.changed = mcpsess_i_stream_changed;
     s->i.listener.user = s;
-    if (d->store.cls->listen != NULL) rc = d->store.cls->listen(d->store.self, MCPSESS_OF_LOGS, &s->i.listener);
+    if (d->store.cls->listen != NULL) {
+        rc = d->store.cls->listen(d->store.self, MCPSESS_OF_LOGS, &s->i.listener);
+        s->i.told = rc == MCPSESS_OK;
+        if (rc == MCPSESS_E_UNSUPPORTED) rc = MCPSESS_OK; /* nobody is told: readers poll */
+    }
     if (rc == MCPSESS_OK) s->i.ready = MCPSESS_I_STREAM_READY;
     return rc;
 }
@@ -4750,19 +4765,18 @@ static uint64_t mcpsess_i_stream_timeout(const mcpsess_streams *s, const mcpsess
     return mcpsess_time_add(now_ms, op->timeout_ms != 0 ? op->timeout_ms : s->i.desc.timeout_ms);
 }
 
-static void mcpsess_i_stream_log(const mcpsess_streams *s, int level, int item, mcpsess_str session, uint64_t number) {
-    if (s->i.desc.log.log != NULL) s->i.desc.log.log(s->i.desc.log.user, level, item, session, number);
-}
-
-static void mcpsess_i_stream_failed(mcpsess_streams *s, mcpsess_str session, int rc) {
+static void mcpsess_i_stream_failed(mcpsess_streams *s, int rc, mcpsess_i_note *note) {
     s->stats.failures++;
-    mcpsess_i_stream_log(s, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, session, (uint64_t)-rc);
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, (uint64_t)-rc);
 }
 
 /* ==== writer ==== */
 /* uses: base eventid event record op store streambase */
 
 enum { MCPSESS_I_WRITER_CLOSED, MCPSESS_I_WRITER_OPEN, MCPSESS_I_WRITER_FENCED, MCPSESS_I_WRITER_COMPLETE };
+
+/* Where the log ends is known; was not, since an append failed; is being found out, by one append and no other. */
+enum { MCPSESS_I_DOUBT_NONE, MCPSESS_I_DOUBT_SOME, MCPSESS_I_DOUBT_ASKED };
 
 #define MCPSESS_I_LEAVE_MS 1u /* a lease of one that leaves */
 
@@ -4784,72 +4798,94 @@ static void mcpsess_i_writer_land_open(mcpsess_stream_writer *w, const mcpsess_s
     mcpsess_i_writer_renewed(w, op);
 }
 
-/* The answers that change what a writer may do, whatever it asked. */
-static void mcpsess_i_writer_heed(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc) {
-    mcpsess_streams *s = w->i.streams;
-    if (rc == MCPSESS_MISS) w->i.state = MCPSESS_I_WRITER_CLOSED;
-    if (rc == MCPSESS_FENCED && w->i.state == MCPSESS_I_WRITER_OPEN) {
-        w->i.state = MCPSESS_I_WRITER_FENCED;
-        s->stats.fenced++;
-        mcpsess_i_stream_log(s, MCPSESS_LOG_WARN, MCPSESS_ITEM_WRITER_FENCED, w->i.session, w->sequence);
-    }
-    if (rc == MCPSESS_LOST_TAIL) {
-        s->stats.lost_tails++;
-        mcpsess_i_stream_log(s, MCPSESS_LOG_ERROR, MCPSESS_ITEM_TAIL_LOST, w->i.session, w->sequence);
-        w->epoch = op->i.request.log.epoch;
-        w->sequence = op->i.request.log.last;
-    }
+/* The tail is lost: what is there now counts, and what was begun before is not. */
+static void mcpsess_i_writer_begin_anew(mcpsess_stream_writer *w, const mcpsess_log_request *q, mcpsess_i_note *note) {
+    if (q->log.epoch <= w->epoch && q->log.epoch != 0) return; /* known already */
+    w->i.streams->stats.lost_tails++;
+    mcpsess_i_note_set(note, MCPSESS_LOG_ERROR, MCPSESS_ITEM_TAIL_LOST, w->sequence);
+    w->epoch = q->log.epoch;
+    w->sequence = q->log.last;
+    w->i.doubt = MCPSESS_I_DOUBT_SOME;
+    w->i.failed = 0;
 }
 
-/* An append ended. Where one failed nothing says whether it was stored, so the next one finds out. */
-static void mcpsess_i_writer_land_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, int rc) {
-    const mcpsess_log_request *q = &op->i.request;
-    bool stored = rc == MCPSESS_OK || rc == MCPSESS_DUP;
+/* The answers that change what a writer may do, whatever it asked. */
+static void mcpsess_i_writer_heed(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc, mcpsess_i_note *note) {
+    if (rc == MCPSESS_MISS) w->i.state = MCPSESS_I_WRITER_CLOSED;
+    if (rc == MCPSESS_LOST_TAIL) mcpsess_i_writer_begin_anew(w, &op->i.request, note);
+    if (rc != MCPSESS_FENCED || w->i.state != MCPSESS_I_WRITER_OPEN) return;
+    w->i.state = MCPSESS_I_WRITER_FENCED;
+    w->i.streams->stats.fenced++;
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, MCPSESS_ITEM_WRITER_FENCED, w->sequence);
+}
+
+static void mcpsess_i_writer_stored(mcpsess_stream_writer *w, mcpsess_stream_op *op, int rc) {
+    op->epoch = op->i.request.log.epoch;
+    op->sequence = op->i.request.log.sequence;
+    if (op->sequence > w->sequence) w->sequence = op->sequence;
+    if (rc == MCPSESS_OK) w->i.streams->stats.appended++;
+    else w->i.streams->stats.duplicates++;
+    if (w->i.doubt == MCPSESS_I_DOUBT_ASKED) w->i.doubt = MCPSESS_I_DOUBT_NONE;
+    mcpsess_i_writer_renewed(w, op);
+}
+
+/* An append ended. Where one failed nothing says whether it was stored, so those behind it are to be repeated after it
+   and the next one finds out; but if one behind it is known to be stored, so is it.  -> what the append ends with */
+static int mcpsess_i_writer_land_append(mcpsess_stream_writer *w, mcpsess_stream_op *op, int rc) {
+    uint64_t sequence = op->i.request.log.sequence;
+    bool follows = w->i.doubt == MCPSESS_I_DOUBT_SOME && sequence > w->i.failed; /* one that failed */
     w->i.pending--;
-    if (stored) {
-        op->epoch = q->log.epoch;
-        op->sequence = q->log.sequence;
-        if (q->log.sequence > w->sequence) w->sequence = q->log.sequence;
-        if (rc == MCPSESS_OK) w->i.streams->stats.appended++;
-        else w->i.streams->stats.duplicates++;
-        mcpsess_i_writer_renewed(w, op);
-    } else {
-        w->i.broken = true;
-        if (rc == MCPSESS_LOST) w->i.streams->stats.lost++;
+    if (rc < 0 && !follows && sequence <= w->sequence) rc = MCPSESS_OK;
+    if (follows && (rc == MCPSESS_OK || rc == MCPSESS_DUP)) rc = MCPSESS_LOST;
+    if (rc == MCPSESS_OK || rc == MCPSESS_DUP) {
+        mcpsess_i_writer_stored(w, op, rc);
+        return rc;
     }
+    if (rc == MCPSESS_LOST) w->i.streams->stats.lost++;
+    if (!follows) w->i.failed = sequence;
+    w->i.doubt = MCPSESS_I_DOUBT_SOME;
+    return rc;
 }
 
 static void mcpsess_i_writer_land_set(mcpsess_stream_writer *w, const mcpsess_stream_op *op, int rc) {
-    if (rc != MCPSESS_OK) return;
-    w->i.streaming = op->i.request.log.streaming;
-    if (op->i.request.log.done) w->i.state = MCPSESS_I_WRITER_COMPLETE;
+    if (rc != MCPSESS_OK) w->i.streaming = op->i.turns ? op->i.streamed : w->i.streaming;
+    else if (op->i.request.log.done) w->i.state = MCPSESS_I_WRITER_COMPLETE;
     else if (op->i.request.request.ttl_ms == MCPSESS_I_LEAVE_MS) w->i.state = MCPSESS_I_WRITER_CLOSED;
     else mcpsess_i_writer_renewed(w, op);
 }
 
-static void mcpsess_i_writer_land(mcpsess_stream_op *op, int rc) {
+/* -> what the operation ends with */
+static int mcpsess_i_writer_land(mcpsess_stream_op *op, int rc, mcpsess_i_note *note) {
     mcpsess_stream_writer *w = op->i.writer;
     mcpsess_streams *s = op->i.streams;
     const mcpsess_request *r = &op->i.request.request;
     op->op.left_ms = r->left_ms;
     op->op.count = r->count;
-    if (rc < 0) mcpsess_i_stream_failed(s, r->key, rc);
+    if (rc < 0) mcpsess_i_stream_failed(s, rc, note);
     if (w == NULL) {
         s->stats.deleted += r->count;
-        if (rc == MCPSESS_OK) mcpsess_i_stream_log(s, MCPSESS_LOG_INFO, MCPSESS_ITEM_LOGS_DELETED, r->key, r->count);
-        return;
+        if (rc == MCPSESS_OK) mcpsess_i_note_set(note, MCPSESS_LOG_INFO, MCPSESS_ITEM_LOGS_DELETED, r->count);
+        return rc;
     }
-    switch (r->kind) {
-    case MCPSESS_LOG_OPEN: mcpsess_i_writer_land_open(w, op, rc); return;
-    case MCPSESS_LOG_APPEND:
-        mcpsess_i_writer_heed(w, op, rc);
-        mcpsess_i_writer_land_append(w, op, rc);
-        return;
-    default:
-        mcpsess_i_writer_heed(w, op, rc);
-        mcpsess_i_writer_land_set(w, op, rc);
-        return;
+    w->i.under_way--;
+    if (r->kind == MCPSESS_LOG_OPEN) {
+        mcpsess_i_writer_land_open(w, op, rc);
+        return rc;
     }
+    mcpsess_i_writer_heed(w, op, rc, note);
+    if (r->kind == MCPSESS_LOG_APPEND) return mcpsess_i_writer_land_append(w, op, rc);
+    mcpsess_i_writer_land_set(w, op, rc);
+    return rc;
+}
+
+/* The log is told when the operation is over, as it may begin it again. */
+static int mcpsess_i_writer_end(mcpsess_stream_op *op, int rc) {
+    const mcpsess_log *log = &op->i.streams->i.desc.log;
+    mcpsess_str session = op->i.request.request.key;
+    mcpsess_i_note note = {0, 0, 0};
+    rc = mcpsess_op_end(&op->op, mcpsess_i_writer_land(op, rc, &note));
+    mcpsess_i_note_log(&note, log, session);
+    return rc;
 }
 
 /* The sequence was taken, by an append of ours that failed and was stored all the same: this event comes after it. */
@@ -4863,6 +4899,7 @@ static bool mcpsess_i_writer_again(mcpsess_stream_op *op, uint64_t now_ms) {
     w->sequence = q->log.confirmed = q->log.last;
     q->log.sequence = q->log.last + 1;
     w->i.next = q->log.sequence + 1;
+    w->i.doubt = MCPSESS_I_DOUBT_NONE;
     (void)mcpsess_i_stream_submit(op->i.streams, q, op->op.i.deadline_ms, now_ms);
     return true;
 }
@@ -4870,17 +4907,14 @@ static bool mcpsess_i_writer_again(mcpsess_stream_op *op, uint64_t now_ms) {
 static int mcpsess_i_writer_settle(mcpsess_stream_op *op, uint64_t now_ms) {
     int rc = op->i.request.request.rc;
     while (rc != MCPSESS_PENDING && mcpsess_i_writer_again(op, now_ms)) rc = op->i.request.request.rc;
-    if (rc == MCPSESS_PENDING) return rc;
-    mcpsess_i_writer_land(op, rc);
-    return mcpsess_op_end(&op->op, rc);
+    return rc == MCPSESS_PENDING ? rc : mcpsess_i_writer_end(op, rc);
 }
 
 static int mcpsess_i_writer_give_up(mcpsess_stream_op *op, int rc) {
     mcpsess_streams *s = op->i.streams;
     s->i.desc.store.cls->cancel(s->i.desc.store.self, &op->i.request.request);
     op->i.request.request.count = 0;
-    mcpsess_i_writer_land(op, rc);
-    return mcpsess_op_end(&op->op, rc);
+    return mcpsess_i_writer_end(op, rc);
 }
 
 static int mcpsess_i_writer_poll(mcpsess_op *op, uint64_t now_ms) {
@@ -4935,6 +4969,7 @@ static int mcpsess_i_writer_begin(mcpsess_streams *s, mcpsess_stream_writer *w, 
     op->i.writer = w;
     op->i.retries = 0;
     op->i.begun_ms = now_ms;
+    if (w != NULL) w->i.under_way++;
     if (op->i.request.request.ttl_ms == 0) op->i.request.request.ttl_ms = s->i.desc.lease_ms;
     op->op.i.deadline_ms = mcpsess_i_stream_timeout(s, &op->op, now_ms);
     (void)mcpsess_i_stream_submit(s, &op->i.request, op->op.i.deadline_ms, now_ms);
@@ -4956,7 +4991,7 @@ MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w
     if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
     rc = mcpsess_i_stream_names(session, who, stream);
     if (rc != MCPSESS_OK) return rc;
-    if (w->i.pending != 0) return MCPSESS_E_STATE;
+    if (w->i.under_way != 0) return MCPSESS_E_STATE;
     if (!w->i.named && s->i.desc.random(s->i.desc.random_user, w->i.token, sizeof w->i.token) != 0) {
         return mcpsess_i_writer_done(op, MCPSESS_E_RANDOM);
     }
@@ -4967,6 +5002,7 @@ MCPSESS_API int mcpsess_stream_open(mcpsess_streams *s, mcpsess_stream_writer *w
     w->i.stream = stream;
     w->i.who = *who;
     w->i.state = MCPSESS_I_WRITER_CLOSED;
+    w->i.due_ms = 0;
     q = &op->i.request;
     mcpsess_i_stream_fill(s, q, MCPSESS_LOG_OPEN, session, who, stream);
     q->request.value = mcpsess_str_of(w->i.token, sizeof w->i.token);
@@ -5002,18 +5038,16 @@ MCPSESS_API int mcpsess_stream_append(mcpsess_stream_writer *w, mcpsess_stream_o
                                       uint64_t now_ms) {
     int rc = e == NULL ? MCPSESS_E_ARG : mcpsess_i_writer_ask(w, op, MCPSESS_LOG_APPEND);
     if (rc != MCPSESS_OK) return rc;
-    if (e->id.len != 0) {
+    rc = mcpsess_i_writer_may(w);
+    if (rc == MCPSESS_OK && e->id.len != 0) {
         w->i.streams->stats.passed++;
         return mcpsess_i_writer_done(op, MCPSESS_OK);
     }
-    rc = mcpsess_i_writer_may(w);
-    if (w->i.pending == 0) {
-        w->i.next = w->sequence + 1;
-        w->i.broken = false;
-    }
-    if (rc == MCPSESS_OK && w->i.broken) rc = MCPSESS_LOST; /* what failed before it is not made good yet */
+    if (w->i.pending == 0) w->i.next = w->sequence + 1;
+    else if (rc == MCPSESS_OK && w->i.doubt != MCPSESS_I_DOUBT_NONE) rc = MCPSESS_LOST; /* what comes first is open */
     if (rc == MCPSESS_OK && w->i.next > (uint64_t)MCPSESS_SEQUENCE_MAX) rc = MCPSESS_E_TOOBIG;
     if (rc != MCPSESS_OK) return mcpsess_i_writer_done(op, rc);
+    if (w->i.doubt == MCPSESS_I_DOUBT_SOME) w->i.doubt = MCPSESS_I_DOUBT_ASKED;
     op->i.request.log.event = *e;
     op->i.request.log.sequence = w->i.next++;
     w->i.pending++;
@@ -5038,7 +5072,9 @@ static int mcpsess_i_writer_set(mcpsess_stream_writer *w, mcpsess_stream_op *op,
     rc = mcpsess_i_writer_may(w);
     if (rc == MCPSESS_END && done) rc = MCPSESS_OK;
     else if (rc == MCPSESS_OK) {
-        op->i.request.log.streaming = streaming;
+        op->i.turns = streaming != w->i.streaming;
+        op->i.streamed = w->i.streaming;
+        op->i.request.log.streaming = w->i.streaming = streaming;
         op->i.request.log.done = done;
         op->i.request.request.ttl_ms = lease_ms;
         return mcpsess_i_writer_begin(w->i.streams, w, op, now_ms);
@@ -5118,15 +5154,18 @@ static void mcpsess_i_reader_ask(mcpsess_stream_reader *r, uint8_t kind, uint64_
 }
 
 /* The position is not one of the log's, any more. */
-static int mcpsess_i_reader_gap(mcpsess_stream_reader *r, int item, uint64_t number) {
+static int mcpsess_i_reader_gap(mcpsess_stream_reader *r, int item, uint64_t number, mcpsess_i_note *note) {
     r->i.state = MCPSESS_I_READER_GAP;
     r->i.streams->stats.gaps++;
-    mcpsess_i_stream_log(r->i.streams, MCPSESS_LOG_WARN, item, r->session, number);
+    mcpsess_i_note_set(note, MCPSESS_LOG_WARN, item, number);
     return MCPSESS_GAP;
 }
 
-static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r) {
+static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r, mcpsess_i_note *note) {
     const mcpsess_log_request *q = &r->i.request;
+    if (r->i.by_id && r->epoch == 0 && q->log.epoch != 0) {
+        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_GAP, r->sequence, note);
+    }
     r->epoch = q->log.epoch;
     r->last = q->log.last;
     r->streaming = q->log.streaming;
@@ -5140,21 +5179,22 @@ static int mcpsess_i_reader_take_page(mcpsess_stream_reader *r) {
     if (r->i.state == MCPSESS_I_READER_OPENING && r->last - r->sequence > r->i.streams->i.desc.replay_max) {
         r->i.rest.len = 0;
         r->i.streams->stats.capped++;
-        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_CAPPED, r->last - r->sequence);
+        return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_CAPPED, r->last - r->sequence, note);
     }
     return MCPSESS_OK;
 }
 
 /* What the store answered. */
-static int mcpsess_i_reader_land(mcpsess_stream_reader *r, mcpsess_op *op) {
+static int mcpsess_i_reader_land(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t now_ms, mcpsess_i_note *note) {
     int rc = r->i.request.request.rc;
     r->i.asking = false;
+    r->i.answered_ms = now_ms;
     r->i.failed = rc < 0;
     op->need = r->i.request.request.need;
-    if (rc == MCPSESS_OK) return mcpsess_i_reader_take_page(r);
-    if (rc == MCPSESS_GAP) return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_GAP, r->sequence);
+    if (rc == MCPSESS_OK) return mcpsess_i_reader_take_page(r, note);
+    if (rc == MCPSESS_GAP) return mcpsess_i_reader_gap(r, MCPSESS_ITEM_REPLAY_GAP, r->sequence, note);
     if (rc == MCPSESS_MISS) r->i.state = MCPSESS_I_READER_MISS;
-    else mcpsess_i_stream_failed(r->i.streams, r->session, rc);
+    else mcpsess_i_stream_failed(r->i.streams, rc, note);
     return rc;
 }
 
@@ -5177,12 +5217,13 @@ static int mcpsess_i_reader_hand(mcpsess_stream_reader *r) {
 }
 
 /* Where the store tells of changes, the clock is only there for what nobody tells: that a log has expired. After an
-   error it is asked again as if it told of nothing. */
+   error it is asked again as if it told of nothing. Counted from the last answer, so that waits in short turns add up.
+ */
 static void mcpsess_i_reader_wait(mcpsess_stream_reader *r, uint64_t now_ms) {
     mcpsess_store store = r->i.streams->i.desc.store;
-    bool told = store.cls->listen != NULL && !r->i.failed;
+    bool told = r->i.streams->i.told && !r->i.failed;
     if (told && store.cls->hear != NULL) told = store.cls->hear(store.self, now_ms) == MCPSESS_OK;
-    r->i.due_ms = mcpsess_time_add(now_ms, (uint64_t)r->i.streams->i.desc.poll_ms * (told ? 10u : 1u));
+    r->i.due_ms = mcpsess_time_add(r->i.answered_ms, (uint64_t)r->i.streams->i.desc.poll_ms * (told ? 10u : 1u));
 }
 
 /* What next can answer without asking. -> PENDING: ask; r->i.due_ms says when */
@@ -5210,7 +5251,7 @@ static int mcpsess_i_reader_opened(mcpsess_stream_reader *r, mcpsess_op *op, int
 }
 
 /* -> the end of op, or PENDING */
-static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t now_ms) {
+static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t now_ms, mcpsess_i_note *note) {
     int rc = MCPSESS_PENDING;
     while (rc == MCPSESS_PENDING) {
         if (!r->i.asking) {
@@ -5221,7 +5262,7 @@ static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint6
                                  now_ms);
         }
         if (r->i.request.request.rc == MCPSESS_PENDING) return MCPSESS_PENDING;
-        rc = mcpsess_i_reader_land(r, op);
+        rc = mcpsess_i_reader_land(r, op, now_ms, note);
         if (r->i.event == NULL) rc = mcpsess_i_reader_opened(r, op, rc, now_ms);
         else if (rc == MCPSESS_OK) rc = mcpsess_i_reader_has(r, now_ms);
     }
@@ -5229,9 +5270,14 @@ static int mcpsess_i_reader_step(mcpsess_stream_reader *r, mcpsess_op *op, uint6
 }
 
 /* The end of an operation; a reader that does not open is none. */
-static void mcpsess_i_reader_end(mcpsess_stream_reader *r, mcpsess_op *op, int rc) {
-    (void)mcpsess_op_end(op, rc);
+static int mcpsess_i_reader_end(mcpsess_stream_reader *r, mcpsess_op *op, int rc, const mcpsess_i_note *note) {
+    const mcpsess_log *log = &r->i.streams->i.desc.log;
+    mcpsess_str session = r->session;
+    r->i.busy = false;
     if (rc != MCPSESS_OK && r->i.event == NULL) mcpsess_stream_close(r);
+    (void)mcpsess_op_end(op, rc);
+    mcpsess_i_note_log(note, log, session);
+    return rc;
 }
 
 static int mcpsess_i_reader_stop(mcpsess_stream_reader *r, int rc) {
@@ -5246,18 +5292,20 @@ static int mcpsess_i_reader_stop(mcpsess_stream_reader *r, int rc) {
 
 static int mcpsess_i_reader_poll(mcpsess_op *op, uint64_t now_ms) {
     mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
+    mcpsess_i_note note = {0, 0, 0};
     int rc = mcpsess_op_rc(op); /* once it is done the reader may be closed */
     if (rc != MCPSESS_PENDING) return rc;
     r->i.streams->i.desc.store.cls->poll(r->i.streams->i.desc.store.self, now_ms);
-    rc = mcpsess_i_reader_step(r, op, now_ms);
+    rc = mcpsess_i_reader_step(r, op, now_ms, &note);
     if (rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) rc = mcpsess_i_reader_stop(r, MCPSESS_E_TIMEOUT);
-    if (rc != MCPSESS_PENDING) mcpsess_i_reader_end(r, op, rc);
-    return rc;
+    return rc == MCPSESS_PENDING ? rc : mcpsess_i_reader_end(r, op, rc, &note);
 }
 
 static void mcpsess_i_reader_cancel(mcpsess_op *op) {
     mcpsess_stream_reader *r = (mcpsess_stream_reader *)mcpsess_op_object(op);
-    if (mcpsess_op_rc(op) == MCPSESS_PENDING) mcpsess_i_reader_end(r, op, mcpsess_i_reader_stop(r, MCPSESS_E_CANCELED));
+    const mcpsess_i_note none = {0, 0, 0};
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    (void)mcpsess_i_reader_end(r, op, mcpsess_i_reader_stop(r, MCPSESS_E_CANCELED), &none);
 }
 
 /* Could a step go on right now? */
@@ -5287,12 +5335,19 @@ static unsigned mcpsess_i_reader_want(mcpsess_op *op) {
     return mcpsess_i_reader_runnable(r) ? want | MCPSESS_WANT_NOW : want;
 }
 
-static int mcpsess_i_reader_begin(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t deadline_ms) {
+static void mcpsess_i_reader_begin(mcpsess_stream_reader *r, mcpsess_op *op, uint64_t deadline_ms) {
     static const mcpsess_op_class cls = {mcpsess_i_reader_poll, mcpsess_i_reader_cancel, mcpsess_i_reader_next_due,
                                          mcpsess_i_reader_want};
-    int rc = mcpsess_op_begin(op, &cls, r);
+    (void)mcpsess_op_begin(op, &cls, r);
     op->i.deadline_ms = deadline_ms;
-    return rc;
+    r->i.busy = true;
+}
+
+/* The link to this reader, or the one at the end of the list, which is NULL. Does not look into r. */
+static mcpsess_stream_reader **mcpsess_i_reader_link(mcpsess_streams *s, const mcpsess_stream_reader *r) {
+    mcpsess_stream_reader **link = &s->i.readers;
+    while (*link != NULL && *link != r) link = &(*link)->i.next;
+    return link;
 }
 
 /* What resume and read have in common; r's names and position are set. */
@@ -5305,16 +5360,16 @@ static int mcpsess_i_reader_open(mcpsess_streams *s, mcpsess_stream_reader *r, m
     r->i.next = s->i.readers;
     s->i.readers = r;
     r->i.state = (uint8_t)(looks ? MCPSESS_I_READER_LOOKING : MCPSESS_I_READER_OPENING);
-    (void)mcpsess_i_reader_begin(r, op, mcpsess_i_stream_timeout(s, op, now_ms));
+    mcpsess_i_reader_begin(r, op, mcpsess_i_stream_timeout(s, op, now_ms));
     mcpsess_i_reader_ask(r, looks ? MCPSESS_LOG_STATE : MCPSESS_LOG_RANGE, op->i.deadline_ms, now_ms);
     return mcpsess_i_reader_poll(op, now_ms);
 }
 
 /* Before anything is begun. */
-static int mcpsess_i_reader_check(const mcpsess_streams *s, const mcpsess_stream_reader *r, const mcpsess_op *op,
+static int mcpsess_i_reader_check(mcpsess_streams *s, const mcpsess_stream_reader *r, const mcpsess_op *op,
                                   const void *mem, size_t mem_len) {
     if (!mcpsess_i_stream_ready(s) || r == NULL || op == NULL || mem == NULL) return MCPSESS_E_ARG;
-    if (mcpsess_op_rc(op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING || *mcpsess_i_reader_link(s, r) != NULL) return MCPSESS_E_STATE;
     return mem_len < MCPSESS_STREAM_READER_MIN ? MCPSESS_E_NOMEM : MCPSESS_OK;
 }
 
@@ -5336,6 +5391,7 @@ MCPSESS_API int mcpsess_stream_resume(mcpsess_streams *s, mcpsess_stream_reader 
     r->stream = id.stream;
     r->epoch = id.epoch;
     r->sequence = id.sequence;
+    r->i.by_id = true;
     names.cap = mem_len;
     return mcpsess_i_reader_open(s, r, op, who, &names, now_ms);
 }
@@ -5358,22 +5414,21 @@ MCPSESS_API int mcpsess_stream_read(mcpsess_streams *s, mcpsess_stream_reader *r
 }
 
 MCPSESS_API int mcpsess_stream_next(mcpsess_stream_reader *r, mcpsess_op *op, mcpsess_event *e, uint64_t now_ms) {
+    const mcpsess_i_note none = {0, 0, 0};
     int rc;
     if (r == NULL || op == NULL || e == NULL || r->i.streams == NULL) return MCPSESS_E_ARG;
-    if (mcpsess_op_rc(op) == MCPSESS_PENDING || r->i.state < MCPSESS_I_READER_OPEN || r->i.asking)
-        return MCPSESS_E_STATE;
+    if (mcpsess_op_rc(op) == MCPSESS_PENDING || r->i.busy) return MCPSESS_E_STATE;
     memset(e, 0, sizeof *e);
     r->i.event = e;
-    (void)mcpsess_i_reader_begin(r, op, op->timeout_ms == 0 ? MCPSESS_NEVER : mcpsess_time_add(now_ms, op->timeout_ms));
+    mcpsess_i_reader_begin(r, op, op->timeout_ms == 0 ? MCPSESS_NEVER : mcpsess_time_add(now_ms, op->timeout_ms));
     rc = mcpsess_i_reader_has(r, now_ms);
-    return rc == MCPSESS_PENDING ? mcpsess_i_reader_poll(op, now_ms) : mcpsess_op_end(op, rc);
+    return rc == MCPSESS_PENDING ? mcpsess_i_reader_poll(op, now_ms) : mcpsess_i_reader_end(r, op, rc, &none);
 }
 
 MCPSESS_API void mcpsess_stream_close(mcpsess_stream_reader *r) {
     mcpsess_stream_reader **link;
     if (r == NULL || r->i.streams == NULL) return;
-    link = &r->i.streams->i.readers;
-    while (*link != NULL && *link != r) link = &(*link)->i.next;
+    link = mcpsess_i_reader_link(r->i.streams, r);
     if (*link != NULL) *link = r->i.next;
     r->i.streams = NULL;
 }

@@ -96,8 +96,8 @@ static void told(void *user, mcpsess_str key) {
 static int listen(void *self, int of, const mcpsess_listener *listener) {
     (void)self;
     CHECK_EQ(of, MCPSESS_OF_LOGS);
-    sr.listener = listener;
-    return MCPSESS_OK;
+    if (sr.listen == MCPSESS_OK) sr.listener = listener;
+    return sr.listen;
 }
 
 static int hear(void *self, uint64_t now_ms) {
@@ -124,6 +124,7 @@ static void note(void *user, int level, int item, mcpsess_str key, uint64_t numb
     CHECK_STR(key, "s1");
     if (item <= MCPSESS_ITEM_LOGS_DELETED) sr.items[item]++;
     sr.item_number = number;
+    if (sr.watched != NULL) sr.watched_rc = mcpsess_op_rc(sr.watched);
 }
 
 void stream_rig_restart(void) {

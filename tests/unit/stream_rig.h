@@ -26,6 +26,7 @@ typedef struct stream_rig {
     bool keep_last;  /* with fail: its answer names the request's own sequence as the last */
     bool silent;     /* tells nothing of changes */
     int hear;        /* what hear answers; OK at first */
+    int listen;      /* and listen */
 
     uint64_t due_ms; /* what next_due answers; 0: in a long time */
 
@@ -33,7 +34,9 @@ typedef struct stream_rig {
     uint64_t deadline_ms;                          /* of the last request */
     unsigned items[MCPSESS_ITEM_LOGS_DELETED + 1]; /* logged, by item */
     uint64_t item_number;                          /* of the last one */
-    unsigned refreshes;                            /* of them ranges that keep the log alive */
+    const mcpsess_op *watched;                     /* NULL, or whose result, when something is logged, is: */
+    int watched_rc;
+    unsigned refreshes; /* of them ranges that keep the log alive */
     uint8_t last_kind;
 
     const mcpsess_listener *listener;

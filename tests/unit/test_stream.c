@@ -331,6 +331,233 @@ TEST(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it) {
     CHECK_EQ(c.sequence, 3);
 }
 
+TEST(stream_appends_that_overlap_behind_an_unknown_one_keep_their_order) {
+    mcpsess_stream_op b, c;
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    sr.fail = MCPSESS_E_UNKNOWN;
+    sr.fail_after = true;
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_E_UNKNOWN);
+    sr.fail = MCPSESS_OK;
+    sr.delay = 2;
+    CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING); /* as number 1, which "a" has */
+    CHECK_EQ(begin(&c, "c"), MCPSESS_LOST);    /* as number 2 it would be before "b" */
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_op_rc(&b.op), MCPSESS_OK);
+    CHECK_EQ(b.sequence, 2);
+    CHECK_EQ(begin(&c, "c"), MCPSESS_PENDING);
+    CHECK_EQ(begin(&b, "d"), MCPSESS_PENDING); /* all is known again */
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_poll(&c.op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(c.sequence, 3);
+    CHECK_EQ(b.sequence, 4);
+}
+
+/* "a" is stored, and its answer does not come; "b", behind it, is stored too. */
+static void begin_unknown_and_one_behind(mcpsess_stream_op *a, mcpsess_stream_op *b) {
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    sr.delay = 2;
+    sr.fail = MCPSESS_E_TIMEOUT;
+    sr.fail_after = true;
+    CHECK_EQ(begin(a, "a"), MCPSESS_PENDING);
+    sr.fail = MCPSESS_OK;
+    CHECK_EQ(begin(b, "b"), MCPSESS_PENDING);
+}
+
+TEST(stream_what_is_stored_behind_an_unknown_append_is_lost_and_repeated_is_dup) {
+    mcpsess_stream_op a, b;
+    begin_unknown_and_one_behind(&a, &b);
+    while (mcpsess_poll(&a.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_op_rc(&a.op), MCPSESS_E_TIMEOUT);
+    CHECK_EQ(mcpsess_poll(&b.op, sr.now_ms), MCPSESS_LOST);
+    CHECK_EQ(b.sequence, 0);
+    sr.delay = 0;
+    CHECK_EQ(stream_append(&sr.w, "a"), MCPSESS_DUP);
+    CHECK_EQ(stream_append(&sr.w, "b"), MCPSESS_DUP);
+    CHECK_EQ(stream_op.sequence, 2);
+    CHECK_EQ(sr.w.sequence, 2);
+}
+
+TEST(stream_append_whose_follower_is_stored_is_stored_too) {
+    mcpsess_stream_op a, b;
+    begin_unknown_and_one_behind(&a, &b);
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_op_rc(&b.op), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(a.sequence, 1);
+    CHECK_EQ(a.epoch, sr.w.epoch);
+    CHECK_EQ(stream_append(&sr.w, "c"), MCPSESS_OK);
+    CHECK_EQ(stream_op.sequence, 3);
+}
+
+TEST(stream_lost_tail_that_is_told_twice_is_one) {
+    mcpsess_stream_op a, b;
+    stream_rig_start();
+    (void)stream_three_events();
+    stream_rig_save();
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    stream_rig_lose();
+    sr.delay = 2;
+    mcpsess_op_init(&a.op, 0);
+    CHECK_EQ(mcpsess_stream_keep(&sr.w, &a, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(begin(&b, "e"), MCPSESS_PENDING);
+    while (mcpsess_poll(&b.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_op_rc(&b.op), MCPSESS_LOST_TAIL);
+    sr.delay = 0;
+    CHECK_EQ(stream_append(&sr.w, "e"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&a.op, sr.now_ms), MCPSESS_LOST_TAIL); /* an answer of before */
+    CHECK_EQ(sr.w.sequence, 1);
+    CHECK_EQ(sr.streams.stats.lost_tails, 1);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_TAIL_LOST], 1);
+}
+
+TEST(stream_is_not_opened_while_the_writer_has_something_under_way) {
+    mcpsess_stream_op leaves;
+    stream_rig_start();
+    (void)stream_three_events();
+    sr.delay = 2;
+    mcpsess_op_init(&leaves.op, 0);
+    CHECK_EQ(mcpsess_stream_leave(&sr.w, &leaves, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_E_STATE); /* its end would close what was opened */
+    while (mcpsess_poll(&leaves.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+}
+
+TEST(stream_of_a_shorter_lease_is_due_sooner) {
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    sr.desc.lease_ms = 1000;
+    stream_rig_restart();
+    CHECK_EQ(stream_open(&sr.w, "2", false), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_due(&sr.w), sr.now_ms + 500);
+}
+
+TEST(stream_kept_while_its_mode_is_set_does_not_set_it_back) {
+    mcpsess_stream_op mode, keeps;
+    stream_rig_start();
+    (void)stream_three_events();
+    sr.delay = 2;
+    mcpsess_op_init(&mode.op, 0);
+    mcpsess_op_init(&keeps.op, 0);
+    CHECK_EQ(mcpsess_stream_set_mode(&sr.w, &mode, false, sr.now_ms), MCPSESS_PENDING);
+    CHECK_EQ(mcpsess_stream_keep(&sr.w, &keeps, sr.now_ms), MCPSESS_PENDING);
+    while (mcpsess_poll(&keeps.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_poll(&mode.op, sr.now_ms), MCPSESS_OK);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_OK);
+    CHECK(!sr.r.streaming);
+    mcpsess_stream_close(&sr.r);
+}
+
+TEST(stream_event_with_an_id_needs_an_open_stream_too) {
+    mcpsess_event e;
+    stream_rig_start();
+    (void)stream_three_events();
+    memset(&e, 0, sizeof e);
+    e.id = MCPSESS_STR("theirs");
+    CHECK_EQ(stream_complete(&sr.w), MCPSESS_OK);
+    CHECK_EQ(mcpsess_stream_append(&sr.w, &stream_op, &e, sr.now_ms), MCPSESS_END);
+}
+
+TEST(stream_operation_is_over_when_its_end_is_logged) {
+    stream_rig_start();
+    (void)stream_three_events();
+    sr.watched = &stream_op.op;
+    sr.fail = MCPSESS_E_IO;
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_E_IO);
+    CHECK_EQ(sr.watched_rc, MCPSESS_E_IO);
+    sr.fail = MCPSESS_OK;
+    sr.now_ms += 30000;
+    CHECK_EQ(stream_open(&sr.other, "1", false), MCPSESS_OK);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_FENCED);
+    CHECK_EQ(sr.watched_rc, MCPSESS_FENCED);
+    CHECK_EQ(mcpsess_stream_del(&sr.streams, &stream_op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), sr.now_ms),
+             MCPSESS_OK);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_LOGS_DELETED], 1);
+    CHECK_EQ(sr.watched_rc, MCPSESS_OK);
+}
+
+#define OVERLAP_EVENTS 12u
+#define OVERLAP_LANES 3u
+
+/* Appends that overlap, and are answered in any order, falsely or not at all; when one fails, its user waits for all,
+   and goes on with the first that it has no answer for. */
+static struct overlap {
+    uint64_t sequences[OVERLAP_EVENTS]; /* as answered; 0: not yet */
+    unsigned next;
+    bool failed;
+    struct {
+        mcpsess_stream_op op;
+        char data[2];
+        unsigned event;
+        bool busy;
+    } lanes[OVERLAP_LANES];
+} overlap;
+
+static bool overlap_idle(void) {
+    unsigned n = 0;
+    while (n < OVERLAP_LANES && !overlap.lanes[n].busy) n++;
+    return n == OVERLAP_LANES;
+}
+
+static void overlap_outcome(void) {
+    uint32_t dice = tap_random() % 10u;
+    sr.delay = tap_random() % 4u;
+    sr.fail = dice < 2u ? MCPSESS_E_TIMEOUT : MCPSESS_OK;
+    sr.fail_after = dice == 0u;
+}
+
+static void overlap_step(unsigned lane) {
+    mcpsess_stream_op *op = &overlap.lanes[lane].op;
+    unsigned event = overlap.lanes[lane].event;
+    int rc;
+    overlap_outcome();
+    if (overlap.lanes[lane].busy) {
+        if (tap_random() % 20u == 0) mcpsess_cancel(&op->op);
+        rc = mcpsess_poll(&op->op, sr.now_ms);
+    } else {
+        while (overlap.next < OVERLAP_EVENTS && overlap.sequences[overlap.next] != 0) overlap.next++;
+        if (overlap.failed || overlap.next == OVERLAP_EVENTS) return;
+        event = overlap.lanes[lane].event = overlap.next++;
+        overlap.lanes[lane].data[0] = (char)('a' + event);
+        rc = begin(op, overlap.lanes[lane].data);
+    }
+    overlap.lanes[lane].busy = rc == MCPSESS_PENDING;
+    if (rc == MCPSESS_OK || rc == MCPSESS_DUP) overlap.sequences[event] = op->sequence;
+    else if (rc != MCPSESS_PENDING) overlap.failed = true;
+    if (!overlap.failed || !overlap_idle()) return;
+    overlap.failed = false;
+    overlap.next = 0;
+}
+
+TEST(stream_appends_that_overlap_and_are_repeated_are_stored_once_and_in_order) {
+    char data[2] = "a";
+    unsigned long round;
+    unsigned n;
+    tap_seed(411);
+    for (round = 0; round < PORT_ROUNDS / 100u; round++) {
+        stream_rig_start();
+        memset(&overlap, 0, sizeof overlap);
+        CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+        for (n = 0; n < 10000u && (overlap.next < OVERLAP_EVENTS || !overlap_idle()); n++) {
+            overlap_step((unsigned)(tap_random() % OVERLAP_LANES));
+        }
+        sr.delay = 0;
+        sr.fail = MCPSESS_OK;
+        CHECK_EQ(mcpsess_stream_read(&sr.streams, &sr.r, &stream_op.op, MCPSESS_STR("s1"), &sr.who, MCPSESS_STR("1"), 0,
+                                     0, stream_page, sizeof stream_page, sr.now_ms),
+                 MCPSESS_OK);
+        for (n = 0; n < OVERLAP_EVENTS; n++) {
+            data[0] = (char)('a' + n);
+            if (!CHECK(stream_reads(&sr.r, data)) || !CHECK_EQ(overlap.sequences[n], n + 1)) return;
+        }
+        CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+        mcpsess_stream_close(&sr.r);
+    }
+}
+
 TEST(stream_append_gives_up_where_its_sequence_is_always_taken) {
     unsigned submits;
     stream_rig_start();
@@ -580,6 +807,16 @@ void test_stream(void) {
     RUN(stream_append_meets_its_deadline);
     RUN(stream_append_waits_for_what_comes_first);
     RUN(stream_append_begun_while_one_moves_behind_an_unknown_one_comes_after_it);
+    RUN(stream_appends_that_overlap_behind_an_unknown_one_keep_their_order);
+    RUN(stream_what_is_stored_behind_an_unknown_append_is_lost_and_repeated_is_dup);
+    RUN(stream_append_whose_follower_is_stored_is_stored_too);
+    RUN(stream_lost_tail_that_is_told_twice_is_one);
+    RUN(stream_is_not_opened_while_the_writer_has_something_under_way);
+    RUN(stream_of_a_shorter_lease_is_due_sooner);
+    RUN(stream_kept_while_its_mode_is_set_does_not_set_it_back);
+    RUN(stream_event_with_an_id_needs_an_open_stream_too);
+    RUN(stream_operation_is_over_when_its_end_is_logged);
+    RUN(stream_appends_that_overlap_and_are_repeated_are_stored_once_and_in_order);
     RUN(stream_append_gives_up_where_its_sequence_is_always_taken);
     RUN(stream_sequence_does_not_overflow);
     RUN(stream_counts_and_tells_what_happens);

@@ -169,7 +169,8 @@ TEST(stream_reader_stays_where_it_is_after_an_error) {
     CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING); /* not asked again at once */
     CHECK_EQ(sr.submits, submits);
     sr.now_ms += 1000;
-    CHECK_EQ(stream_next(&sr.r), MCPSESS_PENDING);
+    CHECK_EQ(stream_next(&sr.r), MCPSESS_E_IO);
+    CHECK_EQ(sr.submits, submits + 1);
     sr.fail = MCPSESS_OK;
     sr.listener->changed(sr.listener->user, MCPSESS_STR("")); /* the connection is back */
     CHECK(stream_reads(&sr.r, "d"));
@@ -405,6 +406,81 @@ TEST(stream_reader_knows_whether_anybody_writes) {
     mcpsess_stream_close(&sr.r);
 }
 
+TEST(stream_reader_that_waits_in_short_turns_still_asks_in_time) {
+    mcpsess_op op;
+    unsigned n;
+    int rc = MCPSESS_E_TIMEOUT;
+    stream_rig_start();
+    sr.silent = true;
+    (void)wait_for_more(&op);
+    mcpsess_cancel(&op);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    op.timeout_ms = 400;
+    for (n = 0; n < 3 && rc == MCPSESS_E_TIMEOUT; n++) {
+        rc = mcpsess_stream_next(&sr.r, &op, &stream_event, sr.now_ms);
+        sr.now_ms += 400;
+        if (rc == MCPSESS_PENDING) rc = mcpsess_poll(&op, sr.now_ms);
+    }
+    CHECK_EQ(rc, MCPSESS_OK);
+    mcpsess_stream_close(&sr.r);
+}
+
+TEST(stream_reader_polls_a_store_that_tells_nobody_of_logs) {
+    mcpsess_op op;
+    stream_rig_start();
+    sr.listen = MCPSESS_E_UNSUPPORTED;
+    sr.listener = NULL;
+    stream_rig_restart();
+    (void)wait_for_more(&op);
+    CHECK_EQ(mcpsess_next_due(&op, sr.now_ms), sr.now_ms + 1000);
+    mcpsess_cancel(&op);
+    mcpsess_stream_close(&sr.r);
+}
+
+TEST(stream_open_reader_is_not_opened_again) {
+    mcpsess_op op;
+    stream_rig_start();
+    (void)wait_for_more(&op);
+    CHECK_EQ(stream_resume(&sr.r, stream_id()), MCPSESS_E_STATE);
+    CHECK(sr.streams.i.readers == &sr.r && sr.r.i.next == NULL);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    mcpsess_stream_close(&sr.r);
+}
+
+TEST(stream_reader_has_one_next_at_a_time) {
+    mcpsess_op op;
+    mcpsess_event e;
+    stream_rig_start();
+    (void)wait_for_more(&op);
+    CHECK_EQ(mcpsess_stream_next(&sr.r, &stream_op.op, &e, sr.now_ms), MCPSESS_E_STATE);
+    CHECK_EQ(stream_append(&sr.w, "d"), MCPSESS_OK);
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_OK);
+    CHECK_STR(stream_event.data, "d");
+    mcpsess_stream_close(&sr.r);
+}
+
+TEST(stream_id_without_an_epoch_is_no_position_where_logs_have_one) {
+    stream_rig_start();
+    (void)stream_three_events();
+    CHECK_EQ(stream_resume(&sr.r, MCPSESS_STR("czE=:MQ==:1")), MCPSESS_GAP);
+    CHECK(sr.streams.i.readers == NULL);
+    CHECK_EQ(sr.streams.stats.gaps, 1);
+}
+
+TEST(stream_read_is_over_when_its_end_is_logged) {
+    mcpsess_op op;
+    stream_rig_start();
+    (void)wait_for_more(&op);
+    sr.watched = &op;
+    sr.fail = MCPSESS_GAP;
+    sr.listener->changed(sr.listener->user, MCPSESS_STR(""));
+    CHECK_EQ(mcpsess_poll(&op, sr.now_ms), MCPSESS_GAP);
+    CHECK_EQ(sr.items[MCPSESS_ITEM_REPLAY_GAP], 1);
+    CHECK_EQ(sr.watched_rc, MCPSESS_GAP);
+    mcpsess_stream_close(&sr.r);
+}
+
 void test_stream_read(void) {
     RUN(stream_replays_what_was_missed_in_order_with_ids);
     RUN(stream_complete_one_with_nothing_left_ends_at_once);
@@ -430,4 +506,10 @@ void test_stream_read(void) {
     RUN(stream_read_from_the_start_of_an_epoch);
     RUN(stream_open_of_a_reader_meets_its_deadline);
     RUN(stream_reader_knows_whether_anybody_writes);
+    RUN(stream_reader_that_waits_in_short_turns_still_asks_in_time);
+    RUN(stream_reader_polls_a_store_that_tells_nobody_of_logs);
+    RUN(stream_open_reader_is_not_opened_again);
+    RUN(stream_reader_has_one_next_at_a_time);
+    RUN(stream_id_without_an_epoch_is_no_position_where_logs_have_one);
+    RUN(stream_read_is_over_when_its_end_is_logged);
 }
