@@ -15,30 +15,9 @@
 #define SLOTS 64
 #define EVENT_MAX 20000u
 #define TX MCPSESS_REDIS_STORE_LOG_TX(EVENT_MAX)
+#include "ends.h"
 
-typedef struct end {
-    mcpsess_redis redis;
-    mcpsess_redis_store store;
-    sock sock;
-} end;
-
-MCPSESS_REDIS_STORAGE(wires[2], SLOTS, TX, 512);
-
-static struct {
-    log_rig rig;
-    end at[2]; /* two connections; the contract's is the first */
-    const char *host, *port, *user, *password, *prefix;
-    uint64_t ahead_ms; /* of the real clock: time that was let go by */
-    uint32_t checked;  /* replies after which every key's TTL was looked at */
-    uint8_t tracking;
-    bool resp2;
-    bool tracks; /* the server can, by its own account */
-} t;
-
-static uint64_t now(void) {
-    mcpsess_wait_hook hook = sock_wait_hook(&t.at[0].sock);
-    return hook.now_ms(hook.user) + t.ahead_ms;
-}
+static log_rig under_test;
 
 /* What an append changes is packed in one field of the companion: these, by their place there. */
 #define LAST "0"
@@ -52,12 +31,6 @@ static uint64_t now(void) {
                 "local z,i=redis.call('HGET',KEYS[1],'z'),ARGV[1]*8 "                                             \
                 "redis.call('HSET',KEYS[1],'z',string.sub(z,1,i)..struct.pack('<d',ARGV[2])..string.sub(z,i+9))", \
                 "1", "mcpsess:m:{s}:1", at, value)
-
-static bool text_is(mcpsess_str s, const char *z) {
-    if (mcpsess_str_eq(s, mcpsess_str_z(z))) return true;
-    fprintf(stderr, "%.*s\n", (int)s.len, s.ptr);
-    return false;
-}
 
 /* Every key has a TTL, that of a log is longer than that of its events, and that of the index than that of its logs,
    which are in it, and nothing else is that is not to have expired.  -> the key of which that is not true */
@@ -102,44 +75,8 @@ static void age(uint64_t ms) {
 
 /* -- the store, its requests -- */
 
-static void make(unsigned n) {
-    mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
-    end *e = &t.at[n];
-    mcpsess_redis_close(&e->redis);
-    sock_init(&e->sock, t.host, t.port);
-    d.transport = sock_transport(&e->sock);
-    d.slots = SLOTS;
-    d.tx_bytes = TX;
-    d.rx_bytes = 512;
-    d.user = mcpsess_str_z(t.user);
-    d.password = mcpsess_str_z(t.password);
-    d.resp2 = t.resp2;
-    d.tracking = t.tracking;
-    CHECK_EQ(mcpsess_redis_init(&e->redis, &d, wires[n].bytes, sizeof wires[n].bytes), MCPSESS_OK);
-    sd.redis = &e->redis;
-    sd.prefix = mcpsess_str_z(t.prefix);
-    CHECK_EQ(mcpsess_redis_store_init(&e->store, &sd), MCPSESS_OK);
-}
-
-/* The store of the contract: after each answer the keys are looked at. */
-static mcpsess_store real;
-static mcpsess_store_class watched;
-
-static void watched_poll(void *self, uint64_t now_ms) {
-    real.cls->poll(self, now_ms);
-    if (t.at[0].redis.stats.replies != t.checked) look_at_ttls();
-}
-
 static void reset(log_rig *rig) {
-    (void)ADMIN("FLUSHALL");
-    make(0);
-    t.checked = 0;
-    real = mcpsess_redis_store_store(&t.at[0].store);
-    watched = *real.cls;
-    watched.poll = watched_poll;
-    rig->store.cls = &watched;
-    rig->store.self = real.self;
+    rig->store = watched_store();
     rig->now_ms = now();
 }
 
@@ -147,14 +84,6 @@ static void pass(log_rig *rig, uint64_t ms) {
     age(ms);
     t.ahead_ms += ms;
     rig->now_ms = now();
-}
-
-static void idle_at(unsigned n) {
-    mcpsess_wait_hook hook = sock_wait_hook(&t.at[n].sock);
-    mcpsess_store s = mcpsess_redis_store_store(&t.at[n].store);
-    uint64_t due_ms = s.cls->next_due(s.self, now());
-    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
-    (void)hook.wait(hook.user, s.cls->want(s.self), due_ms);
 }
 
 static void idle(log_rig *rig) {
@@ -169,13 +98,7 @@ static char out_mem[EVENT_MAX + 64u];
 static uint64_t writer, epoch; /* as of the last open */
 
 static int run_at(unsigned n) {
-    mcpsess_store s = mcpsess_redis_store_store(&t.at[n].store);
-    s.cls->submit(s.self, &q.request, now());
-    while (q.request.rc == MCPSESS_PENDING) {
-        s.cls->poll(s.self, now());
-        if (q.request.rc == MCPSESS_PENDING) idle_at(n);
-    }
-    return q.request.rc;
+    return run_request_at(n, &q.request);
 }
 
 static void request(uint8_t kind, const char *session, const char *stream) {
@@ -232,7 +155,7 @@ static int ask(uint8_t kind, const char *session, const char *stream) {
 
 static void start(void) {
     memset(&limits, 0, sizeof limits);
-    reset(&t.rig);
+    reset(&under_test);
     CHECK_EQ(open_as("s", "1", "token", false), MCPSESS_OK);
 }
 
@@ -852,51 +775,27 @@ TEST(a_full_server_takes_nothing) {
 
 TEST(scripts_that_are_flushed_come_back_in_order) {
     static mcpsess_log_request many[40];
-    mcpsess_store s;
-    unsigned n, done = 0;
+    mcpsess_request *all[COUNT_OF(many)];
+    unsigned n;
     start();
     (void)ADMIN("SCRIPT", "FLUSH");
-    s = mcpsess_redis_store_store(&t.at[0].store);
     for (n = 0; n < COUNT_OF(many); n++) {
         request(MCPSESS_LOG_APPEND, "s", "1");
         many[n] = q;
         many[n].log.sequence = n + 1u;
         many[n].log.event.data = MCPSESS_STR("data");
-        CHECK_EQ(s.cls->submit(s.self, &many[n].request, now()), MCPSESS_PENDING);
+        all[n] = &many[n].request;
     }
-    while (done < COUNT_OF(many)) {
-        s.cls->poll(s.self, now());
-        for (done = 0; done < COUNT_OF(many) && many[done].request.rc != MCPSESS_PENDING;) done++;
-        if (done < COUNT_OF(many)) idle_at(0);
-    }
+    run_all_at(0, all, COUNT_OF(many));
     for (n = 0; n < COUNT_OF(many); n++) CHECK_EQ(many[n].request.rc, MCPSESS_OK);
     CHECK_EQ(t.at[0].redis.stats.reloads, 1);
 }
 
 TEST(digests_are_those_of_the_server) {
-    unsigned n;
-    CHECK(t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count > 0);
-    for (n = 0; n < t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count; n++) {
-        const mcpsess_redis_script *script = &t.at[0].store.i.modules[MCPSESS_OF_LOGS].scripts[n];
-        CHECK_EQ(strlen(script->text), script->len);
-        CHECK(text_is(ADMIN("SCRIPT", "LOAD", script->text), script->sha1));
-    }
+    digests_are_the_servers(MCPSESS_OF_LOGS);
 }
 
 /* -- who waits is told -- */
-
-static char heard[MCPSESS_ID_MAX];
-static size_t heard_len;
-static unsigned hearings;
-
-static void changed(void *user, mcpsess_str key) {
-    (void)user;
-    hearings++;
-    heard_len = key.len;
-    if (key.len != 0) memcpy(heard, key.ptr, key.len);
-}
-
-static const mcpsess_listener listener = {changed, NULL};
 
 /* Everything that was pushed by now is heard: a request comes back behind it. */
 static void settle(void) {
@@ -905,10 +804,9 @@ static void settle(void) {
 
 /* A reader at the second connection. */
 static void listening(void) {
-    mcpsess_store s;
+    mcpsess_store s = store_at(1);
     start();
     make(1);
-    s = mcpsess_redis_store_store(&t.at[1].store);
     CHECK_EQ(s.cls->listen(s.self, MCPSESS_OF_LOGS, &listener), MCPSESS_OK);
     CHECK_EQ(range_at(1, "s", "1", 0, 0), MCPSESS_OK);
     settle();
@@ -1064,7 +962,7 @@ TEST(logs_agree_with_a_naive_model) {
     log_model_stats seen;
     memset(&rig, 0, sizeof rig);
     start();
-    rig.store = mcpsess_redis_store_store(&t.at[0].store);
+    rig.store = store_at(0);
     rig.unit_ms = 10000;
     rig.slack_ms = 1000;
     rig.calm = 8;
@@ -1106,45 +1004,27 @@ static int one(int argc, char **argv) {
 
 /* -- permissions -- */
 
-static int refusals;
-
-static void may(int rc, const char *what) {
-    if (rc == MCPSESS_OK) return;
-    refusals++;
-    fprintf(stderr, "%s: %s %.96s\n", what, mcpsess_redis_code_name(rc), mcpsess_redis_error(&t.at[0].redis).ptr);
-}
-
 /* Everything that the scripts of logs ever call. */
 static int permissions(void) {
     limits.events = 2;
     make(0);
-    may(open_as("may", "1", "token", false), "open");
-    may(append_bytes("may", "1", 1, 0, MCPSESS_STR("a")), "append");
-    may(append_bytes("may", "1", 2, 1, MCPSESS_STR("b")), "append");
-    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")), "append that drops");
-    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")) == MCPSESS_DUP ? MCPSESS_OK : q.request.rc, "duplicate");
-    may(range_at(0, "may", "1", 1, 60000), "range");
-    may(ask(MCPSESS_LOG_SET, "may", "1"), "set");
-    may(open_as("may", "1", "token", true), "open anew");
+    may(open_as("may", "1", "token", false), MCPSESS_OK, "open");
+    may(append_bytes("may", "1", 1, 0, MCPSESS_STR("a")), MCPSESS_OK, "append");
+    may(append_bytes("may", "1", 2, 1, MCPSESS_STR("b")), MCPSESS_OK, "append");
+    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")), MCPSESS_OK, "append that drops");
+    may(append_bytes("may", "1", 3, 2, MCPSESS_STR("c")), MCPSESS_DUP, "duplicate");
+    may(range_at(0, "may", "1", 1, 60000), MCPSESS_OK, "range");
+    may(ask(MCPSESS_LOG_SET, "may", "1"), MCPSESS_OK, "set");
+    may(open_as("may", "1", "token", true), MCPSESS_OK, "open anew");
     request(MCPSESS_LOG_DEL, "may", "");
     q.log.stream = mcpsess_str_of(NULL, 0);
-    may(run_at(0), "delete");
+    may(run_at(0), MCPSESS_OK, "delete");
     return refusals == 0 ? 0 : 1;
-}
-
-static int print_script(const char *what, unsigned n) {
-    const mcpsess_redis_script *script;
-    t.host = t.port = t.user = t.password = "";
-    make(0);
-    if (n >= t.at[0].store.i.modules[MCPSESS_OF_LOGS].script_count) return 1;
-    script = &t.at[0].store.i.modules[MCPSESS_OF_LOGS].scripts[n];
-    fputs(strcmp(what, "script") == 0 ? script->text : script->sha1, stdout);
-    return 0;
 }
 
 int main(int argc, char **argv) {
     int mode;
-    if (argc == 3) return print_script(argv[1], (unsigned)atoi(argv[2]));
+    if (argc == 3) return print_script(MCPSESS_OF_LOGS, argv[1], (unsigned)atoi(argv[2]));
     if (argc < 4) return 2;
     t.host = argv[1];
     t.port = argv[2];
@@ -1156,23 +1036,16 @@ int main(int argc, char **argv) {
     }
     if (argc == 6 && strcmp(argv[4], "model") == 0) model_rounds = (uint32_t)atol(argv[5]);
     else if (argc > 4) return one(argc - 4, argv + 4);
-    t.rig.unit_ms = 10000;
-    t.rig.closes = t.rig.epochs = t.rig.owners = t.rig.bounds = t.rig.ages = t.rig.deletes_all = true;
-    t.rig.reset = reset;
-    t.rig.pass = pass;
-    t.rig.idle = idle;
-    port_init();
-    tap_begin("connects");
-    owner_open(t.host, t.port, "");
-    t.tracks = server_tracks();
-    tap_note("the server tracks", t.tracks);
-    tap_end();
-    for (mode = 0; mode < 3; mode++) {
-        t.resp2 = mode == 2;
-        t.tracking = mode == 1 ? MCPSESS_REDIS_TRACK_PREFIXES : MCPSESS_REDIS_TRACK_KEYS;
-        tap_note("RESP2", t.resp2);
-        tap_note("tracking", t.tracking);
-        if (argc == 4) log_contract(&t.rig);
+    under_test.unit_ms = 10000;
+    under_test.closes = under_test.epochs = under_test.owners = under_test.bounds = under_test.ages =
+        under_test.deletes_all = true;
+    under_test.reset = reset;
+    under_test.pass = pass;
+    under_test.idle = idle;
+    connects();
+    for (mode = 0; mode < MODES; mode++) {
+        set_mode(mode);
+        if (argc == 4) log_contract(&under_test);
         if (argc == 4) own_tests();
         RUN(logs_agree_with_a_naive_model);
     }
