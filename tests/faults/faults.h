@@ -150,6 +150,8 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms);
 /* All that is stored, as text: keys, values, and of a TTL whether it is low. Fences are left out. */
 void world_look(char text[WORLD_TEXT]);
 int64_t world_fence(const char *id);
+/* The flag of "a". */
+void world_flag(const char *fingerprint, const char *data, uint32_t ttl_ms);
 /* A log "s" of session "a", with the events one, two, three; a token NULL: nobody has a lease. */
 void world_log(const mcpsess_principal *who, const char *token, bool done, uint32_t ttl_ms);
 /* Its epoch, 'e', or the fence of its writer, 'w'. */
@@ -179,6 +181,10 @@ typedef struct faults_task {
             mcpsess_op op;
             mcpsess_log_request request;
         } log; /* begins as `store` does */
+        struct {
+            mcpsess_op op;
+            mcpsess_flag_request request;
+        } flag; /* likewise */
         struct {
             mcpsess_op op;
             unsigned done;

@@ -6,6 +6,8 @@
 
 void faults_commands(const char *path);
 void faults_csharp(const char *path);
+void faults_flags(const char *path);
+void faults_flags_in_ram(void);
 void faults_greetings(const char *path);
 void faults_logs(const char *path);
 void faults_logs_in_ram(void);
@@ -21,6 +23,7 @@ static void memory(const char *path) {
     faults_requests_in_ram();
     faults_sessions_in_ram();
     faults_logs_in_ram();
+    faults_flags_in_ram();
 }
 
 static const struct {
@@ -33,6 +36,7 @@ static const struct {
     {"toolhive", faults_toolhive},
     {"greetings", faults_greetings},
     {"logs", faults_logs},
+    {"flags", faults_flags},
     {"csharp", faults_csharp},
     {"memory", memory},
 };

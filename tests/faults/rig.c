@@ -98,6 +98,8 @@ void faults_begin_ram(void) {
     d.value_max = RIG_OUT;
     d.logs = 2;
     d.log_bytes = 1024;
+    d.flags = 2;
+    d.flag_max = 64;
     rig.ram_mem = malloc(mcpsess_memstore_bytes(&d));
     CHECK_EQ(mcpsess_memstore_init(&rig.ram, &d, rig.ram_mem, mcpsess_memstore_bytes(&d)), MCPSESS_OK);
     test_store_init(&rig.net, mcpsess_memstore_store(&rig.ram));

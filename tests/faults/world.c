@@ -222,12 +222,26 @@ static void ram_look_log(mcpsess_buf *text) {
     (void)ram_ask_log(MCPSESS_LOG_RANGE, &r);
 }
 
+static void ram_ask_flag(uint8_t kind, const char *fingerprint, const char *data, uint32_t ttl_ms) {
+    mcpsess_store s = mcpsess_memstore_store(&rig.ram);
+    mcpsess_flag_request f;
+    memset(&f, 0, sizeof f);
+    f.request.kind = kind;
+    f.request.mode = kind == MCPSESS_FLAG_CLEAR ? 1 : 0;
+    f.request.key = MCPSESS_STR("a");
+    f.request.expect = mcpsess_str_z(fingerprint);
+    f.request.ttl_ms = ttl_ms;
+    f.data = mcpsess_str_z(data);
+    must(s.cls->submit(s.self, &f.request, rig.now_ms) >= 0, "flag");
+}
+
 static void ram_look(mcpsess_buf *text) {
     mcpsess_lru_entry e;
     if (ram_peek(&rig.ram.i.records, "a", &e)) ram_tell(text, "a=", e.value, e.expires_ms);
     if (ram_peek(&rig.ram.i.leases, "a", &e)) {
         ram_tell(text, "lease=", mcpsess_str_of(e.value.ptr + 8, e.value.len - 8), e.expires_ms);
     }
+    if (ram_peek(&rig.ram.i.flags, "a", &e)) ram_tell(text, "flag=", e.value, e.expires_ms);
     ram_look_log(text);
 }
 
@@ -243,7 +257,6 @@ static int64_t ram_fence(const char *id) {
 /* -- either -- */
 
 void world_clear(void) {
-    mcpsess_request r;
     if (rig.world != WORLD_RAM) {
         /* FLUSHDB gives memory back each time: slow */
         (void)world_owner("EVAL", "for _,k in ipairs(redis.call('KEYS','*')) do redis.call('DEL',k) end", "0", NULL);
@@ -253,8 +266,7 @@ void world_clear(void) {
     memset(&all, 0, sizeof all);
     (void)ram_ask_log(MCPSESS_LOG_DEL, &all);
     world_del("a");
-    (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("ours"), 0, &r);
-    (void)ram(MCPSESS_LEASE_RELEASE, "a", MCPSESS_STR("theirs"), 0, &r);
+    ram_ask_flag(MCPSESS_FLAG_CLEAR, "", "", 0); /* and whose lease it is */
 }
 
 void world_put(const char *id, mcpsess_str value, uint32_t ttl_ms) {
@@ -287,6 +299,16 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
     redis_put(key, mcpsess_str_z(token), ttl_ms);
     snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
     redis_put(key, MCPSESS_STR("1234567890123456"), ttl_ms * 100u);
+}
+
+void world_flag(const char *fingerprint, const char *data, uint32_t ttl_ms) {
+    char value[64];
+    if (rig.world == WORLD_RAM) {
+        ram_ask_flag(MCPSESS_FLAG_SET, fingerprint, data, ttl_ms);
+        return;
+    }
+    snprintf(value, sizeof value, "%c%s%s", (char)strlen(fingerprint), fingerprint, data);
+    redis_put("mcpsess:l:{a}:f", mcpsess_str_z(value), ttl_ms);
 }
 
 int64_t world_fence(const char *id) {
