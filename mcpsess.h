@@ -1618,8 +1618,8 @@ MCPSESS_API int mcpsess_session_id_new(mcpsess_buf *out, int form, mcpsess_rando
    one round trip. Else it is read and changed once more, until that succeeds or the time is over.
 
    state     what happens                                        leaves to
-   reading   a load; but where the store is away no local copy   merging: OK; done: all else
-             serves
+   reading   the local copy if it is fresh; else a request of    merging: OK; done: all else
+             its own; with the store away nothing serves
    merging   the caller's function is called with the record     writing: OK; done: what it says, if the record came
                                                                  from the store; reading: if it is a local copy
    writing   if the store has these bytes still, others are      done: OK, MISS, an error; reading: LOST, and E_UNKNOWN
@@ -1665,6 +1665,7 @@ typedef struct mcpsess_merge_op {
         mcpsess_buf old, made;
         uint8_t state; /* of the table above */
         uint8_t kind;
+        bool unsure; /* the outcome of a write is unknown */
     } i;
 } mcpsess_merge_op;
 
@@ -5755,11 +5756,11 @@ enum {
     MCPSESS_I_LENT /* no op's: a lane that keeps what a swap expects */
 };
 
-/* op.i.mode of a load: what may answer it */
+/* op.i.mode of a load: what may answer it, other than a request of its own */
 enum {
-    MCPSESS_I_ANY = 0,
-    MCPSESS_I_CONFIRMED, /* no local copy because the store is away */
-    MCPSESS_I_BY_STORE,  /* a request of its own */
+    MCPSESS_I_ANY = 0,   /* also one that was under way before, and where the store is away any local copy */
+    MCPSESS_I_CONFIRMED, /* a fresh local copy */
+    MCPSESS_I_BY_STORE,  /* nothing */
     MCPSESS_I_LOCALLY    /* result of CONFIRMED: the local copy did */
 };
 
@@ -5897,7 +5898,7 @@ static bool mcpsess_i_lane_is(const mcpsess_i_lane *lane, mcpsess_str id) {
 /* A load joins the request of another load of the same session by the same principal, if no write came in between. */
 static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
     uint16_t n;
-    if (op->i.kind != MCPSESS_I_LOAD || op->i.mode == MCPSESS_I_BY_STORE || s->i.busy == 0) return false;
+    if (op->i.kind != MCPSESS_I_LOAD || op->i.mode != MCPSESS_I_ANY || s->i.busy == 0) return false;
     for (n = 0; n < s->i.desc.lanes; n++) {
         mcpsess_i_lane *lane = &s->i.lanes[n];
         if (!mcpsess_i_lane_is(lane, op->i.id) || lane->kind != MCPSESS_I_LOAD || lane->overtaken) continue;
@@ -6509,6 +6510,7 @@ static MCPSESS_I_APART int mcpsess_i_merge_call(mcpsess_merge_op *m) {
 
 static int mcpsess_i_merge_end(mcpsess_merge_op *m, int rc) {
     bool quiet = m->i.kind != MCPSESS_I_MERGE_ANY && (rc == MCPSESS_MISS || rc == MCPSESS_END);
+    if (m->i.unsure && rc < 0 && rc != MCPSESS_E_TIMEOUT) rc = MCPSESS_E_UNKNOWN;
     m->op.left_ms = m->i.step.left_ms;
     m->op.need = m->i.step.need;
     return mcpsess_op_end(&m->op, quiet ? MCPSESS_OK : rc);
@@ -6534,6 +6536,7 @@ static int mcpsess_i_merge_refused(mcpsess_merge_op *m, int rc) {
 }
 
 static int mcpsess_i_merge_written(mcpsess_merge_op *m, int rc) {
+    if (rc == MCPSESS_E_UNKNOWN) m->i.unsure = true;
     if (rc == MCPSESS_LOST || (rc == MCPSESS_E_UNKNOWN && m->i.how.repeats)) return mcpsess_i_merge_again(m);
     if (rc == MCPSESS_OK) m->record = mcpsess_buf_str(&m->i.made);
     if (m->i.kind == MCPSESS_I_MERGE_TERMINATE && rc < 0 && rc != MCPSESS_E_TIMEOUT) return mcpsess_i_merge_delete(m);
@@ -6570,13 +6573,19 @@ static MCPSESS_I_APART int mcpsess_i_merge_ready(mcpsess_merge_op *m, uint8_t *k
     return MCPSESS_PENDING;
 }
 
-/* Begins a step, or goes on with the one that is under way. What could be read without waiting is merged at once. */
+/* What could be read without waiting is merged at once, and what is late is not put off. */
+static bool mcpsess_i_merge_at_once(const mcpsess_merge_op *m, uint8_t before, uint64_t now_ms) {
+    if (before == MCPSESS_I_MERGE_READ && m->i.state == MCPSESS_I_MERGE_MERGE) return true;
+    return mcpsess_i_merge_between(m) && now_ms >= m->op.i.deadline_ms;
+}
+
+/* Begins a step, or goes on with the one that is under way. */
 static int mcpsess_i_merge_step(mcpsess_merge_op *m, uint64_t now_ms) {
     mcpsess_str value;
-    uint8_t kind, state;
+    uint8_t kind, before;
     int rc;
     do {
-        state = m->i.state;
+        before = m->i.state;
         if (!mcpsess_i_merge_between(m)) {
             rc = mcpsess_i_session_poll(&m->i.step, now_ms);
         } else {
@@ -6586,7 +6595,7 @@ static int mcpsess_i_merge_step(mcpsess_merge_op *m, uint64_t now_ms) {
                                          &m->i.old, now_ms);
         }
         if (rc != MCPSESS_PENDING) rc = mcpsess_i_merge_next(m, rc);
-    } while (rc == MCPSESS_PENDING && state == MCPSESS_I_MERGE_READ && m->i.state == MCPSESS_I_MERGE_MERGE);
+    } while (rc == MCPSESS_PENDING && mcpsess_i_merge_at_once(m, before, now_ms));
     return rc;
 }
 

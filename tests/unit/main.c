@@ -23,6 +23,7 @@ int main(void) {
     test_session_model();
     test_coherence();
     test_merge();
+    test_merge_model();
     test_resp();
     test_redis();
     test_redis_life();

@@ -62,6 +62,7 @@ void test_lease(void);
 void test_log_contract(void);
 void test_memstore(void);
 void test_merge(void);
+void test_merge_model(void);
 void test_record(void);
 void test_redis(void);
 void test_redis_life(void);

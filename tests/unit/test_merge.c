@@ -279,6 +279,34 @@ TEST(merge_that_refuses_a_local_copy_is_called_with_what_the_store_has) {
     sound();
 }
 
+/* -> END if what the other replica wrote is there, else it is an error */
+static int look(void *user, mcpsess_buf *record) {
+    mcpsess_record r;
+    mcpsess_str value;
+    (void)user;
+    if (mcpsess_record_decode(mcpsess_buf_str(record), &r) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    return mcpsess_record_get(&r, MCPSESS_STR("theirs"), &value) == MCPSESS_OK ? MCPSESS_END : MCPSESS_E_FULL;
+}
+
+TEST(merge_is_not_called_with_what_was_asked_for_before_it) {
+    mcpsess_op load;
+    mcpsess_buf out;
+    char mem[RIG_RECORD_MAX];
+    job *j;
+    start_active();
+    CHECK_EQ(mcpsess_session_mark(&rig.table, one), MCPSESS_OK);
+    mcpsess_op_init(&load, 0);
+    mcpsess_buf_init(&out, mem, sizeof mem);
+    rig.net.delay = 1;
+    CHECK_EQ(mcpsess_session_load(&rig.table, &load, one, &rig.nobody, &out, rig.now), MCPSESS_PENDING);
+    CHECK_EQ(run_there(job_of(1, "theirs", "1")), MCPSESS_OK);
+    j = job_of(0, NULL, NULL);
+    j->how.merge = look;
+    CHECK_EQ(run(j), MCPSESS_END);
+    CHECK_EQ(rig_end(&load, MCPSESS_PENDING), MCPSESS_OK);
+    sound();
+}
+
 static int spoil(void *user, mcpsess_buf *record) {
     static char mem[RIG_RECORD_MAX];
     const char *how = (const char *)user;
@@ -530,6 +558,23 @@ TEST(merge_that_repeats_sees_to_it) {
         CHECK(stored("k", "v"));
         sound();
     }
+}
+
+TEST(merge_that_repeats_and_cannot_says_what_is_unknown) {
+    job *j;
+    int rc;
+    start_active();
+    rig.net.fail = MCPSESS_E_UNKNOWN;
+    rig.net.fail_after = true;
+    rig.net.delay = 1;
+    j = job_of(0, "k", "v");
+    j->how.repeats = true;
+    rc = begin(&rig.table, j);
+    rig.net.fail = MCPSESS_E_IO; /* which by itself says that nothing was written */
+    rig.net.fail_after = false;
+    CHECK_EQ(rig_end(&j->m.op, rc), MCPSESS_E_UNKNOWN);
+    CHECK(stored("k", "v"));
+    sound();
 }
 
 TEST(merge_of_which_only_the_bytes_are_found_is_of_unknown_outcome) {
@@ -970,6 +1015,7 @@ void test_merge(void) {
     RUN(merge_by_a_stranger_finds_nothing);
     RUN(merge_may_refuse);
     RUN(merge_that_refuses_a_local_copy_is_called_with_what_the_store_has);
+    RUN(merge_is_not_called_with_what_was_asked_for_before_it);
     RUN(merge_must_leave_a_record_of_this_session);
     RUN(merge_needs_room);
     RUN(merge_loses_nothing_of_another_replica);
@@ -983,6 +1029,7 @@ void test_merge(void) {
     RUN(merge_with_the_store_away_changes_no_copy_that_is_to_be_confirmed);
     RUN(merge_of_unknown_outcome_says_so);
     RUN(merge_that_repeats_sees_to_it);
+    RUN(merge_that_repeats_and_cannot_says_what_is_unknown);
     RUN(merge_of_which_only_the_bytes_are_found_is_of_unknown_outcome);
     RUN(merge_meets_its_deadline);
     RUN(merge_has_one_deadline_for_all_steps);
