@@ -60,7 +60,7 @@ static struct {
     mcpsess_store face;
     bool with_store;
     struct {
-        mcpsess_request r;
+        mcpsess_flag_request q; /* or any other, which is shorter */
         mcpsess_buf out;
         unsigned asked_at; /* poll */
         bool pending;
@@ -153,21 +153,21 @@ static void drop(void) {
 
 /* A request that is done is its owner's. */
 static bool stored_pending(unsigned n) {
-    f.stored[n].pending = f.stored[n].pending && f.stored[n].r.rc == MCPSESS_PENDING;
+    f.stored[n].pending = f.stored[n].pending && f.stored[n].q.request.rc == MCPSESS_PENDING;
     return f.stored[n].pending;
 }
 
 static void store_submit(void) {
     unsigned n = byte() % 3, what = byte();
-    mcpsess_request *r = &f.stored[n].r;
+    mcpsess_request *r = &f.stored[n].q.request;
     if (!f.with_store || stored_pending(n)) return;
-    ASAN_UNPOISON_MEMORY_REGION(r, sizeof *r);
-    memset(r, 0, sizeof *r);
+    ASAN_UNPOISON_MEMORY_REGION(&f.stored[n].q, sizeof f.stored[n].q);
+    memset(&f.stored[n].q, 0, sizeof f.stored[n].q);
     f.stored[n].out.len = 3;
-    r->kind = (uint8_t)(what < 96 ? MCPSESS_GET : what % MCPSESS_LEASE_RELEASE + 1);
+    r->kind = (uint8_t)(what < 96 ? MCPSESS_GET : what % MCPSESS_FLAG_CLEAR + 1);
     r->mode = (uint8_t)(byte() % 4);
     r->key = key;
-    r->value = r->expect = MCPSESS_STR("token");
+    r->value = r->expect = f.stored[n].q.data = MCPSESS_STR("token");
     r->ttl_ms = byte() % 2 != 0 ? 1000 : 0;
     r->deadline_ms = any_deadline();
     if (what % 4 != 0) r->out = &f.stored[n].out;
@@ -179,10 +179,10 @@ static void store_submit(void) {
 static void store_cancel(void) {
     unsigned n = byte() % 3;
     if (!stored_pending(n)) return;
-    f.face.cls->cancel(f.face.self, &f.stored[n].r);
-    MUST(f.stored[n].r.rc == MCPSESS_E_CANCELED);
+    f.face.cls->cancel(f.face.self, &f.stored[n].q.request);
+    MUST(f.stored[n].q.request.rc == MCPSESS_E_CANCELED);
     f.stored[n].pending = false;
-    ASAN_POISON_MEMORY_REGION(&f.stored[n].r, sizeof f.stored[n].r);
+    ASAN_POISON_MEMORY_REGION(&f.stored[n].q, sizeof f.stored[n].q);
 }
 
 static void op_step(void) {
@@ -390,11 +390,11 @@ static void check_deadlines(void) {
         MUST(!f.pool[n].pending || f.pool[n].deadline_ms > wire.now || f.pool[n].asked_at == f.polls);
     }
     for (n = 0; n < 3; n++) {
-        mcpsess_request *r = &f.stored[n].r;
+        mcpsess_request *r = &f.stored[n].q.request;
         if (!f.stored[n].pending) continue;
         MUST(f.stored[n].out.len >= 3 && f.stored[n].out.len <= VALUE);
         MUST(r->rc != MCPSESS_PENDING || r->left_ms > wire.now || f.stored[n].asked_at == f.polls);
-        if (r->rc != MCPSESS_OK) MUST(f.stored[n].out.len == 3);
+        if (r->rc != MCPSESS_OK && r->rc != MCPSESS_EXISTS) MUST(f.stored[n].out.len == 3);
         (void)stored_pending(n);
     }
     MUST(f.reply.len >= 3 && (mcpsess_op_rc(&f.op.op) == MCPSESS_OK || mcpsess_op_rc(&f.op.op) == MCPSESS_PENDING ||
