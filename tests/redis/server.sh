@@ -60,6 +60,7 @@ stop() {
 mapfile -t acl < <(tr '\n' ' ' <mcpsess_redis.h | grep -oE 'ACL SETUSER mcpsess [^*]*\*[^*]*\+pexpire' | tr -s ' ' '\n')
 acl=("${acl[@]/PASSWORD/secret}")
 mapfile -t acl_csharp < <(sed -n '/^ *Streams as the C# SDK/,/^\*\//p' mcpsess_redis.h | grep -oE '[~+][^ ]+')
+read -ra acl_librechat < <(sed -n 's/^ *Flags and leases as LibreChat keeps them[^:]*: *//p' mcpsess_redis.h)
 read -ra acl_toolhive < <(sed -n 's/^ *Sessions as ToolHive keeps them also need: *//p' mcpsess_redis.h)
 
 # documented_user NAME [MORE...]: creates it
