@@ -286,7 +286,12 @@ typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
     X(TAIL_LOST, 12, "the store lost confirmed events of this stream; number: sequence")    \
     X(REPLAY_GAP, 13, "replay refused, events are gone; number: sequence asked for")        \
     X(REPLAY_CAPPED, 14, "replay refused, more events than allowed; number: of them")       \
-    X(LOGS_DELETED, 15, "streams of a session deleted; number: events")
+    X(LOGS_DELETED, 15, "streams of a session deleted; number: events")                     \
+    X(LEASE_LOST, 16, "load canceled, its lease was lost; number: its fence")               \
+    X(LOAD_FAILED, 17, "loader failed, nothing flagged; number: its code, without sign")    \
+    X(TAKEN_OVER, 18, "load begun after another's ended without a flag; number: the fence") \
+    X(WAIT_OVER, 19, "gave up waiting for a load; number: ms its lease has left")           \
+    X(FLAG_REFUSED, 20, "loaded, but not flagged, as its lease was lost; number: its fence")
 
 enum {
 #define MCPSESS_I_ITEM(name, number, text) MCPSESS_ITEM_##name = (number),
@@ -1339,7 +1344,13 @@ MCPSESS_API uint64_t mcpsess_lease_due(const mcpsess_lease *lease, uint64_t now_
    done      whoever asked has the answer; what may still be held is released  free
 
    Who asks for what is being asked for, loaded or waited for already rides along: it costs no request, and has a
-   deadline of its own. When the last one gives up, the loader is canceled and the lease released. */
+   deadline of its own. When the last one gives up, the loader is canceled and the lease released; a flag that is being
+   set is set all the same. One that waits goes on waiting when the store fails, until its time is over.
+
+   Two requests load what nobody else loads; one finds what is loaded. A lane is taken until its last request was
+   answered, or had its time: so there may be none for a new key while leases are being released. Who polls only when
+   mcpsess_next_due says so misses nothing: it knows of the loader, of the lease and of the store. A loader may use
+   operations of this library, also of this table, but for its own key and fingerprint. */
 
 typedef struct mcpsess_flight_job {
     mcpsess_str key, fingerprint; /* live as long as the loader's operation is pending */
@@ -1347,9 +1358,9 @@ typedef struct mcpsess_flight_job {
     mcpsess_buf *data;            /* to append what was loaded to, data_max bytes at most; may stay empty */
 } mcpsess_flight_job;
 
-/* Begins to load: an operation of yours, which is stepped until it is done, or canceled.  -> it; NULL: it cannot be
-   begun. Its result OK is success, any other is handed to whoever asked; its left_ms, unless 0, is for how long what
-   was loaded is good: the flag lives no longer. */
+/* Begins to load: an operation of yours, which is stepped until it is done, or canceled, and whose memory is yours
+   again then.  -> it; NULL: it cannot be begun. Its result OK is success, any other is handed to whoever asked; its
+   left_ms, unless 0, is for how long what was loaded is good: the flag lives no longer. */
 typedef mcpsess_op *(*mcpsess_flight_loader)(void *user, const mcpsess_flight_job *job, uint64_t now_ms);
 
 typedef struct mcpsess_flight_desc {
@@ -1357,15 +1368,14 @@ typedef struct mcpsess_flight_desc {
                             time is loaded once */
     uint16_t lanes;      /* loads, and waits for them, under way at a time, 1..65534 */
     uint16_t data_max;   /* bytes that a flag holds, 0..65535 */
-    mcpsess_flight_loader load;
+    mcpsess_flight_loader load; /* NULL: nothing is loaded here */
     void *load_user;
-    uint64_t flag_ttl_ms; /* default 1 h */
-    uint32_t lease_ms;    /* of who loads; default 30 s */
-    uint32_t wait_ms;     /* for what is loaded elsewhere, of an op that brings no timeout; default 5 s */
-    uint32_t poll_ms;     /* default 100 ms */
-    uint32_t timeout_ms;  /* of a request; default 5 s, at most lease_ms */
-    uint8_t seed[16];     /* secret and random where strangers choose keys */
-    mcpsess_random_fn random;
+    uint64_t flag_ttl_ms;     /* default 1 h */
+    uint32_t lease_ms;        /* of who loads; default 30 s */
+    uint32_t wait_ms;         /* for what is loaded elsewhere, of an op that brings no timeout; default 5 s */
+    uint32_t poll_ms;         /* default 100 ms */
+    uint32_t timeout_ms;      /* of a request; default 5 s; none waits longer than lease_ms */
+    mcpsess_random_fn random; /* for tokens and jitter; needed where there is a store */
     void *random_user;
     mcpsess_log log;
 } mcpsess_flight_desc;
@@ -1390,7 +1400,7 @@ typedef struct mcpsess_flight_op {
     struct {
         mcpsess_flag_request request;
         struct mcpsess_flights *flights;
-        uint64_t begun_ms;
+        mcpsess_lease *lease; /* that a set ends */
     } i;
 } mcpsess_flight_op;
 
@@ -1400,12 +1410,19 @@ typedef struct mcpsess_i_flight_lane {
     mcpsess_flight_job job;
     mcpsess_buf data;
     mcpsess_op *loader;
-    mcpsess_op *waiters; /* first come first served */
-    uint64_t begun_ms;   /* when the request was */
-    uint64_t due_ms;     /* when one that waits asks again */
-    uint8_t state;       /* of the table above */
-    bool woken;          /* the store told of a change since it was asked */
-    bool waited;
+    mcpsess_op *waiters;    /* first come first served */
+    uint64_t begun_ms;      /* when the request was */
+    uint64_t due_ms;        /* when one that waits asks again */
+    uint64_t held_until_ms; /* by another, as of the last answer; 0: by nobody */
+    uint64_t good_until_ms; /* what is loaded */
+    uint32_t jitter;
+    int verdict;   /* of one that is checking: what it ends with if there is no flag */
+    uint8_t state; /* of the table above */
+    bool held;     /* the lease may be ours: to be released at the end */
+    bool woken;    /* the store told of a change since it was asked */
+    bool waited;   /* for another's load */
+    bool failed;   /* the last answer was an error */
+    bool extending;
 } mcpsess_i_flight_lane;
 
 /* All its ops have one owner: it takes no lock hooks. */
@@ -1415,8 +1432,12 @@ typedef struct mcpsess_flights {
         mcpsess_flight_desc desc;
         mcpsess_listener listener;
         mcpsess_i_flight_lane *lanes;
-        char *bytes; /* MCPSESS_I_FLIGHT_LANE_BYTES for each lane */
+        char *bytes;     /* MCPSESS_I_FLIGHT_LANE_BYTES for each lane */
+        uint64_t now_ms; /* of the last call: a cancel is told no time */
         uint32_t ready;
+        bool told;     /* the store tells of changes */
+        bool stepping; /* user code may be running: no lane is stepped but by who set this */
+        bool nested;   /* and called something of this table */
     } i;
 } mcpsess_flights;
 
@@ -1438,11 +1459,12 @@ MCPSESS_API int mcpsess_flight_init(mcpsess_flights *f, const mcpsess_flight_des
 /* Sees to it that it is loaded, and appends what the flag holds to out, unless that is NULL. Waits at most
    op->timeout_ms; 0: wait_ms for what is loaded elsewhere, and for our own loader as long as that takes.
    -> OK (op.left_ms of the flag), BUSY (op.left_ms of the lease): it is being loaded elsewhere, and still was when the
-   time was over, FENCED: our load lost its lease, any result of the loader, E_FULL: no lane is free, E_TOOBIG
-   (op.need): out is too small, E_RANDOM */
+   time was over, FENCED: our load lost its lease, any result of the loader, E_FULL: no lane is free, or no loader could
+   be begun, E_TOOBIG (op.need): out is too small, or data_max, E_RANDOM */
 MCPSESS_API int mcpsess_flight_load(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
                                     mcpsess_buf *out, uint64_t now_ms);
-/* Waits for the flag and loads nothing. It is looked for at least once, but max_ms 0 looks for nothing.
+/* Waits for the flag and loads nothing. It is looked for at least once, but max_ms 0 looks for nothing. One that rides
+   along with a load of ours ends as that does.
    -> OK, as load; BUSY, as load; E_TIMEOUT: nobody was at it when the time was over, or max_ms is 0 */
 MCPSESS_API int mcpsess_flight_wait(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
                                     mcpsess_buf *out, uint32_t max_ms, uint64_t now_ms);
@@ -1450,7 +1472,7 @@ MCPSESS_API int mcpsess_flight_wait(mcpsess_flights *f, mcpsess_op *op, mcpsess_
 MCPSESS_API int mcpsess_flight_check(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key,
                                      mcpsess_str fingerprint, mcpsess_buf *out, uint64_t now_ms);
 /* Says that it is loaded, for ttl_ms, 0: flag_ttl_ms. With a lease, which was acquired for the same key, only while
-   that is held, and its end.  -> OK, LOST: the lease was not held any more; nothing was set */
+   that is held, and its end.  -> OK (op.left_ms), LOST: the lease was not held any more; nothing was set */
 MCPSESS_API int mcpsess_flight_set(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_lease *lease, mcpsess_str key,
                                    mcpsess_str fingerprint, mcpsess_str data, uint64_t ttl_ms, uint64_t now_ms);
 /* Says that it is not loaded. revoke: nor may who is at it say so any more, as what it loads is out of date.
@@ -5489,10 +5511,9 @@ static void mcpsess_i_lease_submit(mcpsess_lease_op *op, uint8_t kind, uint64_t 
     uint32_t ttl_ms = mcpsess_i_or(op->i.desc->ttl_ms, 30000);
     uint32_t timeout_ms = mcpsess_i_or(op->op.timeout_ms, mcpsess_i_or(op->i.desc->timeout_ms, 5000));
     op->i.begun_ms = now_ms;
-    op->op.i.deadline_ms = mcpsess_time_add(now_ms, timeout_ms < ttl_ms ? timeout_ms : ttl_ms);
     op->i.request.kind = kind;
     op->i.request.ttl_ms = ttl_ms;
-    op->i.request.deadline_ms = op->op.i.deadline_ms;
+    op->i.request.deadline_ms = mcpsess_time_add(now_ms, timeout_ms < ttl_ms ? timeout_ms : ttl_ms);
     (void)store->cls->submit(store->self, &op->i.request, now_ms);
 }
 
@@ -5531,46 +5552,52 @@ static int mcpsess_i_lease_settle(mcpsess_lease_op *op, uint64_t now_ms) {
     return mcpsess_op_end(&op->op, rc);
 }
 
+/* A request that is late has its answer now. */
+static void mcpsess_i_request_step(const mcpsess_store *store, mcpsess_request *r, uint64_t now_ms) {
+    if (r->rc != MCPSESS_PENDING || now_ms < r->deadline_ms) return;
+    store->cls->cancel(store->self, r);
+    r->rc = MCPSESS_E_TIMEOUT;
+}
+
+static uint64_t mcpsess_i_request_due(const mcpsess_store *store, const mcpsess_request *r, uint64_t now_ms) {
+    uint64_t due_ms;
+    if (r->rc != MCPSESS_PENDING) return now_ms;
+    due_ms = store->cls->next_due(store->self, now_ms);
+    return due_ms < r->deadline_ms ? due_ms : r->deadline_ms;
+}
+
+static unsigned mcpsess_i_request_want(const mcpsess_store *store, const mcpsess_request *r) {
+    if (r->rc != MCPSESS_PENDING) return MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
+    return store->cls->want(store->self) | MCPSESS_WANT_TIME;
+}
+
 static int mcpsess_i_lease_poll(mcpsess_op *op, uint64_t now_ms) {
     mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
     const mcpsess_store *store;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
     store = &self->i.desc->store;
     if (self->i.request.rc == MCPSESS_PENDING) store->cls->poll(store->self, now_ms);
-    if (self->i.request.rc == MCPSESS_PENDING && now_ms >= op->i.deadline_ms) {
-        store->cls->cancel(store->self, &self->i.request);
-        self->i.request.rc = MCPSESS_E_TIMEOUT;
-    }
+    mcpsess_i_request_step(store, &self->i.request, now_ms);
     return mcpsess_i_lease_settle(self, now_ms);
 }
 
 static void mcpsess_i_lease_cancel(mcpsess_op *op) {
     mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
-    const mcpsess_store *store;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
-    store = &self->i.desc->store;
-    store->cls->cancel(store->self, &self->i.request);
+    self->i.desc->store.cls->cancel(self->i.desc->store.self, &self->i.request);
     (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
 }
 
 static uint64_t mcpsess_i_lease_next_due(mcpsess_op *op, uint64_t now_ms) {
     mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
-    const mcpsess_store *store;
-    uint64_t due_ms;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
-    if (self->i.request.rc != MCPSESS_PENDING) return now_ms;
-    store = &self->i.desc->store;
-    due_ms = store->cls->next_due(store->self, now_ms);
-    return due_ms < op->i.deadline_ms ? due_ms : op->i.deadline_ms;
+    return mcpsess_i_request_due(&self->i.desc->store, &self->i.request, now_ms);
 }
 
 static unsigned mcpsess_i_lease_want(mcpsess_op *op) {
     mcpsess_lease_op *self = (mcpsess_lease_op *)mcpsess_op_object(op);
-    const mcpsess_store *store;
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
-    if (self->i.request.rc != MCPSESS_PENDING) return MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
-    store = &self->i.desc->store;
-    return store->cls->want(store->self) | MCPSESS_WANT_TIME;
+    return mcpsess_i_request_want(&self->i.desc->store, &self->i.request);
 }
 
 static bool mcpsess_i_lease_args_bad(const mcpsess_lease_desc *d, const mcpsess_lease *lease,
@@ -5626,6 +5653,823 @@ MCPSESS_API int mcpsess_lease_release(const mcpsess_lease_desc *d, mcpsess_lease
     mcpsess_i_lease_submit(op, MCPSESS_LEASE_RELEASE, now_ms);
     return mcpsess_i_lease_poll(&op->op, now_ms);
 }
+
+#ifndef MCPSESS_NO_FLIGHT
+
+/* ==== flightlane ==== */
+/* uses: base op store lease */
+
+/* lane.state: of the table in the manual. One that asks first waits for no time at all; one that is ending has nobody
+   who waits for it, and a request under way. */
+enum {
+    MCPSESS_I_FLIGHT_FREE,
+    MCPSESS_I_FLIGHT_WAITING,
+    MCPSESS_I_FLIGHT_ASKING,
+    MCPSESS_I_FLIGHT_LOADING,
+    MCPSESS_I_FLIGHT_SETTING,
+    MCPSESS_I_FLIGHT_CHECKING,
+    MCPSESS_I_FLIGHT_ENDING
+};
+
+/* op.i.mode: when its deadline counts */
+enum {
+    MCPSESS_I_FLIGHT_HARD, /* at any time */
+    MCPSESS_I_FLIGHT_SOFT, /* while it waits for what is loaded elsewhere */
+    MCPSESS_I_FLIGHT_WAIT  /* a wait, which loads nothing: once the flag was looked for */
+};
+
+static bool mcpsess_i_flight_shared(const mcpsess_flights *f) {
+    return f->i.desc.store.cls != NULL;
+}
+
+static void mcpsess_i_flight_log(const mcpsess_flights *f, int level, int item, mcpsess_str key, uint64_t number) {
+    if (f->i.desc.log.log != NULL) f->i.desc.log.log(f->i.desc.log.user, level, item, key, number);
+}
+
+static void mcpsess_i_flight_failed(mcpsess_flights *f, mcpsess_str key, int rc) {
+    f->stats.failures++;
+    mcpsess_i_flight_log(f, MCPSESS_LOG_WARN, MCPSESS_ITEM_STORE_FAILED, key, (uint64_t)-rc);
+}
+
+/* Below n. Any crowd is spread by it; it is no secret. */
+static uint64_t mcpsess_i_flight_jitter(mcpsess_i_flight_lane *lane, uint64_t n) {
+    lane->jitter = lane->jitter * UINT32_C(1664525) + UINT32_C(1013904223);
+    return (lane->jitter >> 16) * n >> 16;
+}
+
+/* Does anybody here want to load? */
+static bool mcpsess_i_flight_loads(const mcpsess_i_flight_lane *lane) {
+    const mcpsess_op *op = lane->waiters;
+    while (op != NULL && op->i.mode == MCPSESS_I_FLIGHT_WAIT) op = op->i.next;
+    return op != NULL;
+}
+
+/* -- requests: one at a time for a lane -- */
+
+static void mcpsess_i_flight_submit(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint8_t kind, uint64_t now_ms) {
+    mcpsess_request *r = &lane->request.request;
+    bool asks = kind == MCPSESS_FLAG_CLAIM || kind == MCPSESS_FLAG_GET;
+    r->kind = kind;
+    r->value = kind == MCPSESS_FLAG_GET ? mcpsess_str_of(NULL, 0) : mcpsess_i_lease_token(&lane->lease);
+    r->deadline_ms = mcpsess_time_add(now_ms, f->i.desc.timeout_ms);
+    if (kind != MCPSESS_FLAG_SET) r->ttl_ms = f->i.desc.lease_ms;
+    if (asks) lane->data.len = 0;
+    r->out = asks && f->i.desc.data_max != 0 ? &lane->data : NULL;
+    lane->begun_ms = now_ms;
+    f->stats.requests++;
+    (void)f->i.desc.store.cls->submit(f->i.desc.store.self, r, now_ms);
+}
+
+/* Is there an answer? */
+static bool mcpsess_i_flight_answered(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    mcpsess_i_request_step(&f->i.desc.store, &lane->request.request, now_ms);
+    return lane->request.request.rc != MCPSESS_PENDING;
+}
+
+static void mcpsess_i_flight_stop(mcpsess_flights *f, mcpsess_i_flight_lane *lane) {
+    mcpsess_request *r = &lane->request.request;
+    if (r->rc != MCPSESS_PENDING) return;
+    f->i.desc.store.cls->cancel(f->i.desc.store.self, r);
+    r->rc = MCPSESS_E_CANCELED;
+}
+
+/* -- the end of a lane, and of the ops in it -- */
+
+/* Releases what may be ours; the lane is free when that is answered, or late. */
+static void mcpsess_i_flight_leave(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    mcpsess_i_flight_stop(f, lane);
+    lane->state = MCPSESS_I_FLIGHT_FREE;
+    if (!lane->held) return;
+    lane->held = false;
+    mcpsess_i_flight_submit(f, lane, MCPSESS_LEASE_RELEASE, now_ms);
+    if (lane->request.request.rc == MCPSESS_PENDING) lane->state = MCPSESS_I_FLIGHT_ENDING;
+}
+
+static void mcpsess_i_flight_reap(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    int rc;
+    if (!mcpsess_i_flight_answered(f, lane, now_ms)) return;
+    rc = lane->request.request.rc;
+    if (rc < 0) mcpsess_i_flight_failed(f, lane->job.key, rc);
+    if (lane->request.request.kind == MCPSESS_FLAG_SET && rc == MCPSESS_OK) f->stats.loaded++;
+    if (rc == MCPSESS_OK || rc == MCPSESS_LOST) lane->held = false;
+    mcpsess_i_flight_leave(f, lane, now_ms);
+}
+
+/* Nobody waits for it any more. A loader is user code. */
+static void mcpsess_i_flight_abandon(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    const mcpsess_request *r = &lane->request.request;
+    mcpsess_op *loader = lane->loader;
+    if (lane->waiters != NULL || lane->state == MCPSESS_I_FLIGHT_FREE) return;
+    if (lane->state == MCPSESS_I_FLIGHT_SETTING) lane->state = MCPSESS_I_FLIGHT_ENDING;
+    if (lane->state == MCPSESS_I_FLIGHT_ENDING) return;
+    if (lane->state == MCPSESS_I_FLIGHT_ASKING && r->kind == MCPSESS_FLAG_CLAIM && r->rc <= MCPSESS_PENDING) {
+        lane->held = true; /* perhaps */
+    }
+    lane->loader = NULL;
+    if (loader != NULL) mcpsess_cancel(loader);
+    mcpsess_i_flight_leave(f, lane, now_ms);
+}
+
+static int mcpsess_i_flight_hand(const mcpsess_i_flight_lane *lane, mcpsess_op *op, int rc, uint64_t now_ms) {
+    mcpsess_str data = mcpsess_buf_str(&lane->data);
+    if (rc == MCPSESS_E_TOOBIG) op->need = lane->request.request.need;
+    if (rc != MCPSESS_OK) return rc;
+    op->left_ms = mcpsess_time_left(now_ms, lane->good_until_ms);
+    if (op->i.out == NULL) return rc;
+    op->need = data.len;
+    if (!mcpsess_i_buf_fits(op->i.out, data.len)) return MCPSESS_E_TOOBIG;
+    mcpsess_buf_put(op->i.out, data);
+    return rc;
+}
+
+/* The lane is done: everybody who waits is answered. */
+static void mcpsess_i_flight_end(mcpsess_flights *f, mcpsess_i_flight_lane *lane, int rc, bool found, uint64_t now_ms) {
+    mcpsess_op *op;
+    while ((op = lane->waiters) != NULL) {
+        lane->waiters = op->i.next;
+        if (found) f->stats.found++;
+        (void)mcpsess_op_end(op, mcpsess_i_flight_hand(lane, op, rc, now_ms));
+    }
+    mcpsess_i_flight_leave(f, lane, now_ms);
+}
+
+static void mcpsess_i_flight_take_out(mcpsess_i_flight_lane *lane, mcpsess_op *op) {
+    mcpsess_op **link = &lane->waiters;
+    while (*link != op) link = &(*link)->i.next;
+    *link = op->i.next;
+}
+
+/* Is it waiting for what is loaded elsewhere, or looking whether that has ended? */
+static bool mcpsess_i_flight_waits(const mcpsess_i_flight_lane *lane) {
+    return lane->waited && lane->state <= MCPSESS_I_FLIGHT_ASKING;
+}
+
+/* MCPSESS_NEVER while it does not count. */
+static uint64_t mcpsess_i_flight_deadline(const mcpsess_i_flight_lane *lane, const mcpsess_op *op) {
+    bool counts = op->i.mode == MCPSESS_I_FLIGHT_HARD || mcpsess_i_flight_waits(lane);
+    if (op->i.mode == MCPSESS_I_FLIGHT_WAIT && lane->state > MCPSESS_I_FLIGHT_ASKING) counts = true;
+    return counts ? op->i.deadline_ms : MCPSESS_NEVER;
+}
+
+/* The time of one op is over. */
+static void mcpsess_i_flight_give_up(mcpsess_flights *f, mcpsess_i_flight_lane *lane, mcpsess_op *op, uint64_t now_ms) {
+    bool busy = mcpsess_i_flight_waits(lane) && lane->held_until_ms > now_ms;
+    op->left_ms = busy ? lane->held_until_ms - now_ms : 0;
+    f->stats.gave_up++;
+    mcpsess_i_flight_log(f, MCPSESS_LOG_WARN, MCPSESS_ITEM_WAIT_OVER, lane->job.key, op->left_ms);
+    mcpsess_i_flight_take_out(lane, op);
+    (void)mcpsess_op_end(op, busy ? MCPSESS_BUSY : MCPSESS_E_TIMEOUT);
+}
+
+/* -- asking and waiting -- */
+
+/* The floor, spread over its quarters; and when the lease of another runs out, which nobody tells in time. */
+static void mcpsess_i_flight_wait(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    const mcpsess_store *store = &f->i.desc.store;
+    uint64_t poll_ms = f->i.desc.poll_ms, takeover_ms;
+    bool told = f->i.told && !lane->failed;
+    lane->state = MCPSESS_I_FLIGHT_WAITING;
+    lane->waited = true;
+    lane->due_ms = MCPSESS_NEVER;
+    if (!mcpsess_i_flight_shared(f)) return;
+    if (told && store->cls->hear != NULL) told = store->cls->hear(store->self, now_ms) == MCPSESS_OK;
+    if (told) poll_ms *= 10;
+    lane->due_ms = now_ms + 1 + poll_ms - poll_ms / 4 + mcpsess_i_flight_jitter(lane, poll_ms / 2);
+    if (lane->held_until_ms == 0) return;
+    takeover_ms = mcpsess_time_add(lane->held_until_ms, 1 + mcpsess_i_flight_jitter(lane, f->i.desc.poll_ms));
+    if (takeover_ms < lane->due_ms) lane->due_ms = takeover_ms;
+}
+
+/* Somebody is at it, or nobody, and we are not to be. */
+static void mcpsess_i_flight_denied(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    const mcpsess_request *r = &lane->request.request;
+    bool looked = r->kind == MCPSESS_FLAG_GET;
+    lane->failed = false;
+    if (!looked) lane->held = false;
+    lane->held_until_ms = r->rc == MCPSESS_BUSY ? mcpsess_time_add(now_ms, r->left_ms) : 0;
+    mcpsess_i_flight_wait(f, lane, now_ms);
+    if (looked && mcpsess_i_flight_loads(lane)) lane->due_ms = now_ms; /* who wants to load came meanwhile */
+}
+
+/* We may load, and begin to. The loader is user code. */
+static void mcpsess_i_flight_start(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    lane->job.fence = lane->lease.fence;
+    lane->job.data = &lane->data;
+    lane->data.len = 0;
+    lane->data.overflow = lane->extending = false;
+    lane->state = MCPSESS_I_FLIGHT_LOADING;
+    f->stats.loads++;
+    if (lane->held_until_ms != 0) {
+        f->stats.taken_over++;
+        mcpsess_i_flight_log(f, MCPSESS_LOG_INFO, MCPSESS_ITEM_TAKEN_OVER, lane->job.key, lane->job.fence);
+    }
+    lane->loader = f->i.desc.load(f->i.desc.load_user, &lane->job, now_ms);
+}
+
+/* A claim was granted; if nothing of it is left by now, that is as good as no answer. */
+static int mcpsess_i_flight_granted(mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    const mcpsess_request *r = &lane->request.request;
+    lane->held = true;
+    lane->lease.i.until_ms = 0;
+    mcpsess_i_lease_granted(&lane->lease, lane->begun_ms, r->left_ms);
+    lane->lease.fence = r->fence;
+    return mcpsess_lease_left(&lane->lease, now_ms) != 0 ? MCPSESS_OK : MCPSESS_E_TIMEOUT;
+}
+
+/* The store failed. Who waits for another's load goes on; a claim that may have been granted finds itself. */
+static void mcpsess_i_flight_unasked(mcpsess_flights *f, mcpsess_i_flight_lane *lane, int rc, uint64_t now_ms) {
+    bool unknown = mcpsess_i_rc_unknown(rc);
+    mcpsess_i_flight_failed(f, lane->job.key, rc);
+    if (unknown && lane->request.request.kind == MCPSESS_FLAG_CLAIM) lane->held = true;
+    if (!lane->waited || (!unknown && rc != MCPSESS_E_IO && rc > MCPSESS_E_STORE)) {
+        mcpsess_i_flight_end(f, lane, rc, false, now_ms);
+        return;
+    }
+    lane->failed = true;
+    mcpsess_i_flight_wait(f, lane, now_ms);
+}
+
+/* What the store answered to asking or checking: the flag is set. */
+static void mcpsess_i_flight_found(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    lane->good_until_ms = mcpsess_time_add(now_ms, lane->request.request.left_ms);
+    mcpsess_i_flight_end(f, lane, MCPSESS_OK, true, now_ms);
+}
+
+static void mcpsess_i_flight_land_ask(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    int rc = lane->request.request.rc;
+    bool claimed = lane->request.request.kind == MCPSESS_FLAG_CLAIM;
+    if (claimed && rc == MCPSESS_OK) {
+        rc = mcpsess_i_flight_granted(lane, now_ms);
+        if (rc == MCPSESS_OK) {
+            mcpsess_i_flight_start(f, lane, now_ms);
+            return;
+        }
+    }
+    switch (rc) {
+    case MCPSESS_OK:
+    case MCPSESS_EXISTS: mcpsess_i_flight_found(f, lane, now_ms); return;
+    case MCPSESS_BUSY:
+    case MCPSESS_MISS: mcpsess_i_flight_denied(f, lane, now_ms); return;
+    case MCPSESS_E_TOOBIG: mcpsess_i_flight_end(f, lane, rc, true, now_ms); return;
+    default: mcpsess_i_flight_unasked(f, lane, rc, now_ms); return;
+    }
+}
+
+/* One that waits, woken or due. */
+static void mcpsess_i_flight_ask(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    bool loads = mcpsess_i_flight_loads(lane);
+    if (lane->waited && lane->woken) f->stats.woken++;
+    else if (lane->waited) f->stats.polled++;
+    lane->woken = false;
+    if (mcpsess_i_flight_shared(f)) {
+        lane->state = MCPSESS_I_FLIGHT_ASKING;
+        mcpsess_i_flight_submit(f, lane, loads ? MCPSESS_FLAG_CLAIM : MCPSESS_FLAG_GET, now_ms);
+    } else if (loads) {
+        mcpsess_i_flight_start(f, lane, now_ms);
+    } else {
+        mcpsess_i_flight_wait(f, lane, now_ms);
+    }
+}
+
+/* -- loading -- */
+
+static void mcpsess_i_flight_lose(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    mcpsess_op *loader = lane->loader;
+    f->stats.lost++;
+    mcpsess_i_flight_log(f, MCPSESS_LOG_ERROR, MCPSESS_ITEM_LEASE_LOST, lane->job.key, lane->lease.fence);
+    lane->loader = NULL;
+    mcpsess_cancel(loader);
+    mcpsess_i_flight_end(f, lane, MCPSESS_FENCED, false, now_ms);
+}
+
+/* The lease of a load under way. -> is it held? */
+static bool mcpsess_i_flight_keep(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    int rc;
+    if (lane->extending && mcpsess_i_flight_answered(f, lane, now_ms)) {
+        rc = lane->request.request.rc;
+        lane->extending = false;
+        if (rc == MCPSESS_OK) mcpsess_i_lease_granted(&lane->lease, lane->begun_ms, lane->request.request.left_ms);
+        if (rc < 0) mcpsess_i_flight_failed(f, lane->job.key, rc);
+        if (rc == MCPSESS_LOST) lane->held = false;
+        if (rc == MCPSESS_LOST) return false;
+    }
+    if (mcpsess_lease_left(&lane->lease, now_ms) == 0) return false;
+    if (!lane->extending && now_ms >= lane->lease.i.due_ms) {
+        lane->extending = true;
+        lane->lease.i.due_ms = mcpsess_time_add(now_ms, f->i.desc.lease_ms / 6u + 1u);
+        mcpsess_i_flight_submit(f, lane, MCPSESS_LEASE_EXTEND, now_ms);
+    }
+    return true;
+}
+
+static void mcpsess_i_flight_loaded(mcpsess_flights *f, mcpsess_i_flight_lane *lane, int rc, uint64_t left_ms,
+                                    uint64_t now_ms) {
+    uint64_t ttl_ms = left_ms == 0 || left_ms > f->i.desc.flag_ttl_ms ? f->i.desc.flag_ttl_ms : left_ms;
+    if (rc == MCPSESS_OK && lane->data.overflow) rc = MCPSESS_E_TOOBIG;
+    if (rc != MCPSESS_OK) {
+        f->stats.failed++;
+        mcpsess_i_flight_log(f, MCPSESS_LOG_WARN, MCPSESS_ITEM_LOAD_FAILED, lane->job.key,
+                             (uint64_t)(rc < 0 ? -rc : rc));
+        mcpsess_i_flight_end(f, lane, rc, false, now_ms);
+        return;
+    }
+    lane->good_until_ms = mcpsess_time_add(now_ms, ttl_ms);
+    if (!mcpsess_i_flight_shared(f)) {
+        f->stats.loaded++;
+        mcpsess_i_flight_end(f, lane, rc, false, now_ms);
+        return;
+    }
+    mcpsess_i_flight_stop(f, lane); /* an extend, which may still take effect, but not after this: */
+    lane->state = MCPSESS_I_FLIGHT_SETTING;
+    lane->request.data = mcpsess_buf_str(&lane->data);
+    lane->request.request.ttl_ms = ttl_ms;
+    mcpsess_i_flight_submit(f, lane, MCPSESS_FLAG_SET, now_ms);
+}
+
+/* -> it may go on */
+static bool mcpsess_i_flight_load_on(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    mcpsess_op *loader = lane->loader;
+    int rc;
+    if (loader == NULL) {
+        mcpsess_i_flight_loaded(f, lane, MCPSESS_E_FULL, 0, now_ms);
+        return false;
+    }
+    if (mcpsess_i_flight_shared(f)) {
+        if (!mcpsess_i_flight_keep(f, lane, now_ms)) {
+            mcpsess_i_flight_lose(f, lane, now_ms);
+            return false;
+        }
+    }
+    rc = mcpsess_poll(loader, now_ms);
+    if (rc == MCPSESS_PENDING) return false;
+    lane->loader = NULL;
+    mcpsess_i_flight_loaded(f, lane, rc, loader->left_ms, now_ms);
+    return true;
+}
+
+/* -- setting and checking -- */
+
+static void mcpsess_i_flight_land_set(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    int rc = lane->request.request.rc;
+    if (rc == MCPSESS_OK) {
+        lane->held = false;
+        f->stats.loaded++;
+        mcpsess_i_flight_end(f, lane, rc, false, now_ms);
+        return;
+    }
+    if (rc < 0) mcpsess_i_flight_failed(f, lane->job.key, rc);
+    if (rc != MCPSESS_LOST && !mcpsess_i_rc_unknown(rc)) {
+        mcpsess_i_flight_end(f, lane, rc, false, now_ms);
+        return;
+    }
+    lane->verdict = rc;
+    lane->state = MCPSESS_I_FLIGHT_CHECKING;
+    mcpsess_i_flight_submit(f, lane, MCPSESS_FLAG_GET, now_ms);
+}
+
+/* Refused, or without an answer: is there a flag all the same, by a try that was repeated, or by who took over? */
+static void mcpsess_i_flight_land_check(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    int rc = lane->request.request.rc;
+    bool lost = lane->verdict == MCPSESS_LOST;
+    if (lost) lane->held = false;
+    if (lost) f->stats.lost++;
+    if (lost) {
+        mcpsess_i_flight_log(f, MCPSESS_LOG_WARN, MCPSESS_ITEM_FLAG_REFUSED, lane->job.key, lane->lease.fence);
+    }
+    if (rc == MCPSESS_OK) {
+        mcpsess_i_flight_found(f, lane, now_ms);
+        return;
+    }
+    if (rc < 0) mcpsess_i_flight_failed(f, lane->job.key, rc);
+    mcpsess_i_flight_end(f, lane, lost ? (int)MCPSESS_FENCED : lane->verdict, false, now_ms);
+}
+
+/* ==== flight ==== */
+/* uses: base op store lease flightlane */
+
+#define MCPSESS_I_FLIGHT_READY 0x464C4754u
+
+MCPSESS_API mcpsess_flight_desc mcpsess_flight_desc_default(void) {
+    mcpsess_flight_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+MCPSESS_API size_t mcpsess_flight_bytes(const mcpsess_flight_desc *d) {
+    uint64_t bytes;
+    if (d == NULL || d->lanes == 0 || d->lanes == UINT16_MAX) return 0;
+    bytes = MCPSESS_FLIGHT_BYTES(d->lanes, d->data_max);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+/* The flag or the lease of this key has changed: whoever waits for it looks again. */
+static void mcpsess_i_flight_changed(void *user, mcpsess_str key) {
+    mcpsess_flights *f = (mcpsess_flights *)user;
+    uint16_t n;
+    for (n = 0; n < f->i.desc.lanes; n++) {
+        mcpsess_i_flight_lane *lane = &f->i.lanes[n];
+        if (lane->state == MCPSESS_I_FLIGHT_FREE) continue;
+        if (key.len == 0 || mcpsess_str_eq(lane->job.key, key)) lane->woken = true;
+    }
+}
+
+static void mcpsess_i_flight_defaults(mcpsess_flight_desc *d) {
+    if (d->flag_ttl_ms == 0) d->flag_ttl_ms = 3600000;
+    d->lease_ms = mcpsess_i_or(d->lease_ms, 30000);
+    d->wait_ms = mcpsess_i_or(d->wait_ms, 5000);
+    d->poll_ms = mcpsess_i_or(d->poll_ms, 100);
+    d->timeout_ms = mcpsess_i_or(d->timeout_ms, 5000);
+    if (d->timeout_ms > d->lease_ms) d->timeout_ms = d->lease_ms;
+}
+
+MCPSESS_API int mcpsess_flight_init(mcpsess_flights *f, const mcpsess_flight_desc *d, void *mem, size_t mem_len) {
+    const mcpsess_store_class *cls;
+    int rc;
+    if (f == NULL || d == NULL || (d->store.cls != NULL && d->random == NULL)) return MCPSESS_E_ARG;
+    memset(f, 0, sizeof *f);
+    rc = mcpsess_storage_check(mem, mem_len, mcpsess_flight_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    f->i.desc = *d;
+    mcpsess_i_flight_defaults(&f->i.desc);
+    f->i.lanes = (mcpsess_i_flight_lane *)mem;
+    memset(f->i.lanes, 0, d->lanes * sizeof *f->i.lanes);
+    f->i.bytes = (char *)(f->i.lanes + d->lanes);
+    f->i.listener.changed = mcpsess_i_flight_changed;
+    f->i.listener.user = f;
+    cls = d->store.cls;
+    if (cls != NULL && cls->listen != NULL) {
+        rc = cls->listen(d->store.self, MCPSESS_OF_FLAGS, &f->i.listener);
+        f->i.told = rc == MCPSESS_OK;
+        if (rc == MCPSESS_E_UNSUPPORTED) rc = MCPSESS_OK;
+    }
+    if (rc == MCPSESS_OK) f->i.ready = MCPSESS_I_FLIGHT_READY;
+    return rc;
+}
+
+static bool mcpsess_i_flight_ready(const mcpsess_flights *f) {
+    return f != NULL && f->i.ready == MCPSESS_I_FLIGHT_READY;
+}
+
+/* -- stepping -- */
+
+/* One transition. -> there may be another one */
+static bool mcpsess_i_flight_turn(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    if (lane->state == MCPSESS_I_FLIGHT_WAITING) {
+        if (!lane->woken && now_ms < lane->due_ms) return false;
+        mcpsess_i_flight_ask(f, lane, now_ms);
+        return lane->state != MCPSESS_I_FLIGHT_WAITING;
+    }
+    if (lane->state == MCPSESS_I_FLIGHT_LOADING) return mcpsess_i_flight_load_on(f, lane, now_ms);
+    if (lane->state == MCPSESS_I_FLIGHT_FREE || !mcpsess_i_flight_answered(f, lane, now_ms)) return false;
+    switch (lane->state) {
+    case MCPSESS_I_FLIGHT_ASKING: mcpsess_i_flight_land_ask(f, lane, now_ms); return true;
+    case MCPSESS_I_FLIGHT_SETTING: mcpsess_i_flight_land_set(f, lane, now_ms); return true;
+    case MCPSESS_I_FLIGHT_CHECKING: mcpsess_i_flight_land_check(f, lane, now_ms); return false;
+    default: mcpsess_i_flight_reap(f, lane, now_ms); return false;
+    }
+}
+
+/* All that a lane can do now, then the deadlines of those who wait. */
+static void mcpsess_i_flight_step(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    mcpsess_op *op, *next;
+    while (mcpsess_i_flight_turn(f, lane, now_ms)) {
+    }
+    for (op = lane->waiters; op != NULL; op = next) {
+        next = op->i.next;
+        if (now_ms >= mcpsess_i_flight_deadline(lane, op)) mcpsess_i_flight_give_up(f, lane, op, now_ms);
+    }
+    mcpsess_i_flight_abandon(f, lane, now_ms);
+}
+
+/* Steps one lane, and, where user code called something of this table meanwhile, all of them. */
+static void mcpsess_i_flight_run(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    uint16_t n;
+    f->i.now_ms = now_ms;
+    f->i.stepping = true;
+    mcpsess_i_flight_step(f, lane, now_ms);
+    if (f->i.nested) {
+        f->i.nested = false;
+        for (n = 0; n < f->i.desc.lanes; n++) mcpsess_i_flight_step(f, &f->i.lanes[n], now_ms);
+    }
+    f->i.stepping = false;
+}
+
+static mcpsess_i_flight_lane *mcpsess_i_flight_lane_of(mcpsess_flights *f, const mcpsess_op *op) {
+    return &f->i.lanes[op->i.lane];
+}
+
+static int mcpsess_i_flight_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_flights *f = (mcpsess_flights *)mcpsess_op_object(op);
+    const mcpsess_store *store = &f->i.desc.store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
+    if (f->i.stepping) {
+        f->i.nested = true;
+        return MCPSESS_PENDING;
+    }
+    if (store->cls != NULL) store->cls->poll(store->self, now_ms);
+    mcpsess_i_flight_run(f, mcpsess_i_flight_lane_of(f, op), now_ms);
+    return mcpsess_op_rc(op);
+}
+
+static void mcpsess_i_flight_cancel(mcpsess_op *op) {
+    mcpsess_flights *f = (mcpsess_flights *)mcpsess_op_object(op);
+    mcpsess_i_flight_lane *lane;
+    uint16_t n;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    lane = mcpsess_i_flight_lane_of(f, op);
+    mcpsess_i_flight_take_out(lane, op);
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
+    f->i.nested = true;
+    if (f->i.stepping) return; /* who steps looks after the lane */
+    f->i.stepping = true;
+    while (f->i.nested) { /* a loader that is canceled may cancel others */
+        f->i.nested = false;
+        for (n = 0; n < f->i.desc.lanes; n++) mcpsess_i_flight_abandon(f, &f->i.lanes[n], f->i.now_ms);
+    }
+    f->i.stepping = false;
+    if (mcpsess_i_flight_shared(f)) f->i.desc.store.cls->poll(f->i.desc.store.self, f->i.now_ms); /* a release leaves */
+}
+
+/* Could a step go on right now? */
+static bool mcpsess_i_flight_runnable(const mcpsess_i_flight_lane *lane) {
+    if (lane->state == MCPSESS_I_FLIGHT_WAITING) return lane->woken;
+    if (lane->state == MCPSESS_I_FLIGHT_LOADING && !lane->extending) return lane->loader == NULL;
+    return lane->request.request.rc != MCPSESS_PENDING;
+}
+
+static uint64_t mcpsess_i_flight_earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static uint64_t mcpsess_i_flight_loading_due(const mcpsess_i_flight_lane *lane, bool shared, uint64_t now_ms) {
+    uint64_t due_ms = mcpsess_next_due(lane->loader, now_ms);
+    if (mcpsess_op_rc(lane->loader) != MCPSESS_PENDING) return now_ms;
+    if (!shared) return due_ms;
+    due_ms = mcpsess_i_flight_earlier(due_ms, lane->lease.i.until_ms);
+    return mcpsess_i_flight_earlier(due_ms, lane->extending ? lane->request.request.deadline_ms : lane->lease.i.due_ms);
+}
+
+static uint64_t mcpsess_i_flight_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_flights *f = (mcpsess_flights *)mcpsess_op_object(op);
+    const mcpsess_store *store = &f->i.desc.store;
+    const mcpsess_i_flight_lane *lane;
+    uint64_t due_ms;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    lane = mcpsess_i_flight_lane_of(f, op);
+    if (mcpsess_i_flight_runnable(lane)) return now_ms;
+    due_ms = mcpsess_i_flight_deadline(lane, op);
+    if (store->cls != NULL) due_ms = mcpsess_i_flight_earlier(due_ms, store->cls->next_due(store->self, now_ms));
+    switch (lane->state) {
+    case MCPSESS_I_FLIGHT_WAITING: return mcpsess_i_flight_earlier(due_ms, lane->due_ms);
+    case MCPSESS_I_FLIGHT_LOADING:
+        return mcpsess_i_flight_earlier(due_ms, mcpsess_i_flight_loading_due(lane, store->cls != NULL, now_ms));
+    default: return mcpsess_i_flight_earlier(due_ms, lane->request.request.deadline_ms);
+    }
+}
+
+static unsigned mcpsess_i_flight_want(mcpsess_op *op) {
+    mcpsess_flights *f = (mcpsess_flights *)mcpsess_op_object(op);
+    const mcpsess_store *store = &f->i.desc.store;
+    const mcpsess_i_flight_lane *lane;
+    unsigned want = MCPSESS_WANT_TIME;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    lane = mcpsess_i_flight_lane_of(f, op);
+    if (store->cls != NULL) want |= store->cls->want(store->self);
+    if (lane->state == MCPSESS_I_FLIGHT_LOADING) {
+        want |= mcpsess_want(lane->loader);
+        if (mcpsess_op_rc(lane->loader) != MCPSESS_PENDING) want |= MCPSESS_WANT_NOW;
+    }
+    return mcpsess_i_flight_runnable(lane) ? want | MCPSESS_WANT_NOW : want;
+}
+
+/* -- loading and waiting -- */
+
+/* A lane in which this very thing is under way; NULL: none. */
+static mcpsess_i_flight_lane *mcpsess_i_flight_join(mcpsess_flights *f, const mcpsess_op *op) {
+    uint16_t n;
+    for (n = 0; n < f->i.desc.lanes; n++) {
+        mcpsess_i_flight_lane *lane = &f->i.lanes[n];
+        if (lane->state == MCPSESS_I_FLIGHT_FREE || lane->state == MCPSESS_I_FLIGHT_ENDING) continue;
+        if (!mcpsess_str_eq(lane->job.key, op->i.id) || !mcpsess_str_eq(lane->job.fingerprint, op->i.value)) continue;
+        f->stats.shared++;
+        return lane;
+    }
+    return NULL;
+}
+
+/* A free one, if need be one that was ending; NULL: none. */
+static mcpsess_i_flight_lane *mcpsess_i_flight_take(mcpsess_flights *f, uint64_t now_ms) {
+    uint16_t n;
+    for (n = 0; n < f->i.desc.lanes; n++) {
+        if (f->i.lanes[n].state == MCPSESS_I_FLIGHT_FREE) return &f->i.lanes[n];
+    }
+    for (n = 0; n < f->i.desc.lanes; n++) {
+        if (f->i.lanes[n].state == MCPSESS_I_FLIGHT_ENDING) mcpsess_i_flight_reap(f, &f->i.lanes[n], now_ms);
+        if (f->i.lanes[n].state == MCPSESS_I_FLIGHT_FREE) return &f->i.lanes[n];
+    }
+    return NULL;
+}
+
+static mcpsess_str mcpsess_i_flight_copy(char *to, mcpsess_str from) {
+    mcpsess_i_copy(to, from.ptr, from.len);
+    return mcpsess_str_of(to, from.len);
+}
+
+/* A lane that asks with its first step. -> OK, E_RANDOM */
+static int mcpsess_i_flight_fill(mcpsess_flights *f, mcpsess_i_flight_lane *lane, const mcpsess_op *op) {
+    char *at = f->i.bytes + (size_t)(lane - f->i.lanes) * (size_t)MCPSESS_I_FLIGHT_LANE_BYTES(f->i.desc.data_max);
+    int rc = MCPSESS_OK;
+    memset(lane, 0, sizeof *lane);
+    if (mcpsess_i_flight_shared(f)) rc = mcpsess_i_lease_name(&lane->lease, f->i.desc.random, f->i.desc.random_user);
+    if (rc != MCPSESS_OK) return rc;
+    lane->jitter = mcpsess_hash((const uint8_t *)lane->lease.i.token, op->i.id);
+    lane->job.key = lane->request.request.key = mcpsess_i_flight_copy(at, op->i.id);
+    at += MCPSESS_ID_MAX;
+    lane->job.fingerprint = lane->request.request.expect = mcpsess_i_flight_copy(at, op->i.value);
+    mcpsess_buf_init(&lane->data, at + MCPSESS_FINGERPRINT_MAX, f->i.desc.data_max);
+    lane->state = MCPSESS_I_FLIGHT_WAITING;
+    return rc;
+}
+
+/* Finds a lane for op. -> PENDING, or what op ends with */
+static int mcpsess_i_flight_place(mcpsess_flights *f, mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_i_flight_lane *lane = mcpsess_i_flight_join(f, op);
+    mcpsess_op **link;
+    int rc;
+    if (lane == NULL) {
+        lane = mcpsess_i_flight_take(f, now_ms);
+        rc = lane == NULL ? (int)MCPSESS_E_FULL : mcpsess_i_flight_fill(f, lane, op);
+        if (rc != MCPSESS_OK) return rc;
+    } else if (op->i.mode != MCPSESS_I_FLIGHT_WAIT && !mcpsess_i_flight_loads(lane) &&
+               lane->state == MCPSESS_I_FLIGHT_WAITING) {
+        lane->due_ms = now_ms; /* those who are here would only have looked */
+    }
+    op->i.lane = (uint16_t)(lane - f->i.lanes);
+    for (link = &lane->waiters; *link != NULL; link = &(*link)->i.next) {
+    }
+    op->i.next = NULL;
+    *link = op;
+    return MCPSESS_PENDING;
+}
+
+static int mcpsess_i_flight_names(mcpsess_str key, mcpsess_str fingerprint) {
+    if (key.len == 0 || mcpsess_i_str_bad(key) || mcpsess_i_str_bad(fingerprint)) return MCPSESS_E_ARG;
+    return key.len > MCPSESS_ID_MAX || fingerprint.len > MCPSESS_FINGERPRINT_MAX ? MCPSESS_E_TOOBIG : MCPSESS_OK;
+}
+
+/* -> PENDING: op is begun, and nothing else */
+static int mcpsess_i_flight_begin(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
+                                  mcpsess_buf *out) {
+    static const mcpsess_op_class cls = {mcpsess_i_flight_poll, mcpsess_i_flight_cancel, mcpsess_i_flight_next_due,
+                                         mcpsess_i_flight_want};
+    int rc;
+    if (!mcpsess_i_flight_ready(f) || op == NULL) return MCPSESS_E_ARG;
+    rc = mcpsess_i_flight_names(key, fingerprint);
+    if (rc == MCPSESS_OK) rc = mcpsess_op_begin(op, &cls, f);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->i.id = key;
+    op->i.value = fingerprint;
+    op->i.out = out;
+    return rc;
+}
+
+static int mcpsess_i_flight_go(mcpsess_flights *f, mcpsess_op *op, uint8_t mode, uint64_t deadline_ms,
+                               uint64_t now_ms) {
+    int rc;
+    op->i.mode = mode;
+    op->i.deadline_ms = deadline_ms;
+    rc = mcpsess_i_flight_place(f, op, now_ms);
+    if (rc != MCPSESS_PENDING) return mcpsess_op_end(op, rc);
+    if (f->i.stepping) f->i.nested = true;
+    else mcpsess_i_flight_run(f, mcpsess_i_flight_lane_of(f, op), now_ms);
+    return mcpsess_op_rc(op);
+}
+
+MCPSESS_API int mcpsess_flight_load(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
+                                    mcpsess_buf *out, uint64_t now_ms) {
+    bool soft;
+    int rc =
+        f != NULL && f->i.desc.load == NULL ? (int)MCPSESS_E_ARG : mcpsess_i_flight_begin(f, op, key, fingerprint, out);
+    if (rc != MCPSESS_PENDING) return rc;
+    soft = op->timeout_ms == 0;
+    return mcpsess_i_flight_go(f, op, soft ? MCPSESS_I_FLIGHT_SOFT : MCPSESS_I_FLIGHT_HARD,
+                               mcpsess_time_add(now_ms, soft ? f->i.desc.wait_ms : op->timeout_ms), now_ms);
+}
+
+MCPSESS_API int mcpsess_flight_wait(mcpsess_flights *f, mcpsess_op *op, mcpsess_str key, mcpsess_str fingerprint,
+                                    mcpsess_buf *out, uint32_t max_ms, uint64_t now_ms) {
+    int rc = mcpsess_i_flight_begin(f, op, key, fingerprint, out);
+    if (rc != MCPSESS_PENDING) return rc;
+    if (max_ms == 0) {
+        f->stats.gave_up++;
+        return mcpsess_op_end(op, MCPSESS_E_TIMEOUT);
+    }
+    return mcpsess_i_flight_go(f, op, MCPSESS_I_FLIGHT_WAIT, mcpsess_time_add(now_ms, max_ms), now_ms);
+}
+
+/* -- requests of their own -- */
+
+static int mcpsess_i_flagop_settle(mcpsess_flight_op *op) {
+    const mcpsess_request *r = &op->i.request.request;
+    int rc = r->rc;
+    if (rc == MCPSESS_PENDING) return rc;
+    if (rc < 0 && rc != MCPSESS_E_TOOBIG) mcpsess_i_flight_failed(op->i.flights, r->key, rc);
+    op->op.left_ms = r->left_ms;
+    op->op.need = r->need;
+    if (op->i.lease != NULL && (rc >= 0 || mcpsess_i_rc_unknown(rc))) mcpsess_i_lease_drop(op->i.lease);
+    if (rc == MCPSESS_MISS && r->kind == MCPSESS_FLAG_CLEAR) rc = MCPSESS_OK;
+    return mcpsess_op_end(&op->op, rc);
+}
+
+static int mcpsess_i_flagop_poll(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_flight_op *self = (mcpsess_flight_op *)mcpsess_op_object(op);
+    const mcpsess_store *store = &self->i.flights->i.desc.store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
+    if (self->i.request.request.rc == MCPSESS_PENDING) store->cls->poll(store->self, now_ms);
+    mcpsess_i_request_step(store, &self->i.request.request, now_ms);
+    return mcpsess_i_flagop_settle(self);
+}
+
+static void mcpsess_i_flagop_cancel(mcpsess_op *op) {
+    mcpsess_flight_op *self = (mcpsess_flight_op *)mcpsess_op_object(op);
+    const mcpsess_store *store = &self->i.flights->i.desc.store;
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return;
+    store->cls->cancel(store->self, &self->i.request.request);
+    if (self->i.lease != NULL) mcpsess_i_lease_drop(self->i.lease);
+    (void)mcpsess_op_end(op, MCPSESS_E_CANCELED);
+}
+
+static uint64_t mcpsess_i_flagop_next_due(mcpsess_op *op, uint64_t now_ms) {
+    mcpsess_flight_op *self = (mcpsess_flight_op *)mcpsess_op_object(op);
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    return mcpsess_i_request_due(&self->i.flights->i.desc.store, &self->i.request.request, now_ms);
+}
+
+static unsigned mcpsess_i_flagop_want(mcpsess_op *op) {
+    mcpsess_flight_op *self = (mcpsess_flight_op *)mcpsess_op_object(op);
+    if (mcpsess_op_rc(op) != MCPSESS_PENDING) return 0;
+    return mcpsess_i_request_want(&self->i.flights->i.desc.store, &self->i.request.request);
+}
+
+/* -> PENDING: op is begun, and nothing else */
+static int mcpsess_i_flagop_begin(mcpsess_flights *f, mcpsess_flight_op *op, uint8_t kind, mcpsess_str key,
+                                  mcpsess_str fingerprint) {
+    static const mcpsess_op_class cls = {mcpsess_i_flagop_poll, mcpsess_i_flagop_cancel, mcpsess_i_flagop_next_due,
+                                         mcpsess_i_flagop_want};
+    int rc;
+    if (!mcpsess_i_flight_ready(f) || op == NULL) return MCPSESS_E_ARG;
+    rc = mcpsess_i_flight_names(key, fingerprint);
+    if (rc == MCPSESS_OK) rc = mcpsess_op_begin(&op->op, &cls, op);
+    if (rc != MCPSESS_PENDING) return rc;
+    memset(&op->i, 0, sizeof op->i);
+    op->i.flights = f;
+    op->i.request.request.kind = kind;
+    op->i.request.request.key = key;
+    op->i.request.request.expect = fingerprint;
+    return rc;
+}
+
+/* Sends the request that is in op; without a store it is answered by there being no flags. */
+static int mcpsess_i_flagop_go(mcpsess_flights *f, mcpsess_flight_op *op, int alone, uint64_t now_ms) {
+    const mcpsess_store *store = &f->i.desc.store;
+    uint32_t timeout_ms = mcpsess_i_or(op->op.timeout_ms, f->i.desc.timeout_ms);
+    if (store->cls == NULL) return mcpsess_op_end(&op->op, alone);
+    op->i.request.request.deadline_ms = mcpsess_time_add(now_ms, timeout_ms);
+    f->stats.requests++;
+    (void)store->cls->submit(store->self, &op->i.request.request, now_ms);
+    return mcpsess_i_flagop_settle(op);
+}
+
+MCPSESS_API int mcpsess_flight_check(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key,
+                                     mcpsess_str fingerprint, mcpsess_buf *out, uint64_t now_ms) {
+    int rc = mcpsess_i_flagop_begin(f, op, MCPSESS_FLAG_GET, key, fingerprint);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->i.request.request.out = out;
+    return mcpsess_i_flagop_go(f, op, MCPSESS_MISS, now_ms);
+}
+
+MCPSESS_API int mcpsess_flight_set(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_lease *lease, mcpsess_str key,
+                                   mcpsess_str fingerprint, mcpsess_str data, uint64_t ttl_ms, uint64_t now_ms) {
+    int rc = mcpsess_i_str_bad(data) ? (int)MCPSESS_E_ARG
+                                     : mcpsess_i_flagop_begin(f, op, MCPSESS_FLAG_SET, key, fingerprint);
+    if (rc != MCPSESS_PENDING) return rc;
+    if (lease != NULL && !lease->i.named) return mcpsess_op_end(&op->op, MCPSESS_LOST);
+    op->i.lease = lease;
+    if (lease != NULL) op->i.request.request.value = mcpsess_i_lease_token(lease);
+    op->i.request.request.ttl_ms = ttl_ms != 0 ? ttl_ms : f->i.desc.flag_ttl_ms;
+    op->i.request.data = data;
+    return mcpsess_i_flagop_go(f, op, MCPSESS_OK, now_ms);
+}
+
+MCPSESS_API int mcpsess_flight_clear(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key, bool revoke,
+                                     uint64_t now_ms) {
+    int rc = mcpsess_i_flagop_begin(f, op, MCPSESS_FLAG_CLEAR, key, mcpsess_str_of(NULL, 0));
+    if (rc != MCPSESS_PENDING) return rc;
+    op->i.request.request.mode = revoke;
+    return mcpsess_i_flagop_go(f, op, MCPSESS_OK, now_ms);
+}
+
+#endif /* MCPSESS_NO_FLIGHT */
 
 /* ==== tier ==== */
 /* uses: base lru record */

@@ -15,6 +15,9 @@ int main(void) {
     test_log_contract();
     test_flags();
     test_lease();
+    test_flight();
+    test_flight_wait();
+    test_flight_ops();
     test_log_model();
     test_stream();
     test_stream_read();
