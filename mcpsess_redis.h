@@ -3834,7 +3834,7 @@ static bool mcpsess_i_rstore_repeats(const mcpsess_request *r) {
 }
 
 static int mcpsess_i_rstore_send(mcpsess_redis_store *s, mcpsess_request *r, uint64_t now_ms) {
-    unsigned flags = MCPSESS_REDIS_SCRIPT | (mcpsess_i_rstore_repeats(r) ? MCPSESS_REDIS_REPEAT : 0u);
+    unsigned flags = mcpsess_i_rstore_repeats(r) ? MCPSESS_REDIS_SCRIPT | MCPSESS_REDIS_REPEAT : MCPSESS_REDIS_SCRIPT;
     int rc = mcpsess_redis_submit(s->i.redis, mcpsess_i_rstore_class(r), s, r, flags, r->left_ms, now_ms);
     if (rc != MCPSESS_PENDING) return rc;
     r->i.link = s->i.pending;

@@ -780,6 +780,7 @@ TEST(rstore_keys_of_others_are_not_told) {
         LIT("mcpsess:r:{k"),
         LIT("mcpsess:r:k}"),
         LIT("mcpsess:r:{k}x"),
+        LIT("mcpsess:r:{k}:f"),
         LIT("mcpsess:r:{kk"),
         LIT("mcpsess:rx{k}"),
         LIT("mcpsess:x:{k}"),
