@@ -5835,7 +5835,7 @@ static void mcpsess_i_flight_wait(mcpsess_flights *f, mcpsess_i_flight_lane *lan
     if (told && store->cls->hear != NULL) told = store->cls->hear(store->self, now_ms) == MCPSESS_OK;
     if (told) poll_ms *= 10;
     lane->due_ms = now_ms + 1 + poll_ms - poll_ms / 4 + mcpsess_i_flight_jitter(lane, poll_ms / 2);
-    if (lane->held_until_ms == 0) return;
+    if (lane->held_until_ms < now_ms) return; /* none; or it is over, and asking was in vain */
     takeover_ms = mcpsess_time_add(lane->held_until_ms, 1 + mcpsess_i_flight_jitter(lane, f->i.desc.poll_ms));
     if (takeover_ms < lane->due_ms) lane->due_ms = takeover_ms;
 }

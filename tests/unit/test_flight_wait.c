@@ -190,6 +190,19 @@ TEST(flight_waiter_goes_on_while_the_store_is_away) {
     }
 }
 
+/* Found by the chaos run: the lease that it waited for was over, which is no reason to ask for ever without a rest. */
+TEST(flight_waiter_rests_while_the_store_is_away_and_the_lease_is_over) {
+    start();
+    load_elsewhere(MCPSESS_NEVER);
+    b.op.timeout_ms = 2 * FLIGHT_LEASE;
+    CHECK_EQ(flight_load_in(&b, 1, "a"), MCPSESS_PENDING);
+    t1()->net.fail = MCPSESS_E_IO;
+    (void)run(&b, 1000 + 2 * FLIGHT_LEASE);
+    CHECK_EQ(rc_of(&b), MCPSESS_E_TIMEOUT);
+    CHECK(t1()->flights.stats.failures > 10 && t1()->flights.stats.failures < 2 * FLIGHT_LEASE / (FLIGHT_POLL / 2));
+    mcpsess_cancel(&a.op);
+}
+
 TEST(flight_waiter_gives_up_on_what_will_not_get_better) {
     start();
     load_elsewhere(MCPSESS_NEVER);
@@ -368,6 +381,7 @@ void test_flight_wait(void) {
     RUN(flight_polls_are_spread_and_rarer_where_changes_are_told);
     RUN(flight_waiter_that_nobody_tells_polls);
     RUN(flight_waiter_goes_on_while_the_store_is_away);
+    RUN(flight_waiter_rests_while_the_store_is_away_and_the_lease_is_over);
     RUN(flight_waiter_gives_up_on_what_will_not_get_better);
     RUN(flight_waiter_whose_claim_was_granted_unheard_loads);
     RUN(flight_wait_without_time_looks_for_nothing);
