@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define HOME_SIZE 9u        /* 8 digits */
-#define ATTEMPTS_MAX 5u     /* until the backend brings something */
-#define DELAY_MIN_MS 50u    /* doubled with each attempt */
+#define ATTEMPTS_MAX 5u     /* that fail, until the backend brings something */
+#define DELAY_MIN_MS 50u    /* doubled with each attempt, as often as that */
 #define DELAY_MAX_MS 30000u /* also if the backend asks for more */
 
 static void home(const struct exchange *x, char *out) {
@@ -39,13 +39,16 @@ static const char *cursor_here(const struct exchange *x, const char *cursor) {
     return strncmp(cursor, at, HOME_SIZE - 1) == 0 ? cursor + HOME_SIZE : NULL;
 }
 
-bool again_possible(const struct feed *f) {
-    return cursor_here(f->x, f->cursor) != NULL && f->attempts < ATTEMPTS_MAX;
+bool again_possible(const struct feed *f, enum leg_end how) {
+    return cursor_here(f->x, f->cursor) != NULL && (how == LEG_DONE || f->attempts < ATTEMPTS_MAX);
 }
 
-void again_later(struct feed *f) {
-    uint64_t delay = f->backend_retry_ms > 0 ? f->backend_retry_ms : (uint64_t)DELAY_MIN_MS << f->attempts;
-    f->attempts++;
+void again_later(struct feed *f, enum leg_end how) {
+    unsigned tries = f->attempts + f->polls;
+    uint64_t delay = (uint64_t)DELAY_MIN_MS << (tries < ATTEMPTS_MAX ? tries : ATTEMPTS_MAX);
+    if (f->backend_retry_ms > 0) delay = f->backend_retry_ms;
+    f->attempts = how == LEG_DONE ? 0 : f->attempts + 1;
+    if (how == LEG_DONE) f->polls++;
     f->again_ms = now_ms() + (delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
 }
 
@@ -73,8 +76,8 @@ static void refused(struct exchange *x, enum leg_end how) {
     x->lost = false;
     if (lost && f->name[0] == STREAM_GET && !x->replayed && !x->gone) {
         revive(x);
-    } else if (how != LEG_DONE && again_possible(f)) {
-        again_later(f);
+    } else if (how != LEG_DONE && again_possible(f, how)) {
+        again_later(f, how);
     } else {
         x->g->metrics.again_failed++;
         feed_fail(f, "The backend was lost before it answered");
@@ -114,6 +117,14 @@ void again_now(struct exchange *x) {
 }
 
 /* ---- somebody else's stream */
+
+bool again_seen_all(struct exchange *x) {
+    if (x->tail == NULL) return true;
+    if (x->tail->reader.sequence < x->feed->writer.sequence) return false;
+    memcpy(x->feed->cursor, x->tail->cursor, sizeof x->feed->cursor);
+    x->feed->answered = x->tail->answered;
+    return true;
+}
 
 bool again_take_over(struct exchange *x) {
     struct tail *t = x->tail;

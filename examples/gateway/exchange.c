@@ -147,7 +147,7 @@ static void drained(struct evhttp_connection *conn, void *user) {
     struct exchange *x = user;
     (void)conn;
     reply_pause(x, PAUSE_CLIENT, false);
-    if (x->tail != NULL) tail_step(x->tail);
+    if (x->tail != NULL) (void)tail_step(x->tail);
 }
 
 bool reply_behind(struct exchange *x) {

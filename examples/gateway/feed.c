@@ -21,6 +21,8 @@
 #define RETRY_MS 100u   /* after the store failed */
 #define SSE_FIRST 4096u /* bytes of an event that are expected */
 
+#define RAW_MAX (2u * EVENT_MAX)
+
 enum { NOTHING, OPEN, APPEND, PASS, KEEP, COMPLETE, LEAVE, FINISH };
 
 struct item {
@@ -52,12 +54,16 @@ struct feed *feed_new(struct exchange *x) {
     return f;
 }
 
+static void hold_backend(struct feed *f) {
+    reply_pause(f->x, PAUSE_STORE, f->overrun || f->queued > QUEUE_MAX);
+}
+
 void feed_drop_first(struct feed *f) {
     struct item *i = TAILQ_FIRST(&f->queue);
     TAILQ_REMOVE(&f->queue, i, link);
     f->queued -= i->size;
     free(i);
-    reply_pause(f->x, PAUSE_STORE, f->queued > QUEUE_MAX);
+    hold_backend(f);
 }
 
 void feed_free(struct feed *f) {
@@ -72,7 +78,13 @@ void feed_free(struct feed *f) {
 void feed_restart(struct feed *f) {
     evbuffer_drain(f->raw, evbuffer_get_length(f->raw));
     f->scanned = 0;
+    f->overrun = false;
     mcpsess_sse_init(&f->sse, f->sse_memory, f->sse_size);
+}
+
+/* The raw id of the request that is answered; empty: not known. */
+static mcpsess_str request_id(const struct feed *f) {
+    return f->x->rpc.id.len > 0 ? f->x->rpc.id : streams_request(mcpsess_str_z(f->name));
 }
 
 /* ---- events to the client */
@@ -130,7 +142,7 @@ static void enqueue(struct feed *f, struct item *i) {
     TAILQ_INSERT_TAIL(&f->queue, i, link);
     f->queued += i->size;
     if (f->plain) send_first(f, false);
-    reply_pause(f->x, PAUSE_STORE, f->queued > QUEUE_MAX);
+    hold_backend(f);
 }
 
 /* What carries no data is from the backend to us alone: where to come back to, and when. */
@@ -138,9 +150,16 @@ static void take(struct feed *f, const mcpsess_event *e) {
     if (e->id.len > 0) again_cursor(f, e->id);
     if (e->retry) f->backend_retry_ms = e->retry_ms;
     if (e->data.len == 0) return;
-    f->attempts = 0;
-    if (f->cursor[0] != '\0' && rpc_answers(e->data, f->x->rpc.id)) f->answered = true;
+    f->attempts = f->polls = 0;
+    if (rpc_answers(e->data, request_id(f))) f->answered = true;
     enqueue(f, item_new(f, e));
+}
+
+/* What has come of an event is too much. */
+static void overrun(struct feed *f) {
+    f->x->g->metrics.too_big++;
+    f->overrun = true;
+    hold_backend(f);
 }
 
 /* The event is larger than was expected: the reader gets more room, and begins it again. */
@@ -149,8 +168,7 @@ static void grow(struct feed *f) {
     char *memory = f->sse_size < EVENT_MAX ? malloc(size) : NULL;
     f->scanned = 0;
     if (memory == NULL) {
-        f->x->g->metrics.too_big++;
-        f->trouble = MCPSESS_E_TOOBIG;
+        overrun(f);
         return;
     }
     free(f->sse_memory);
@@ -159,10 +177,31 @@ static void grow(struct feed *f) {
     mcpsess_sse_init(&f->sse, memory, size);
 }
 
+static void drop_raw(struct feed *f, size_t len) {
+    evbuffer_drain(f->raw, len);
+    f->scanned = 0;
+}
+
+/* Ends what has come with an empty line? Then no event is under way, and it was comments, which are not kept. */
+static bool is_between(const struct feed *f, size_t len) {
+    char end[4] = {0};
+    struct evbuffer_ptr at;
+    if (len < sizeof end) return false;
+    evbuffer_ptr_set(f->raw, &at, len - sizeof end, EVBUFFER_PTR_SET);
+    evbuffer_copyout_from(f->raw, &at, end, sizeof end);
+    return memcmp(end, "\r\n\r\n", 4) == 0 || memcmp(end + 2, "\n\n", 2) == 0 || memcmp(end + 2, "\r\r", 2) == 0;
+}
+
+static void tidy(struct feed *f) {
+    size_t len = evbuffer_get_length(f->raw);
+    if (f->overrun || is_between(f, len)) drop_raw(f, len);
+    else if (len > RAW_MAX) overrun(f);
+}
+
 static void parse(struct feed *f) {
     struct evbuffer_ptr at;
     struct evbuffer_iovec piece;
-    while (f->trouble != MCPSESS_E_TOOBIG && f->scanned < evbuffer_get_length(f->raw)) {
+    while (!f->overrun && f->scanned < evbuffer_get_length(f->raw)) {
         evbuffer_ptr_set(f->raw, &at, f->scanned, EVBUFFER_PTR_SET);
         if (evbuffer_peek(f->raw, -1, &at, &piece, 1) < 1) return;
         mcpsess_str in = mcpsess_str_of(piece.iov_base, piece.iov_len);
@@ -172,9 +211,9 @@ static void parse(struct feed *f) {
         if (rc == MCPSESS_E_TOOBIG) grow(f);
         if (rc != MCPSESS_OK) continue;
         take(f, &e);
-        evbuffer_drain(f->raw, f->scanned);
-        f->scanned = 0;
+        drop_raw(f, f->scanned);
     }
+    tidy(f);
 }
 
 void feed_data(struct feed *f, struct evbuffer *data) {
@@ -368,12 +407,11 @@ void feed_finish(struct feed *f, bool complete) {
 
 void feed_fail(struct feed *f, const char *message) {
     struct exchange *x = f->x;
-    mcpsess_str id = x->rpc.id.len > 0 ? x->rpc.id : streams_request(mcpsess_str_z(f->name));
     mcpsess_event e;
-    struct evbuffer *text = streams_error(&e, message, id);
+    struct evbuffer *text = f->answered ? NULL : streams_error(&e, message, request_id(f));
     if (x->leg != NULL) leg_cancel(x->leg);
     x->leg = NULL;
-    f->cut = text == NULL;
+    f->cut = text == NULL && !f->answered;
     f->again_ms = 0;
     if (text != NULL) {
         enqueue(f, item_new(f, &e));
@@ -392,10 +430,10 @@ void feed_stop(struct feed *f) {
 
 void feed_ended(struct feed *f, enum leg_end how) {
     bool get = f->name[0] == STREAM_GET;
-    bool all = how == LEG_DONE && (f->cursor[0] == '\0' || f->answered || (!get && f->x->rpc.id.len == 0));
-    if (!all && again_possible(f)) {
-        again_later(f);
-    } else if (how == LEG_DONE) {
+    bool all = f->answered || (how == LEG_DONE && (f->cursor[0] == '\0' || (!get && request_id(f).len == 0)));
+    if (!all && again_possible(f, how)) {
+        again_later(f, how);
+    } else if (all || (get && how == LEG_DONE)) {
         feed_finish(f, !get);
     } else {
         feed_fail(f, "The backend was lost before it answered");

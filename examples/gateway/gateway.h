@@ -69,7 +69,7 @@
 #define ERRANDS_MAX 64u            /* farewells to backends under way */
 #define STORE_TIMEOUT_MS 2000u     /* for the session store to answer */
 #define QUEUE_MAX (256u * 1024u)   /* bytes of events that wait to be stored before their backend is paused */
-#define EVENT_MAX (16u << 20)      /* bytes of one event */
+#define EVENT_MAX (16u << 20)      /* bytes of one event; twice as many with the names of its lines, and comments */
 #define CURSOR_MAX 255u            /* bytes of an event id that a backend gave */
 #define PATIENCE_MS 10000u         /* that a client waits for events to be stored, before it is cut off */
 #define LEASE_MS 10000u            /* of who writes a stream */
@@ -424,6 +424,7 @@ struct feed {
     bool given;      /* the client was given an id */
     bool taken_over; /* the log was another writer's; the client is served by x->tail */
     bool answered;   /* the response to the request was among the events */
+    bool overrun;    /* the backend sent an event that is too large to be read */
     bool accepted;   /* again.c: the backend goes on */
     bool in_data;    /* within the leg's callback, which must not end the leg */
     bool ending;     /* the backend has said all; when it is stored: */
@@ -442,7 +443,8 @@ struct feed {
 
     char cursor[CURSOR_SIZE];
     uint32_t backend_retry_ms;
-    unsigned attempts; /* to take up the backend's stream since it last brought something */
+    unsigned attempts; /* to take up the backend's stream that failed, since it last brought something */
+    unsigned polls;    /* and those that ended in peace, without the answer */
     uint64_t again_ms; /* when to; 0: it is not broken */
 
     uint64_t failing_ms; /* since when the store fails; 0: it does not */
@@ -461,8 +463,9 @@ bool feed_begin(struct exchange *x,
 void feed_restart(struct feed *f);          /* the backend begins to send, perhaps again */
 void feed_data(struct feed *f, struct evbuffer *data);
 void feed_ended(struct feed *f, enum leg_end how);
-void feed_finish(struct feed *f, bool complete);     /* nothing more is to come: stores what waits, then ends x */
-void feed_fail(struct feed *f, const char *message); /* the same, with an error for the request as its last event */
+void feed_finish(struct feed *f, bool complete); /* nothing more is to come: stores what waits, then ends x */
+/* The same, with an error for the request as its last event, unless it is answered. */
+void feed_fail(struct feed *f, const char *message);
 void feed_stop(struct feed *f); /* others may go on with the stream: stores what waits, then ends x */
 void feed_step(struct feed *f);
 /* for trouble.c */
@@ -493,11 +496,16 @@ void follow_ask(struct exchange *x, void (*then)(struct exchange *x, bool yes));
 /* ---- again.c: a backend's stream is taken up again */
 
 void again_cursor(struct feed *f, mcpsess_str id); /* the backend's id of an event */
-bool again_possible(const struct feed *f);         /* the backend gave an id, and still has the session */
-void again_later(struct feed *f);
+/* The backend gave an id, and still has the session. A stream that it ended before the answer may be asked for any
+   number of times; one that broke off, or that it does not give, only a few. */
+bool again_possible(const struct feed *f, enum leg_end how);
+void again_later(struct feed *f, enum leg_end how);
 void again_now(struct exchange *x);
 /* x->tail follows a stream that nobody writes.  -> false: the backend could not go on with it */
 bool again_take_over(struct exchange *x);
+/* x->feed was opened for that. Whoever wrote until then may have written more than x->tail has seen, and where the
+   backend's stream is to be taken up is with the last event.  -> false: not yet */
+bool again_seen_all(struct exchange *x);
 
 /* ---- tail.c: from a log to the client */
 
@@ -509,10 +517,12 @@ struct tail {
     struct step step;
     char *memory;
     size_t size;
-    char id[MCPSESS_EVENTID_MAX + 1]; /* where the reader is opened */
-    uint64_t seen;                    /* the sequence that the client came with */
-    bool bare;                        /* the reader is opened there, not at the event before */
-    char cursor[CURSOR_SIZE];         /* of the last event, as in a feed */
+    char names[MCPSESS_ID_MAX + MCPSESS_STREAM_MAX];
+    mcpsess_eventid at;       /* where the reader is opened */
+    uint64_t seen;            /* the sequence that the client came with */
+    bool bare;                /* the reader is opened there, not at the event before */
+    bool answered;            /* the response to the request was among the events */
+    char cursor[CURSOR_SIZE]; /* of the last event, as in a feed */
     bool opened;
     bool waiting;        /* it is caught up */
     uint64_t failing_ms; /* since when the store fails; 0: it does not */
@@ -524,9 +534,10 @@ struct tail {
 
 void tail_begin(struct exchange *x, const char *last_event_id);
 void tail_free(struct tail *t);
-void tail_step(struct tail *t);                      /* may end x */
-bool tail_tick(struct tail *t);                      /* -> false: x is gone */
-void tail_fail(struct tail *t, const char *message); /* ends x, with an error for the request if it is known */
+bool tail_step(struct tail *t); /* -> false: x is gone */
+bool tail_tick(struct tail *t); /* -> false: x is gone */
+/* Ends x, with an error for the request if that is known, and not answered. */
+void tail_fail(struct tail *t, const char *message);
 
 /* ---- revive.c: a backend lost a session */
 

@@ -32,7 +32,7 @@ static bool is_of(const struct exchange *x, const struct exchange *y) {
 }
 
 static mcpsess_str stream_of(const struct exchange *x) {
-    if (x->tail != NULL && x->tail->opened) return x->tail->reader.stream;
+    if (x->tail != NULL && x->open) return x->tail->at.stream;
     return mcpsess_str_z(x->feed != NULL ? x->feed->name : "");
 }
 
@@ -61,7 +61,6 @@ static void make_room(struct gateway *g) {
 
 void linger_begin(struct exchange *x) {
     struct feed *f = x->feed;
-    bool get = x->method == EVHTTP_REQ_GET;
     if (x->tail != NULL) {
         tail_free(x->tail);
         x->tail = NULL;
@@ -72,10 +71,8 @@ void linger_begin(struct exchange *x) {
     if (f->given) {
         x->g->metrics.drains++;
         make_room(x->g);
-    } else if (get) {
+    } else if (x->method == EVHTTP_REQ_GET) {
         exchange_drop(x);
-    } else if (x->leg != NULL) {
-        leg_limit(x->leg, x->g->config.timeout_ms);
     }
 }
 
@@ -99,6 +96,10 @@ void linger_tick(struct exchange *x) {
     struct feed *f = x->feed;
     uint64_t now = now_ms(), limit = linger_limit(x->g, mcpsess_str_z(f->name));
     if (f->ending && now - f->alone_ms >= limit + PATIENCE_MS) { /* and still not stored */
+        exchange_drop(x);
+        return;
+    }
+    if (!f->ending && !f->given && now - f->alone_ms >= x->g->config.timeout_ms) {
         exchange_drop(x);
         return;
     }

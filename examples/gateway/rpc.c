@@ -199,8 +199,15 @@ bool rpc_names_session(mcpsess_str body) {
     return yes;
 }
 
+/* Few messages are worth a closer look. */
+static bool may_answer(mcpsess_str body, mcpsess_str id) {
+    if (body.len == 0 || id.len == 0 || memmem(body.ptr, body.len, id.ptr, id.len) == NULL) return false;
+    return memmem(body.ptr, body.len, "\"result\"", 8) != NULL || memmem(body.ptr, body.len, "\"error\"", 7) != NULL;
+}
+
 bool rpc_answers(mcpsess_str body, mcpsess_str id) {
     struct rpc m;
+    if (!may_answer(body, id)) return false;
     return rpc_read(&m, body) == 0 && !m.batch && m.method[0] == '\0' && mcpsess_str_eq(m.id, id);
 }
 

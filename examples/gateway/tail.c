@@ -28,9 +28,9 @@ void tail_free(struct tail *t) {
 void tail_fail(struct tail *t, const char *message) {
     struct exchange *x = t->x;
     mcpsess_event e;
-    struct evbuffer *text = streams_error(&e, message, streams_request(t->reader.stream));
+    struct evbuffer *text = t->answered ? NULL : streams_error(&e, message, streams_request(t->reader.stream));
     if (text == NULL) {
-        reply_close(x, false);
+        reply_close(x, t->answered);
         return;
     }
     reply_event(x, &e);
@@ -39,12 +39,14 @@ void tail_fail(struct tail *t, const char *message) {
 }
 
 static bool tail_reopen(struct tail *t);
+static bool open_at(struct tail *t);
 
 /* ---- what follows */
 
 static void send_event(struct tail *t) {
     mcpsess_event e = t->event;
     bool whole = e.data.ptr == NULL || envelope_take(&e.data, t->cursor, sizeof t->cursor);
+    if (whole && rpc_answers(e.data, streams_request(t->reader.stream))) t->answered = true;
     if (whole && e.sequence > t->seen) reply_event(t->x, &e);
 }
 
@@ -73,16 +75,17 @@ static bool done(struct tail *t, int rc) {
 
 static void stepped(void *user, int rc) {
     struct tail *t = user;
-    if (done(t, rc)) tail_step(t);
+    if (done(t, rc)) (void)tail_step(t);
 }
 
-void tail_step(struct tail *t) {
+bool tail_step(struct tail *t) {
     while (t->opened && t->step.op == NULL && !reply_behind(t->x) && now_ms() >= t->retry_ms) {
         int rc = mcpsess_stream_next(&t->reader, &t->op, &t->event, now_ms());
         t->waiting = rc == MCPSESS_PENDING;
         if (t->waiting) step_wait(t->x->g, &t->step, &t->op, stepped, t);
-        else if (!done(t, rc)) return;
+        else if (!done(t, rc)) return false;
     }
+    return true;
 }
 
 /* ---- nobody writes */
@@ -93,6 +96,10 @@ static bool orphaned(struct tail *t) {
     if (!t->waiting || x->feed != NULL || t->reader.writer_left_ms > 0) {
         t->orphan_ms = 0;
         return true;
+    }
+    if (t->answered) { /* and that was all that was missing */
+        reply_close(x, true);
+        return false;
     }
     if (t->orphan_ms == 0) {
         t->orphan_ms = now;
@@ -108,16 +115,18 @@ static bool orphaned(struct tail *t) {
 }
 
 bool tail_tick(struct tail *t) {
-    if (!t->opened) return true;
-    if (t->failing_ms != 0 && now_ms() - t->failing_ms > PATIENCE_MS) {
+    uint64_t now = now_ms();
+    if (!t->x->open) return true; /* nothing was said yet */
+    if (t->failing_ms != 0 && now - t->failing_ms > PATIENCE_MS) {
         t->x->g->metrics.streams_cut++;
         reply_close(t->x, false);
         return false;
     }
+    if (!t->opened && t->step.op == NULL && now >= t->retry_ms && !open_at(t)) return false;
+    if (!t->opened) return true;
     if (!orphaned(t)) return false;
     follow_tell(t);
-    tail_step(t);
-    return true;
+    return tail_step(t);
 }
 
 /* ---- the beginning */
@@ -153,7 +162,8 @@ static void prime(struct exchange *x) {
 static bool opened(struct tail *t, int rc) {
     struct exchange *x = t->x;
     t->opened = rc == MCPSESS_OK;
-    if (!x->open && !t->opened) {
+    if (t->opened && t->reader.last < t->seen) rc = MCPSESS_GAP; /* there never was, or is no more, what was seen */
+    if (!x->open && rc != MCPSESS_OK) {
         refuse(x, rc);
         return false;
     }
@@ -176,50 +186,30 @@ static bool grow(struct tail *t) {
     return true;
 }
 
-/* Where the reader begins, as an id: after the event before the one that was seen last. That one is not sent again, but
-   it has the backend's cursor. If it is gone, after it. */
-static void put_id(struct tail *t, const mcpsess_eventid *seen) {
-    mcpsess_eventid at = *seen;
-    mcpsess_buf id;
-    if (at.sequence > 1 && !t->bare) at.sequence--;
-    mcpsess_buf_init(&id, t->id, sizeof t->id - 1);
-    mcpsess_eventid_encode(&at, &id);
-    t->id[id.len] = '\0';
-}
-
-/* Is it to be opened with more room, or elsewhere? */
+/* Is it to be opened with more room, or elsewhere? It is opened after the event before the one that was seen last: that
+   one is not sent again, but it has the backend's cursor. If it is gone, after it. */
 static bool again(struct tail *t, int rc) {
-    mcpsess_eventid seen;
-    char names[MCPSESS_ID_MAX + MCPSESS_STREAM_MAX];
-    mcpsess_buf mem;
     if (rc == MCPSESS_E_TOOBIG) return grow(t);
-    if (rc != MCPSESS_GAP || t->bare || t->seen == 1 || t->opened) return false;
-    mcpsess_buf_init(&mem, names, sizeof names);
-    mcpsess_eventid_decode(mcpsess_str_z(t->id), &mem, &seen);
-    seen.sequence = t->seen;
+    if (rc != MCPSESS_GAP || t->bare) return false;
+    t->at.sequence = t->seen;
     t->bare = true;
-    put_id(t, &seen);
     return true;
 }
 
-static bool read_id(struct tail *t, const char *text) {
-    char names[MCPSESS_ID_MAX + MCPSESS_STREAM_MAX];
-    mcpsess_eventid id;
-    mcpsess_buf mem;
-    mcpsess_buf_init(&mem, names, sizeof names);
-    if (mcpsess_eventid_decode(mcpsess_str_z(text), &mem, &id) != MCPSESS_OK) return false;
-    if (id.epoch == 0 || id.sequence == 0)
-        return false; /* not ours: it would be good for whatever the log has become */
-    t->seen = id.sequence;
-    put_id(t, &id);
-    return true;
+static int read_id(struct tail *t, const char *text) {
+    mcpsess_buf names;
+    mcpsess_buf_init(&names, t->names, sizeof t->names);
+    if (mcpsess_eventid_decode(mcpsess_str_z(text), &names, &t->at) != MCPSESS_OK) return MCPSESS_E_FORMAT;
+    if (t->at.stream.len > MCPSESS_STREAM_MAX || t->at.sequence == 0) return MCPSESS_E_FORMAT;
+    if (t->at.epoch == 0) return MCPSESS_E_FORMAT; /* not ours: it would be good for whatever the log has become */
+    if (!mcpsess_str_eq(t->at.session, mcpsess_str_z(t->x->sid))) return MCPSESS_E_ID;
+    t->seen = t->at.sequence--;
+    return MCPSESS_OK;
 }
-
-static bool open_at(struct tail *t);
 
 static void resumed(void *user, int rc) {
     struct tail *t = user;
-    if (again(t, rc) ? open_at(t) : opened(t, rc)) tail_step(t);
+    if (again(t, rc) ? open_at(t) : opened(t, rc)) (void)tail_step(t);
 }
 
 /* -> false: x is gone */
@@ -227,8 +217,8 @@ static bool open_at(struct tail *t) {
     struct exchange *x = t->x;
     int rc;
     do {
-        rc = mcpsess_stream_resume(&x->g->streams, &t->reader, &t->op, mcpsess_str_z(t->id), mcpsess_str_z(x->sid),
-                                   &x->who, t->memory, t->size, now_ms());
+        rc = mcpsess_stream_read(&x->g->streams, &t->reader, &t->op, t->at.session, &x->who, t->at.stream, t->at.epoch,
+                                 t->at.sequence, t->memory, t->size, now_ms());
     } while (again(t, rc));
     if (rc != MCPSESS_PENDING) return opened(t, rc);
     step_wait(x->g, &t->step, &t->op, resumed, t);
@@ -237,9 +227,8 @@ static bool open_at(struct tail *t) {
 
 /* The next event is larger than the reader's memory. */
 static bool tail_reopen(struct tail *t) {
-    mcpsess_eventid at = {t->reader.session, t->reader.stream, t->reader.epoch, t->reader.sequence};
+    t->at.sequence = t->reader.sequence;
     t->bare = true;
-    put_id(t, &at);
     mcpsess_stream_close(&t->reader);
     t->opened = false;
     if (grow(t)) return open_at(t);
@@ -260,9 +249,7 @@ void tail_begin(struct exchange *x, const char *last_event_id) {
     t->size = PAGE;
     mcpsess_op_init(&t->op, 0);
     mcpsess_op_init(&t->follow.op, 0);
-    if (!read_id(t, last_event_id)) {
-        refuse(x, MCPSESS_E_FORMAT);
-        return;
-    }
-    if (open_at(t)) tail_step(t);
+    int rc = read_id(t, last_event_id);
+    if (rc != MCPSESS_OK) refuse(x, rc);
+    else if (open_at(t)) (void)tail_step(t);
 }

@@ -36,10 +36,10 @@ static void fenced(struct exchange *x) {
     x->feed = NULL;
 }
 
-/* A message of the session's own stream can be done without; an answer cannot. */
+/* No log can hold it, and its client is away. A message of the session's own stream can be done without; an answer
+   cannot. */
 static void too_big(struct feed *f) {
-    bool of_backend = f->queued == 0 || TAILQ_EMPTY(&f->queue);
-    if (of_backend || f->name[0] == STREAM_POST) {
+    if (f->name[0] == STREAM_POST) {
         while (!TAILQ_EMPTY(&f->queue)) feed_drop_first(f);
         feed_fail(f, "An event is too large");
         return;
@@ -60,7 +60,11 @@ static void trouble(struct exchange *x) {
         route_load(x, asked);
         return;
     case MCPSESS_FENCED: fenced(x); return;
-    case MCPSESS_STALE: again_now(x); return;
+    case MCPSESS_STALE:
+        if (!again_seen_all(x)) f->trouble = what;
+        else if (f->answered) feed_finish(f, true);
+        else again_now(x);
+        return;
     case MCPSESS_E_TOOBIG: too_big(f); return;
     default: feed_fail(f, "Out of memory");
     }
@@ -70,6 +74,8 @@ static void look_at_feed(struct exchange *x, uint64_t now) {
     struct feed *f = x->feed;
     if (f->trouble != 0) {
         trouble(x);
+    } else if (f->overrun && !f->ending) {
+        feed_fail(f, "An event is too large");
     } else if (f->failing_ms != 0 && now - f->failing_ms > PATIENCE_MS && feed_is_direct(f)) {
         x->g->metrics.streams_cut++;
         reply_cut(x);

@@ -1,6 +1,7 @@
 'use strict';
 // Slow clients, too many clients, too many requests.
 
+const fs = require('node:fs');
 const net = require('node:net');
 const { assert, plain, scene, sleep, until } = require('./kit.js');
 
@@ -107,4 +108,28 @@ scene('one request too many is 503', 1, {}, async (g, a) => {
     for (const res of held) res.end('{}');
     for (const r of await Promise.all(pending)) assert.equal(r.status, 200);
     assert.equal((await g.call(sid)).status, 200);
+});
+
+const resident = (g) =>
+    Number(/VmRSS:\s*(\d+)/.exec(fs.readFileSync(`/proc/${g.process.pid}/status`, 'utf8'))[1]) * 1024;
+
+scene('what a backend sends that is no event is not kept', 1, { alone: true }, async (g, a) => {
+    const sid = await g.session();
+    const before = resident(g);
+    const total = 150; // MB
+    for (const line of [`: ${'x'.repeat(1000)}\n\n`, `: ${'x'.repeat(1000)}\r\n`]) {
+        const c = await g.stream({ 'mcp-session-id': sid, accept: 'text/event-stream' });
+        const source = a.streams.at(-1);
+        const piece = Buffer.from(line.repeat(1000));
+        for (let n = 0; n < total && !source.destroyed; n++) {
+            if (!source.write(piece)) await new Promise((done) => source.once('drain', done).once('close', done));
+        }
+        if (line.endsWith('\n\n')) {
+            source.write('data: 1\n\n');
+            await until(() => plain(c.text) === 'data: 1\n\n', 'the event', 15000);
+        }
+        const grown = resident(g) - before;
+        assert.ok(grown < 100e6, `${grown} bytes`);
+        c.req.destroy();
+    }
 });

@@ -119,6 +119,45 @@ pair('nor one that the backend can give again', 1, { waits: true }, async (redis
     assert.equal(await h.metric('streams_taken_over_total'), 1);
 });
 
+pair('nor one that it gives piece by piece, whose client saw the first', 1, { waits: true }, async (redis, g, h, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid, { 'mcp-protocol-version': '2025-06-18' }).call();
+    list[0].send(1, 'e1');
+    await c.has(1);
+    g.process.kill('SIGKILL');
+    await g.exited;
+    g.status = 0;
+    c.cut();
+    await c.resume(h);
+    await until(() => list.length === 2, 'a GET to the backend', 19000);
+    assert.equal(list[1].headers['last-event-id'], 'e1');
+    list[1].send(2, 'e2').res.end();
+    await until(() => list.length === 3, 'another one');
+    assert.equal(list[2].headers['last-event-id'], 'e2');
+    list[2].id = 7;
+    list[2].answer('e3');
+    await c.end();
+    assert.deepEqual(c.data, [...range(1, 2), answerTo()]);
+});
+
+pair('an answer that was stored is the end, whatever became of its gateway then', 1, {}, async (redis, g, h, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1).answer();
+    await c.end();
+    const key = (await redis.cli('KEYS', '*m:*')).trim();
+    assert.equal(await redis.cli('HGET', key, 'd'), '1');
+    await redis.cli('HSET', key, 'd', '0'); // as if it had not got so far
+    for (const { id } of c.events.slice(0, 3)) {
+        const again = await new Client(h, sid).resume(h, id);
+        await again.end(8000);
+        assert.deepEqual(again.data, c.events.filter((e) => e.data && e.id > id).map((e) => e.data));
+    }
+    assert.equal(await h.metric('streams_orphaned_total'), 0);
+});
+
 pair('the own stream of a session moves with a gateway that stops', 1, {}, async (redis, g, h, a) => {
     const sid = await g.session();
     const list = sources(a);

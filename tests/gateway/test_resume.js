@@ -145,7 +145,9 @@ scene('what is no id of ours is refused before anything is sent', 1, {}, async (
     const id = c.lastId;
     const [session, stream, epoch] = id.split(':');
     const b64 = (text) => Buffer.from(text).toString('base64');
+    const next = id.replace(/\d+$/, (n) => Number(n) + 1);
     const bad = [
+        next,
         '5', 'x', ':', ':::', 'no-separators', `${id}0`, id.slice(0, -1), `+${id}`, `${id}:1`, '::42',
         `${session}:${stream}:${epoch}:99`, `${session}:${stream}:${epoch}:0`, `${session}:${stream}:${epoch}:-1`,
         `${session}:${stream}:${epoch}:9223372036854775807`, `${session}:${stream}:${epoch}:9223372036854775808`,
@@ -252,6 +254,21 @@ scene('a client that does not read holds up the backend, and loses nothing', 1, 
     c.stream.res.resume();
     await c.end(10000);
     assert.equal(c.messages.length, MANY + 1);
+});
+
+scene('one that reads slowly what it missed', 1, { 'stream-bytes': 12 << 20, streams: 2, waits: true }, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1);
+    await c.has(1);
+    c.cut();
+    for (let n = 2; n <= 70; n++) list[0].res.write(`data: {"n":${n},"x":"${'x'.repeat(100000)}"}\n\n`);
+    list[0].answer();
+    await sleep(1000);
+    await c.resume();
+    for (c.stream.res.pause(); !c.ended; await sleep(7)) c.stream.text += c.stream.res.read() ?? '';
+    assert.equal(c.messages.length, 71);
 });
 
 const small = { 'stream-bytes': 2000 };
@@ -366,6 +383,19 @@ scene('a client that stays away: its answer is kept for a time', 1, { linger: 1,
     assert.equal(await g.metric('requests_in_flight'), 1);
 });
 
+scene('nor does an answer get an error behind it, though its backend does not end the stream', 1, { linger: 1 }, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    await until(() => c.lastId, 'an id');
+    c.cut();
+    list[0].res.write(`data: ${answerTo()}\n\n`);
+    await until(() => a.seen.at(-1).closed, 'the end for the backend', 3000);
+    await c.resume();
+    await c.end();
+    assert.deepEqual(c.data, [answerTo()]);
+});
+
 scene('one that follows is not away', 1, { linger: 1, waits: true }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
@@ -413,6 +443,24 @@ scene('without an id nobody can come back', 1, { 'timeout-ms': 700 }, async (g, 
     assert.equal(a.seen[1].closed, false);
     await until(() => a.seen[1].closed, 'the bound on the POST', 2000);
     assert.equal(await g.metric('stream_drains_total'), 0);
+});
+
+scene('nor if the backend gives ids, and breaks off or not', 1, { 'timeout-ms': 700, waits: true }, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    for (const breaks of [false, true]) {
+        const from = list.length;
+        const c = await new Client(g, sid, { 'mcp-protocol-version': '2025-06-18' }).call();
+        list[from].res.write('id: e1\ndata: \n\n');
+        await sleep(50);
+        if (breaks) list[from].break();
+        c.cut();
+        await until(async () => (await g.metric('requests_in_flight')) === 1, 'the end of it', 3000);
+        const asked = list.length;
+        await sleep(300);
+        assert.equal(list.length, asked);
+        assert.ok(a.seen.at(-1).closed);
+    }
 });
 
 // ---- the session's own stream
@@ -560,6 +608,35 @@ scene('a backend that ends a stream before the answer wants to be asked again, w
     await c.end();
     assert.deepEqual(c.data, ['{"n":1}', answerTo()]);
     assert.equal(c.events.filter((e) => e.data === '').length, 1, 'that priming event is not for this client');
+});
+
+scene('a backend that has nothing yet may be asked any number of times', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    for (let n = 1; n <= 12; n++) {
+        await until(() => list.length === n, `request ${n}`);
+        list[n - 1].res.end(`id: p${n}\nretry: 20\ndata: \n\n`);
+    }
+    await until(() => list.length === 13, 'the last request');
+    assert.equal(list[12].headers['last-event-id'], 'p12');
+    list[12].id = 7;
+    list[12].answer('p13');
+    await c.end();
+    assert.deepEqual(c.data, [answerTo()]);
+});
+
+scene('a backend that breaks off after its answer has answered', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    for (const id of ['', 'id: e1\n']) {
+        const c = await new Client(g, sid).call();
+        list.at(-1).res.write(`${id}data: ${answerTo()}\n\n`);
+        await c.has(1);
+        list.at(-1).break();
+        await c.end();
+        assert.deepEqual(c.data, [answerTo()]);
+    }
 });
 
 scene('one that does not go on after all: an error', 1, { waits: true }, async (g, a) => {

@@ -124,3 +124,37 @@ scene('an event that was stored, although the answer was lost, comes once', 1, {
     assert.deepEqual(again.messages, c.messages);
     assert.equal(await g.metric('stream_events_repeated_total'), 3);
 });
+
+scene('a store that fails when a large event is to be read', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).call();
+    list[0].send(1);
+    await c.has(1);
+    c.cut();
+    list[0].res.write(`data: ${'x'.repeat(40000)}\n\n`);
+    list[0].send(3).answer();
+    await sleep(300);
+    g.process.kill('SIGHUP');
+    await c.resume();
+    await sleep(500);
+    g.process.kill('SIGHUP');
+    await c.end();
+    assert.deepEqual(c.data, ['{"n":1}', 'x'.repeat(40000), '{"n":3}', answerTo()]);
+});
+
+scene('an event that nothing can hold takes none with it that came before', 1, {}, async (g, a) => {
+    const sid = await g.session();
+    const list = sources(a);
+    const c = await new Client(g, sid).get();
+    await until(() => c.lastId, 'an id');
+    await breakStore(g);
+    for (let n = 1; n <= 3; n++) list[0].send(n);
+    list[0].res.write(`data: ${'x'.repeat(20 << 20)}`);
+    await until(async () => (await g.metric('stream_events_refused_total')) === 1, 'the limit', 10000);
+    await sleep(300);
+    await breakStore(g);
+    await c.has(3);
+    await until(() => c.ended, 'the end');
+    assert.deepEqual(c.data, range(1, 3));
+});
