@@ -511,7 +511,9 @@ MCPSESS_API mcpsess_str mcpsess_redis_text(mcpsess_str reply);
    save ... alone, or a replica's takeover, whatever was not in the last snapshot, or not yet replicated
    Then its log's writer finds out by its next append, or set: LOST_TAIL, a new epoch. A log that is gone as a whole is
    MISS, and begins under a new epoch as well. So a reader that had seen more than there is meets GAP, if it asks
-   before another writer has taken over and appended as much: that one cannot know, and goes on where the log ends. */
+   before another writer has taken over and appended as much: that one cannot know, and goes on where the log ends.
+   A server that evicts (maxmemory-policy) may take any one key: without its events a log is GAP, without its hash MISS;
+   without the index a delete of all finds nothing. On one that is full instead, what is there is read and deleted. */
 
 typedef struct mcpsess_redis_store_desc {
     mcpsess_redis *redis;
@@ -695,8 +697,8 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    sliding of events        the log's                      each event's own: since its append, or its replay
    a missing event          the oldest go first            any may be: GAP, by whoever opens before it; by one that
                                                            follows at the page it is in
-   delete of a session      one call                       of streams whose writers kept the index; else it answers
-                                                           E_UNSUPPORTED
+   delete of a session      one call                       of streams that were written to, if their writers kept the
+                                                           index; without `index` it answers E_UNSUPPORTED
    principal                of the log                     in our key: lost with it; none for what .NET alone wrote, and
                                                            .NET's readers ask for none
    the writer's lease       told to readers                ours is; a .NET writer looks like none
@@ -707,7 +709,9 @@ MCPSESS_API int mcpsess_toolhive_command(const mcpsess_toolhive_layout *l, int c
    What a server that comes back has lost is, by its settings, the same as with the store's own logs; so is who finds
    it. Positions from 2^53 on are GAP, appends from 2^52 on LOST, and an id with an epoch is GAP. RANGE says `first` of
    all there is only with a TTL, as a reader opens; else it is the position + 1. A page needs room for an event's JSON:
-   with its id some 40 bytes more than the event, plus the id. An event that decodes to null is handed out as one with
+   with its id some 40 bytes more than the event, plus the id. The
+   index names every stream until it is deleted, and each append writes all of it: not for sessions of many thousands.
+    An event that decodes to null is handed out as one with
    neither type nor data. E_FORMAT: what is stored is not what .NET writes. A stream that was deleted leaves its last
    number behind, for as long as a log may live. With TRACK_KEYS the server remembers every event's key that is
    replayed; TRACK_PREFIXES names the metadata alone. */
@@ -2882,7 +2886,8 @@ static const char mcpsess_i_rlog_write_sha1[] MCPSESS_ROM = "50837cec85ebcd31f0b
 /* ARGV: owner's bytes or none, epoch or 0, sequence or none for the state alone, count, room, how old an event may be,
    TTL of the events or 0 to write nothing, of the log, how old the log may be. Events are one behind the other, so the
    oldest is known by their number, and whether it is too old by halves. As many are fetched at a time as should fit.
-   A server that tracks single keys forgets one when it is written, so it is read afterwards. */
+   A server that tracks single keys forgets one when it is written, so it is read afterwards. The first write is one
+   that a full server takes, and then it takes the others: nobody's replay fails for a TTL. */
 static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     MCPSESS_I_RLOG_FIELDS ",'y','x')\n"
     MCPSESS_I_RLOG_NOW
@@ -2925,6 +2930,7 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "U=math.max(u,U,K)\n"
     "if K>k or U>u then\n"
     "local L,y=A[8],tonumber(h[7])\n"
+    "c('PEXPIRE',m,y-now)\n"
     "u,k=U,K\n"
     "if u+A[7]/2>y then\n"
     MCPSESS_I_RLOG_INDEX
@@ -2934,7 +2940,7 @@ static const char mcpsess_i_rlog_read[] MCPSESS_ROM =
     "c('HSET',m,'x',x,'y',y,'z',struct.pack('<dddddd',l,b,g,u,k,v))\n"
     "c('HMGET',m,'e') end\n"
     "return a";
-static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "f1982f2109408cdccc25686516f974892c9068d7";
+static const char mcpsess_i_rlog_read_sha1[] MCPSESS_ROM = "252bac4221113d07948478d0556d22c7f8b5bc39";
 
 /* KEYS: of one log; or, for all of a session, the index alone, which names the others; they share its slot. ARGV:
    owner's bytes or none. */
@@ -5614,7 +5620,7 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "if not t then return R(8,F(L)) end\n"
     "e=max(e,t) end\n"
     "if m then S(K,V[9],e)\n"
-    "elseif (w[7]-now)*2<num(V[9]) then call('HSET',W,'k',now+V[9]) end\n"
+    "elseif (w[7]-now)*2<num(V[9]) then pcal('HSET',W,'k',now+V[9]) end\n"
     "if KEYS[3] then S(KEYS[3],V[9],e) end\n"
     "first=F(p) end\n"
     "local r,i,used,x=R(0,first),p+1,0,17+#K-n\n"
@@ -5630,21 +5636,22 @@ static const char mcpsess_i_csharp_read[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW MC
     "i=i+1 end\n"
     "r[4]=r[4]+8*(#r-6)\n"
     "return r";
-static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "5c946d4b9a272df24680b39bfd5909e05b52a1fc";
+static const char mcpsess_i_csharp_read_sha1[] MCPSESS_ROM = "be660d4ea04a595e2963aa643ed06941fa5509f0";
 
 /* ARGV: for how long a number is remembered; and
    1           where to go on or none, the name in an index
    A (all)     KEYS: of the index; what the writers' begin with
    At most 1,000 keys go, the newest first, and a code of 1 says that there are more. Events expire in their order:
-   where there are none of 1,000, there are none before. */
+   where there are none of 1,000, there are none before; but where the metadata are gone, too, that may have been the
+   same request, whose answer was lost. */
 static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "local P,Y,c,more=sub(K,1,n),1000,0,0\n"
     "local function D(id,l,again)\n"
     "local k,w,e=P..'mcp:sse:v1:meta:'..id,P..'mcpsess:sse:v1:writer:'..id,P..'mcp:sse:v1:event:'..id..':'\n"
-    "local h,m=call('HMGET',w,'o','n','b'),M(k)\n"
+    "local h,m,g=call('HMGET',w,'o','n','b','f'),M(k),l\n"
     "if own~='' and h[1] and h[1]~=own then return end\n"
     "local s,b=num(h[2]) or 0,num(h[3]) or 0\n"
-    "if not again and (m or not l) then\n"
+    "if not again and (m or not l or h[4]) then\n"
     "s,l=max(m and m.l or 0,s,l or 0),m and m.l or l or s\n"
     "call('UNLINK',k)\n"
     "call('HDEL',w,'o','f','t','u')\n"
@@ -5659,13 +5666,14 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "for j=l,max(1,l-Y+1),-1 do k[#k+1]=e..N(j) end\n"
     "local d=call('UNLINK',unpack(k))\n"
     "c,l,Y=c+d,l-#k,Y-#k\n"
-    "if d==0 and #k==1000 then l=0 end end\n"
+    "if d==0 and #k==1000 and (m or g) then l=0 end end\n"
     "return l end\n"
     "local none={0,0,0,0,0,0}\n"
     "if V[2]=='1' then\n"
+    "local v=KEYS[3] and pcal('HGET',KEYS[3],'data')\n"
+    "if type(v)=='table' then return v end\n"
     "local l=D(sub(K,n+17),num(V[5]),V[5]~='')\n"
     "if not l then return {0,0,0,4,0,0} end\n"
-    "local v=KEYS[3] and call('HGET',KEYS[3],'data')\n"
     "local i,j=string.find(v or '','{\"streamId\":\"'..(V[6] or '')..'\",\"lastSequence\":',1,true)\n"
     "if i then\n"
     "local a,z=sub(v,1,i-1),sub(v,string.find(v,'}',j,true)+1)\n"
@@ -5687,7 +5695,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "local v,t,keep=pcal('HGET',K,'data'),{},{}\n"
     "if not v then return none end\n"
     "if type(v)=='table' then return v end\n"
-    "for i,l in string.gmatch(v,'{\"streamId\":\"([^\"]*)\",\"lastSequence\":(%d+)}') do t[#t+1]={i,num(l)} end\n"
+    "for i,l in string.gmatch(v,'{\"streamId\":\"([^\"]*)\",\"lastSequence\":(%d+)}') do t[#t+1]={i,num(l)%2^53} end\n"
     "if Q(t)~=v then return bad end\n"
     "for _,e in ipairs(t) do\n"
     "local l=1\n"
@@ -5701,7 +5709,7 @@ static const char mcpsess_i_csharp_delete[] MCPSESS_ROM = MCPSESS_I_CSHARP_KNOW
     "more=l and 1 or more end end\n"
     "if #keep==0 then call('UNLINK',K) else call('HSET',K,'data',Q(keep)) end\n"
     "return {more,0,0,0,0,c}";
-static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "cdb3f295f88f5cfedff508758a05c97430cd6882";
+static const char mcpsess_i_csharp_delete_sha1[] MCPSESS_ROM = "30c89db186339e8296beb9fc4e167cde7a4f596a";
 
 enum { MCPSESS_I_CSHARP_WRITE, MCPSESS_I_CSHARP_READ, MCPSESS_I_CSHARP_DELETE };
 
@@ -6085,7 +6093,7 @@ static void mcpsess_i_csharp_done(void *user, void *request, int rc, uint64_t no
     if (rc == MCPSESS_OK) {
         if (mcpsess_i_csharp_goes_on(s, mcpsess_i_csharp_log_of(r), r->left_ms, now_ms)) return;
         rc = mcpsess_i_csharp_answer(s, mcpsess_i_csharp_log_of(r), now_ms);
-        if (rc == MCPSESS_PENDING) rc = MCPSESS_E_IO; /* it could not go on; what is left is asked for again */
+        if (rc == MCPSESS_PENDING) rc = MCPSESS_E_UNKNOWN; /* it could not go on; some of it is done */
     }
     (void)mcpsess_i_csharp_end(r, rc);
 }

@@ -32,7 +32,8 @@ class Gateway {
         }
         g.out = '';
         g.err = '';
-        g.process = spawn(Gateway.binary, args, { env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=32' } });
+        const ASAN_OPTIONS = 'detect_leaks=1:quarantine_size_mb=32'; // so that its size says something
+        g.process = spawn(Gateway.binary, args, { env: { ...process.env, ASAN_OPTIONS } });
         g.process.stdout.on('data', (d) => (g.out += d));
         g.process.stderr.on('data', (d) => (g.err += d));
         Gateway.running.add(g.process);

@@ -383,7 +383,7 @@ scene('a client that stays away: its answer is kept for a time', 1, { linger: 1,
     assert.equal(await g.metric('requests_in_flight'), 1);
 });
 
-scene('nor does an answer get an error behind it, though its backend does not end the stream', 1, { linger: 1 }, async (g, a) => {
+scene('an answer gets no error behind it, if nobody ends its stream', 1, { linger: 1 }, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();

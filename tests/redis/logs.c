@@ -773,6 +773,21 @@ TEST(a_full_server_takes_nothing) {
     (void)ADMIN("CONFIG", "SET", "maxmemory", "0");
 }
 
+/* What a replay would keep alive is small, and no reason not to have it. */
+TEST(a_full_server_is_read_by_who_keeps_alive) {
+    start();
+    CHECK_EQ(append(1, "a"), MCPSESS_OK);
+    pass_minutes(16);
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "1");
+    CHECK_EQ(range(0, 60000), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+    (void)ADMIN("CONFIG", "SET", "maxmemory", "0");
+    look_at_ttls();
+    pass_minutes(20);
+    CHECK_EQ(range(0, 0), MCPSESS_OK);
+    CHECK_EQ(q.request.count, 1);
+}
+
 TEST(scripts_that_are_flushed_come_back_in_order) {
     static mcpsess_log_request many[40];
     mcpsess_request *all[COUNT_OF(many)];
@@ -923,6 +938,7 @@ static void own_tests(void) {
     RUN(a_complete_log_that_lost_its_tail_is_not_complete);
     RUN(keys_of_another_type_are_told);
     RUN(a_full_server_takes_nothing);
+    RUN(a_full_server_is_read_by_who_keeps_alive);
     RUN(scripts_that_are_flushed_come_back_in_order);
     RUN(digests_are_those_of_the_server);
     if (t.resp2 || !t.tracks) return;

@@ -69,6 +69,19 @@ documented_user() {
     [ "$(cli "$1" "${acl[@]}" "${@:2}")" = OK ]
 }
 
+# learn_users NAME: what it lacks, it is asked for; nothing is concluded from a version. Sets password: empty where there
+# are no users, and takes from acl what this server does not know.
+learn_users() {
+    password=secret
+    if cli "$1" ACL WHOAMI | grep -q 'unknown command'; then
+        note <<<"this server has no users"
+        password=
+    elif cli "$1" ACL SETUSER probe resetchannels | grep -q resetchannels; then
+        note <<<"this server has no channels in its ACL"
+        acl=("${acl[@]/#resetchannels/-@all}") # which comes next anyway
+    fi
+}
+
 # digests_true PROGRAM: what "PROGRAM digest N" prints is the digest of what "PROGRAM script N" does
 digests_true() {
     local n text

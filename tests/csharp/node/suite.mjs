@@ -955,6 +955,14 @@ await test('an index that is none is not written over', async () => {
         assert.equal(await send('EXISTS', keys.meta(session, '1')), 0);
         if (text !== '') assert.equal(await peer.code('delall', session), 'E_FORMAT', text);
     }
+    for (const n of ['9007199254740992', '18014398509481984', '9223372036854774784']) { // a script cannot count there
+        await send('HSET', keys.index(session), 'data', `{"streams":[{"streamId":"1","lastSequence":${n}}]}`);
+        assert.equal(await peer.code('delall', session), 'E_FORMAT', n);
+    }
+    await new Writer(cache, session, '1').write({ data: 1 });
+    await send('SET', keys.index(session), 'x');
+    assert.equal(await peer.code('del', session, '1'), 'E_WRONGTYPE');
+    assert.equal(await send('EXISTS', keys.meta(session, '1')), 1);
     await store();
 });
 
@@ -979,6 +987,51 @@ await test('a delete of thousands goes on in steps of a thousand keys', async ()
     for (let n = 1; n <= 500; n++) await cache.remove(keys.event(eventId(session, '1', n)));
     assert.deepEqual(await peer.ask('del', session, '1'), ['OK', '2500']); // the oldest had expired
     await store();
+});
+
+await test('a delete whose first answer was lost is done all the same', async t => {
+    const session = fresh();
+    const relay = await Relay.start(`${folder}/lost`, socket);
+    const us = new Peer(program, `${folder}/lost`);
+    t.after(async () => relay.stop());
+    await store('', 0, 0, 0, us);
+    await us.ask('state', session, '1'); // connected
+    const lines = (await relay.during(() => us.ask('del', session, '1'))).split('\r\n').slice(2, -1);
+    const words = lines.filter((_, n) => n % 2 === 0).map(word => Buffer.from(word, 'latin1'));
+    await send('EVAL', fill, 0, `mcp:sse:v1:event:${b64(session)}:MQ==:`, 2500);
+    const them = new Writer(cache, session, '1');
+    them.sequence = 2500;
+    await them.update();
+    assert.deepEqual((await redis.sendCommand(words))[0], 1); // there is more
+    assert.deepEqual(await us.ask('del', session, '1'), ['OK', '1500']);
+    assert.deepEqual(await send('KEYS', `mcp:*${b64(session)}*`), []);
+    await us.stop();
+});
+
+await test('a session is deleted with the streams that are just begun anew', async () => {
+    await store('', 1);
+    const session = fresh();
+    await opened(0, session, '1');
+    for (let n = 1; n <= 3; n++) await append(0, { data: n });
+    await send('HSET', keys.writer(session, '1'), 'u', 0); // the lease of the first
+    await opened(1, session, '1', 1);
+    assert.equal(await peer.code('delall', session), 'OK');
+    assert.equal(await peer.code('wappend', 1, ...words({ data: 1 })), 'MISS');
+    assert.equal(await peer.code('state', session, '1'), 'MISS');
+    assert.ok((await opened(1, session, '1')) >= 4);
+    await store();
+});
+
+await test('on a full server what is there is read, and its life is not what fails', async t => {
+    const session = fresh();
+    await opened(0, session, '1');
+    await send('HSET', keys.writer(session, '1'), 'k', Date.now() + 60000); // less than half of an hour
+    await send('CONFIG', 'SET', 'maxmemory', 1);
+    t.after(() => send('CONFIG', 'SET', 'maxmemory', 0));
+    assert.equal(await peer.code('wappend', 0, ...words({ data: 1 })), 'E_OOM');
+    assert.equal(await peer.code('range', session, '1', 0, 0, 0, 1), 'OK');
+    await send('CONFIG', 'SET', 'maxmemory', 0);
+    assert.equal(await append(0, { data: 1 }), eventId(session, '1', 1));
 });
 
 await test('what is begun anew takes a thousand keys with it; the rest are left to their TTLs', async () => {
