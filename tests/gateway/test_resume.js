@@ -256,7 +256,9 @@ scene('a client that does not read holds up the backend, and loses nothing', 1, 
     assert.equal(c.messages.length, MANY + 1);
 });
 
-scene('one that reads slowly what it missed', 1, { 'stream-bytes': 12 << 20, streams: 2, waits: true }, async (g, a) => {
+const long = { 'stream-bytes': 12 << 20, streams: 2, waits: true };
+
+scene('one that reads slowly what it missed', 1, long, async (g, a) => {
     const sid = await g.session();
     const list = sources(a);
     const c = await new Client(g, sid).call();

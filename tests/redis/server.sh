@@ -69,8 +69,8 @@ documented_user() {
     [ "$(cli "$1" "${acl[@]}" "${@:2}")" = OK ]
 }
 
-# learn_users NAME: what it lacks, it is asked for; nothing is concluded from a version. Sets password: empty where there
-# are no users, and takes from acl what this server does not know.
+# learn_users NAME: what it lacks, it is asked for; nothing is concluded from a version. Sets password, which is empty
+# where there are no users, and takes from acl what this server does not know.
 learn_users() {
     password=secret
     if cli "$1" ACL WHOAMI | grep -q 'unknown command'; then
