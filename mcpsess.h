@@ -1184,7 +1184,8 @@ struct mcpsess_stream_reader {
 };
 
 MCPSESS_API mcpsess_stream_desc mcpsess_stream_desc_default(void);
-/* -> OK, E_ARG, E_STATE: the store tells somebody else of its logs already */
+/* s must live as long as the store is used, which tells it of changes.
+   -> OK, E_ARG, E_STATE: the store tells somebody else of its logs already */
 MCPSESS_API int mcpsess_stream_init(mcpsess_streams *s, const mcpsess_stream_desc *d);
 
 /* All that take an op begin it.  -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_ID,
@@ -1212,7 +1213,8 @@ MCPSESS_API int mcpsess_stream_prime(mcpsess_stream_writer *w, mcpsess_stream_op
 /* Streaming (as after open), or polling: readers end when they are caught up.  -> OK, FENCED, LOST_TAIL, MISS, END */
 MCPSESS_API int mcpsess_stream_set_mode(mcpsess_stream_writer *w, mcpsess_stream_op *op, bool streaming,
                                         uint64_t now_ms);
-/* Nothing more will come; ends the lease. A second time it does nothing.  -> OK, FENCED, LOST_TAIL, MISS */
+/* Nothing more will come; ends the lease. An append that is still under way and fails cannot be repeated after this. A
+   second time it does nothing.  -> OK, FENCED, LOST_TAIL, MISS */
 MCPSESS_API int mcpsess_stream_complete(mcpsess_stream_writer *w, mcpsess_stream_op *op, uint64_t now_ms);
 /* Ends the lease, a millisecond from now, and nothing else: the stream is another writer's to go on with, and this one
    is closed.
@@ -4915,7 +4917,8 @@ static int mcpsess_i_writer_end(mcpsess_stream_op *op, int rc) {
 static bool mcpsess_i_writer_again(mcpsess_stream_op *op, uint64_t now_ms) {
     mcpsess_stream_writer *w = op->i.writer;
     mcpsess_log_request *q = &op->i.request;
-    if (q->request.kind != MCPSESS_LOG_APPEND || q->request.rc != MCPSESS_LOST || w->i.pending != 1) return false;
+    if (q->request.kind != MCPSESS_LOG_APPEND || q->request.rc != MCPSESS_LOST) return false;
+    if (w->i.pending != 1 || w->i.doubt == MCPSESS_I_DOUBT_SOME) return false; /* others come first */
     if (q->log.last < q->log.sequence || q->log.last >= (uint64_t)MCPSESS_SEQUENCE_MAX || op->i.retries > 2)
         return false;
     op->i.retries++;

@@ -479,6 +479,23 @@ TEST(stream_operation_is_over_when_its_end_is_logged) {
     CHECK_EQ(sr.watched_rc, MCPSESS_OK);
 }
 
+TEST(stream_append_behind_a_failed_one_does_not_move_on_without_it) {
+    mcpsess_stream_op a, b;
+    unsigned submits;
+    stream_rig_start();
+    CHECK_EQ(stream_open(&sr.w, "1", false), MCPSESS_OK);
+    sr.delay = 2;
+    sr.fail = MCPSESS_E_TIMEOUT;
+    CHECK_EQ(begin(&a, "a"), MCPSESS_PENDING);
+    sr.fail = MCPSESS_LOST; /* a writer that asks nobody was faster */
+    sr.keep_last = true;
+    CHECK_EQ(begin(&b, "b"), MCPSESS_PENDING);
+    submits = sr.submits;
+    while (mcpsess_poll(&a.op, sr.now_ms) == MCPSESS_PENDING) continue;
+    CHECK_EQ(mcpsess_poll(&b.op, sr.now_ms), MCPSESS_LOST);
+    CHECK_EQ(sr.submits, submits);
+}
+
 #define OVERLAP_EVENTS 12u
 #define OVERLAP_LANES 3u
 
@@ -816,6 +833,7 @@ void test_stream(void) {
     RUN(stream_kept_while_its_mode_is_set_does_not_set_it_back);
     RUN(stream_event_with_an_id_needs_an_open_stream_too);
     RUN(stream_operation_is_over_when_its_end_is_logged);
+    RUN(stream_append_behind_a_failed_one_does_not_move_on_without_it);
     RUN(stream_appends_that_overlap_and_are_repeated_are_stored_once_and_in_order);
     RUN(stream_append_gives_up_where_its_sequence_is_always_taken);
     RUN(stream_sequence_does_not_overflow);
