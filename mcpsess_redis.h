@@ -629,6 +629,14 @@ MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str 
    error out is as it was */
 MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out);
 
+/* The pairs of a VMCP record that say which backends it has. What mcpsess_backends_del makes of it is what ToolHive
+   does when one expires, and mcpsess_backends_check is its check of what it keeps: write with UPDATE what they change.
+ */
+MCPSESS_API mcpsess_backends mcpsess_toolhive_backends(void);
+/* May a VMCP session be taken up again from its record? Not a placeholder, nor one that is terminated, nor one from
+   before sessions were bound to users; those ToolHive terminates as it does a placeholder.  -> OK, MISS, E_ARG */
+MCPSESS_API int mcpsess_toolhive_restorable(const mcpsess_record *r);
+
 typedef struct mcpsess_toolhive_layout {
     mcpsess_str prefix; /* ends with ':'; must live as long as the layout is used */
     uint64_t ttl_ms;    /* 1..2^46 */
@@ -4701,7 +4709,7 @@ MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str 
 }
 
 /* ==== toolhive ==== */
-/* uses: base record json toolhivetime toolhiveread */
+/* uses: base record backends json toolhivetime toolhiveread */
 
 /* -- ids -- */
 
@@ -4955,6 +4963,25 @@ MCPSESS_API int mcpsess_toolhive_encode(int form, const mcpsess_record *r, mcpse
     if (rc == MCPSESS_OK && o.len > o.cap) rc = MCPSESS_E_TOOBIG;
     if (rc == MCPSESS_OK) json->len = o.len;
     return rc;
+}
+
+/* -- commands -- */
+
+/* -- the rules of the vMCP -- */
+
+MCPSESS_API mcpsess_backends mcpsess_toolhive_backends(void) {
+    mcpsess_backends b;
+    b.list = MCPSESS_STR("vmcp.backend.ids");
+    b.session = MCPSESS_STR("vmcp.backend.session.");
+    return b;
+}
+
+MCPSESS_API int mcpsess_toolhive_restorable(const mcpsess_record *r) {
+    mcpsess_str binding;
+    if (r == NULL) return MCPSESS_E_ARG;
+    if (r->state == MCPSESS_STATE_PLACEHOLDER || r->state == MCPSESS_STATE_TERMINATED) return MCPSESS_MISS;
+    if (r->principal.subject.len != 0) return MCPSESS_OK;
+    return mcpsess_record_get(r, MCPSESS_STR(MCPSESS_TOOLHIVE_BINDING), &binding);
 }
 
 /* -- commands -- */

@@ -1,5 +1,6 @@
 /* Three gateways' worth of session tables on one real server, each with a local tier and a connection of its own: how
-   seldom an unchanged session is asked for, how soon a change made elsewhere is seen. Real time, in short TTLs.
+   seldom an unchanged session is asked for, how soon a change made elsewhere is seen, and that none is lost when all
+   change one at the same time. Real time, in short TTLs.
      coherence HOST_OR_PATH PORT PASSWORD        as the user mcpsess; without a password as nobody */
 
 #include "owner.h"
@@ -28,6 +29,7 @@ typedef struct replica {
 static struct {
     replica at[REPLICAS];
     const char *host, *port, *password;
+    uint32_t ttl_ms;
     uint8_t tracking;
     bool resp2;
     bool told; /* of changes, on such connections */
@@ -97,7 +99,7 @@ static void make_replica(unsigned n) {
     d.capacity = 4;
     d.slot_max = d.record_max = RECORD;
     d.lanes = 2;
-    d.ttl_ms = TTL_MS;
+    d.ttl_ms = t.ttl_ms;
     d.max_lag_ms = MAX_LAG_MS;
     d.revalidate_ms = 50;
     CHECK_EQ(mcpsess_session_init(&r->sessions, &d, tables[n].bytes, sizeof tables[n].bytes), MCPSESS_OK);
@@ -356,6 +358,231 @@ TEST(a_half_open_connection_is_trusted_for_its_stated_time) {
     CHECK(now() - cut_ms <= IDLE_MS + REPLY_MS + SOON_MS);
 }
 
+/* -- changes by compare-and-set -- */
+
+#define ROUNDS 200u
+
+static const mcpsess_backends names = {LIT("ids"), LIT("s.")};
+
+/* What a replica is at: it counts in a pair that all share, and in one of its own. */
+typedef struct counter {
+    mcpsess_merge_op m;
+    mcpsess_merge how;
+    char mem[MCPSESS_MERGE_BYTES(RECORD)];
+    mcpsess_str own;
+    uint32_t done; /* as far as it was told */
+    uint32_t left; /* to count */
+    int rc;
+} counter;
+
+static counter counters[REPLICAS];
+
+static uint64_t number_in(mcpsess_str bytes, mcpsess_str key) {
+    mcpsess_record r;
+    mcpsess_str text;
+    uint64_t n = 0;
+    CHECK_EQ(mcpsess_record_decode(bytes, &r), MCPSESS_OK);
+    if (mcpsess_record_get(&r, key, &text) == MCPSESS_OK)
+        CHECK_EQ(mcpsess_u64_decode(text, UINT32_MAX, &n), MCPSESS_OK);
+    return n;
+}
+
+static int add_one(mcpsess_buf *to, mcpsess_str key) {
+    char digits[24];
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, digits, sizeof digits);
+    mcpsess_buf_put_u64(&b, number_in(mcpsess_buf_str(to), key) + 1);
+    return mcpsess_record_put(to, key, mcpsess_buf_str(&b));
+}
+
+static int count(void *user, mcpsess_buf *bytes) {
+    const counter *c = (const counter *)user;
+    int rc;
+    if (number_in(mcpsess_buf_str(bytes), c->own) > c->done) return MCPSESS_END; /* it was done before */
+    rc = add_one(bytes, c->own);
+    return rc == MCPSESS_OK ? add_one(bytes, MCPSESS_STR("n")) : rc;
+}
+
+static int begin_count(unsigned n) {
+    static const char keys[] = "xyz";
+    counter *c = &counters[n];
+    mcpsess_op_init(&c->m.op, 2000);
+    c->how.merge = count;
+    c->how.user = c;
+    c->how.repeats = true;
+    c->own = mcpsess_str_of(keys + n, 1);
+    return mcpsess_session_merge(&t.at[n].sessions, &c->m, id, &nobody, &c->how, c->mem, sizeof c->mem, now());
+}
+
+/* One turn of all replicas. -> is there more to do? */
+static bool count_turn(void) {
+    bool more = false;
+    unsigned n;
+    for (n = 0; n < REPLICAS; n++) {
+        counter *c = &counters[n];
+        if (c->rc == MCPSESS_PENDING) c->rc = mcpsess_poll(&c->m.op, now());
+        if (c->rc == MCPSESS_PENDING) {
+            more = true;
+            continue;
+        }
+        if (c->left == 0) continue;
+        if (c->rc == MCPSESS_OK || c->rc == MCPSESS_END) {
+            c->done++;
+            c->left--;
+        } else if (c->rc != MCPSESS_E_IO && c->rc != MCPSESS_E_UNKNOWN && c->rc != MCPSESS_E_TIMEOUT) { /* try again */
+            CHECK_EQ(c->rc, MCPSESS_OK);
+            c->left = 0;
+        }
+        if (c->left == 0) continue;
+        c->rc = begin_count(n);
+        more = true;
+    }
+    return more;
+}
+
+static void begin_counting(uint32_t each) {
+    unsigned n;
+    memset(counters, 0, sizeof counters);
+    for (n = 0; n < REPLICAS; n++) {
+        counters[n].left = each;
+        counters[n].rc = begin_count(n);
+    }
+}
+
+/* the record at the server */
+static mcpsess_str stored(void) {
+    return ADMIN("GET", KEY);
+}
+
+static uint32_t conflicts(void) {
+    uint32_t sum = 0;
+    unsigned n;
+    for (n = 0; n < REPLICAS; n++) sum += t.at[n].sessions.stats.conflicts;
+    return sum;
+}
+
+static void known_for_long(void) {
+    t.ttl_ms = 60000;
+    known();
+    t.ttl_ms = TTL_MS;
+}
+
+TEST(a_merge_of_a_known_session_is_one_request) {
+    unsigned n;
+    known_for_long();
+    counters[0].left = 1;
+    CHECK_EQ(mcpsess_wait(&counters[0].m.op, begin_count(0), &t.at[0].hook), MCPSESS_OK);
+    CHECK(!t.told || t.at[0].sessions.stats.requests == 1);
+    CHECK_EQ(number_in(stored(), MCPSESS_STR("n")), 1);
+    for (n = 1; n <= 20; n++) {
+        counters[0].done = n;
+        CHECK_EQ(mcpsess_wait(&counters[0].m.op, begin_count(0), &t.at[0].hook), MCPSESS_OK);
+    }
+    tap_note("requests for 20 more of them, one after the other", (int64_t)t.at[0].sessions.stats.requests - 1);
+    CHECK_EQ(number_in(stored(), MCPSESS_STR("n")), 21);
+}
+
+TEST(merges_of_all_at_the_same_time_lose_nothing) {
+    known_for_long();
+    begin_counting(ROUNDS);
+    while (count_turn()) continue;
+    CHECK_EQ(number_in(stored(), MCPSESS_STR("n")), REPLICAS * ROUNDS);
+    CHECK_EQ(number_in(stored(), MCPSESS_STR("x")), ROUNDS);
+    tap_note("counted", REPLICAS * ROUNDS);
+    tap_note("conflicts on the way", conflicts());
+    CHECK(conflicts() > 0);
+}
+
+TEST(merges_lose_nothing_with_their_connections) {
+    uint64_t kill_ms;
+    uint32_t unsure = 0;
+    unsigned n, kills = 30;
+    known_for_long();
+    begin_counting(ROUNDS);
+    kill_ms = now() + 2;
+    while (count_turn()) {
+        if (kills == 0 || now() < kill_ms) continue;
+        (void)ADMIN("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+        kill_ms = now() + 25;
+        kills--;
+    }
+    for (n = 0; n < REPLICAS; n++) unsure += t.at[n].store.stats.read_backs;
+    tap_note("writes that had to be looked up", unsure);
+    CHECK_EQ(number_in(stored(), MCPSESS_STR("n")), REPLICAS * ROUNDS);
+    for (n = 0; n < REPLICAS; n++) CHECK_EQ(number_in(stored(), counters[n].own), ROUNDS);
+}
+
+static int begin_expiring(unsigned n, const char *backend) {
+    counter *c = &counters[n];
+    mcpsess_op_init(&c->m.op, 0);
+    return mcpsess_session_backend_expired(&t.at[n].sessions, &c->m, id, &nobody, &names, mcpsess_str_z(backend),
+                                           c->mem, sizeof c->mem, now());
+}
+
+static void both(int a, int b) {
+    while (a == MCPSESS_PENDING || b == MCPSESS_PENDING) {
+        if (a == MCPSESS_PENDING) a = mcpsess_poll(&counters[0].m.op, now());
+        if (b == MCPSESS_PENDING) b = mcpsess_poll(&counters[1].m.op, now());
+    }
+    CHECK_EQ(a, MCPSESS_OK);
+    CHECK_EQ(b, MCPSESS_OK);
+}
+
+/* a session with a list of backends, known to all */
+static void store_list(const char *list) {
+    mcpsess_buf b;
+    mcpsess_op op;
+    mcpsess_str found;
+    unsigned n;
+    mcpsess_buf_init(&b, room, sizeof room);
+    mcpsess_buf_put(&b, record(""));
+    CHECK_EQ(mcpsess_record_put(&b, names.list, mcpsess_str_z(list)), MCPSESS_OK);
+    mcpsess_op_init(&op, 0);
+    CHECK_EQ(
+        mcpsess_wait(&op, mcpsess_session_store(&t.at[2].sessions, &op, mcpsess_buf_str(&b), now()), &t.at[2].hook),
+        MCPSESS_OK);
+    for (n = 0; n < REPLICAS; n++) CHECK_EQ(load(n, &found), MCPSESS_OK);
+}
+
+TEST(two_that_expire_two_backends_lose_neither) {
+    unsigned round;
+    mcpsess_record r;
+    mcpsess_str list;
+    known_for_long();
+    for (round = 0; round < 50; round++) {
+        store_list("a,b,c");
+        both(begin_expiring(0, "a"), begin_expiring(1, "b"));
+        CHECK_EQ(mcpsess_record_decode(stored(), &r), MCPSESS_OK);
+        CHECK_EQ(mcpsess_record_get(&r, names.list, &list), MCPSESS_OK);
+        CHECK_STR(list, "c");
+    }
+}
+
+TEST(what_ends_meanwhile_does_not_come_back) {
+    unsigned round;
+    known_for_long();
+    for (round = 0; round < 50; round++) {
+        mcpsess_op op;
+        int a, b;
+        store_list("a,b");
+        mcpsess_op_init(&op, 0);
+        if (round % 2 == 0) {
+            a = begin_expiring(0, "a");
+            b = mcpsess_session_del(&t.at[1].sessions, &op, id, &nobody, now());
+        } else {
+            b = mcpsess_session_del(&t.at[1].sessions, &op, id, &nobody, now());
+            a = begin_expiring(0, "a");
+        }
+        while (a == MCPSESS_PENDING || b == MCPSESS_PENDING) {
+            if (a == MCPSESS_PENDING) a = mcpsess_poll(&counters[0].m.op, now());
+            if (b == MCPSESS_PENDING) b = mcpsess_poll(&op, now());
+        }
+        CHECK_EQ(a, MCPSESS_OK);
+        CHECK_EQ(b, MCPSESS_OK);
+        CHECK_EQ(NUMBER("EXISTS", KEY), 0);
+    }
+}
+
 static void all(void) {
     RUN(an_unchanged_session_is_hit_without_a_round_trip);
     RUN(a_change_at_one_is_seen_by_the_others);
@@ -366,6 +593,11 @@ static void all(void) {
     RUN(after_a_lost_connection_nothing_is_trusted);
     RUN(lost_scripts_are_of_no_concern);
     RUN(a_half_open_connection_is_trusted_for_its_stated_time);
+    RUN(a_merge_of_a_known_session_is_one_request);
+    RUN(merges_of_all_at_the_same_time_lose_nothing);
+    RUN(merges_lose_nothing_with_their_connections);
+    RUN(two_that_expire_two_backends_lose_neither);
+    RUN(what_ends_meanwhile_does_not_come_back);
 }
 
 int main(int argc, char **argv) {
@@ -375,6 +607,7 @@ int main(int argc, char **argv) {
     t.host = argv[1];
     t.port = argv[2];
     t.password = argv[3];
+    t.ttl_ms = TTL_MS;
     port_init();
     tap_begin("connects");
     owner_open(t.host, t.port, "");

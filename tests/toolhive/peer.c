@@ -9,6 +9,9 @@
      create   update   store      writes the record at hand      -> OK, EXISTS, MISS
      load ID   peek ID            reads it                       -> MISS, OK and what show says
      delete ID                                                   -> OK and how many there were
+     expire BACKEND               takes it out of the record at hand                        -> OK, END, MISS
+     kept LIST                    is an object that was made with it still right?           -> OK, STALE, MISS
+     restorable                   may one be made of it?                                    -> OK, MISS
      show                         -> OK ID STATE CREATED UPDATED ISSUER SUBJECT, and KEY VALUE of each pair
      json                         -> OK and what would be written
      read ID JSON                 decodes, without a Redis       -> OK
@@ -102,6 +105,18 @@ static int change_pair(const mcpsess_str *w) {
     return rc;
 }
 
+static int expire(mcpsess_str backend) {
+    const mcpsess_backends b = mcpsess_toolhive_backends();
+    int rc = mcpsess_backends_del(&b, &t.bytes, backend);
+    (void)mcpsess_record_decode(mcpsess_buf_str(&t.bytes), &t.record);
+    return rc;
+}
+
+static int kept(mcpsess_str list) {
+    const mcpsess_backends b = mcpsess_toolhive_backends();
+    return mcpsess_backends_check(&b, &t.record, list);
+}
+
 static int decode(mcpsess_str id, mcpsess_str json) {
     mcpsess_buf b = other_room();
     size_t need = 0;
@@ -163,7 +178,7 @@ static int set_layout(const mcpsess_str *w) {
 
 /* -- the dialogue -- */
 
-enum { LAYOUT, NEW, NUMBER, PAIR, WRITE, READ, DELETE, SHOW, JSON, DECODE, ID };
+enum { LAYOUT, NEW, NUMBER, PAIR, EXPIRE, KEPT, RESTORABLE, WRITE, READ, DELETE, SHOW, JSON, DECODE, ID };
 
 static const struct {
     const char *name;
@@ -177,6 +192,9 @@ static const struct {
     {"updated", 2, NUMBER, 0},
     {"put", 3, PAIR, 0},
     {"del", 2, PAIR, 0},
+    {"expire", 2, EXPIRE, 0},
+    {"kept", 2, KEPT, 0},
+    {"restorable", 1, RESTORABLE, 0},
     {"create", 1, WRITE, MCPSESS_TOOLHIVE_CREATE},
     {"update", 1, WRITE, MCPSESS_TOOLHIVE_UPDATE},
     {"store", 1, WRITE, MCPSESS_TOOLHIVE_STORE},
@@ -198,6 +216,9 @@ static int obey(unsigned verb, const mcpsess_str *w, mcpsess_str *text, bool *re
     case NEW: return new_record(w);
     case NUMBER: return set_number(w);
     case PAIR: return change_pair(w);
+    case EXPIRE: return expire(w[1]);
+    case KEPT: return kept(w[1]);
+    case RESTORABLE: return mcpsess_toolhive_restorable(&t.record);
     case WRITE: return write_record(verbs[verb].which);
     case DELETE: return command(MCPSESS_TOOLHIVE_DELETE, w[1], MCPSESS_STR(""), text);
     case JSON: return encode(text);

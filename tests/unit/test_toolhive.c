@@ -148,8 +148,7 @@ TEST(toolhive_vmcp_members) {
     CHECK_EQ(vmcp(TEXT("{\"terminated\":\"yes\"}"), &r), MCPSESS_OK);
     CHECK_EQ(r.state, MCPSESS_STATE_ACTIVE);
     CHECK_STR(value_of(&r, MCPSESS_STR("terminated")), "yes");
-    CHECK_EQ(vmcp(TEXT("{\"z\":\"\",\"" BINDING "\":\"i\\u0000s\",\"terminated\":\"true\",\"a\":\"b\"}"), &r),
-             0);
+    CHECK_EQ(vmcp(TEXT("{\"z\":\"\",\"" BINDING "\":\"i\\u0000s\",\"terminated\":\"true\",\"a\":\"b\"}"), &r), 0);
     CHECK_EQ(r.state, MCPSESS_STATE_TERMINATED);
     CHECK_STR(r.principal.issuer, "i");
     CHECK_STR(r.principal.subject, "s");
@@ -160,6 +159,50 @@ TEST(toolhive_vmcp_members) {
     CHECK_EQ(r.state, MCPSESS_STATE_ACTIVE);
     CHECK_EQ(r.principal.issuer.len, 0);
     CHECK_STR(value_of(&r, MCPSESS_STR(BINDING)), "unauthenticated");
+}
+
+/* the record at hand without a backend, as JSON */
+static mcpsess_str expired(const char *name) {
+    const mcpsess_backends b = mcpsess_toolhive_backends();
+    mcpsess_record r;
+    mcpsess_buf bytes;
+    int rc;
+    CHECK_EQ(vmcp(mcpsess_str_of(json_mem, mcpsess_str_z(json_mem).len), &r), MCPSESS_OK);
+    mcpsess_buf_init(&bytes, record_mem, RECORD_MAX);
+    bytes.len = (size_t)MCPSESS_RECORD_BYTES(0, 3, 0) + r.i.pairs.len;
+    CHECK_EQ(mcpsess_backends_del(&b, &bytes, mcpsess_str_z(name)), MCPSESS_OK);
+    CHECK_EQ(mcpsess_record_decode(mcpsess_buf_str(&bytes), &r), MCPSESS_OK);
+    memset(json_mem, 0, sizeof json_mem);
+    return encode(MCPSESS_TOOLHIVE_VMCP, &r, &rc);
+}
+
+TEST(toolhive_backends_expire) {
+    mcpsess_str two =
+        TEXT("{\"vmcp.backend.ids\":\"workload-a,workload-b\",\"vmcp.backend.session.workload-a\":"
+             "\"sess-a\",\"vmcp.backend.session.workload-b\":\"sess-b\",\"" BINDING "\":\"unauthenticated\"}");
+    memset(json_mem, 0, sizeof json_mem);
+    memcpy(json_mem, two.ptr, two.len);
+    CHECK(mcpsess_str_eq(expired("workload-a"),
+                         TEXT("{\"vmcp.backend.ids\":\"workload-b\",\"vmcp.backend.session.workload-b\":\"sess-b\","
+                              "\"" BINDING "\":\"unauthenticated\"}")));
+    CHECK(
+        mcpsess_str_eq(expired("workload-b"), TEXT("{\"vmcp.backend.ids\":\"\",\"" BINDING "\":\"unauthenticated\"}")));
+}
+
+static int restorable(mcpsess_str json) {
+    mcpsess_record r;
+    CHECK_EQ(vmcp(json, &r), MCPSESS_OK);
+    return mcpsess_toolhive_restorable(&r);
+}
+
+TEST(th42_07_toolhive_restorable) {
+    CHECK_EQ(restorable(TEXT("{}")), MCPSESS_MISS);
+    CHECK_EQ(restorable(TEXT("{\"terminated\":\"true\"}")), MCPSESS_MISS);
+    CHECK_EQ(restorable(TEXT("{\"terminated\":\"true\",\"" BINDING "\":\"i\\u0000s\"}")), MCPSESS_MISS);
+    CHECK_EQ(restorable(TEXT("{\"vmcp.token.hash\":\"h\",\"vmcp.token.salt\":\"s\"}")), MCPSESS_MISS);
+    CHECK_EQ(restorable(TEXT("{\"" BINDING "\":\"unauthenticated\"}")), MCPSESS_OK);
+    CHECK_EQ(restorable(TEXT("{\"" BINDING "\":\"i\\u0000s\"}")), MCPSESS_OK); /* with no backend at all */
+    CHECK_EQ(mcpsess_toolhive_restorable(NULL), MCPSESS_E_ARG);
 }
 
 TEST(toolhive_binding) {
@@ -209,8 +252,8 @@ TEST(toolhive_escapes) {
              MCPSESS_OK);
     json = encode(VMCP, &r, &rc);
     CHECK_TEXT(json,
-              "{\"k\":\"\\u003c\\u0026\\u003e\\u2028\\u2029\xC3\xA9\x7F\\t\\b\\f\\n\\r\\u0001\\u001f\\u0000\\\"\\\\/"
-              "'\"}");
+               "{\"k\":\"\\u003c\\u0026\\u003e\\u2028\\u2029\xC3\xA9\x7F\\t\\b\\f\\n\\r\\u0001\\u001f\\u0000\\\"\\\\/"
+               "'\"}");
     SAME(VMCP, "{\"k\":\"\\u003c\\u0026\\u003e\\u2028\xC3\xA9\x7F\\t\\b\\u0001\\\"\\\\\"}");
     BECOMES(VMCP, "{\"\\u006B\":\"\\u0008\\u000C\\/\\u00e9\\u00E9<>&\"}",
             "{\"k\":\"\\b\\f/\xC3\xA9\xC3\xA9\\u003c\\u003e\\u0026\"}");
@@ -449,7 +492,7 @@ TEST(toolhive_proxy_has_no_place) {
     mcpsess_record r = blank(UUID);
     int rc;
     CHECK_TEXT(encode(PROXY, &r, &rc), "{\"id\":\"" UUID "\",\"type\":\"mcp\",\"created_at\":\"0001-01-01T00:00:00Z\","
-                                      "\"updated_at\":\"0001-01-01T00:00:00Z\"}");
+                                       "\"updated_at\":\"0001-01-01T00:00:00Z\"}");
     r.id = MCPSESS_STR("abc");
     (void)encode(PROXY, &r, &rc);
     CHECK_EQ(rc, MCPSESS_E_ID);
@@ -675,8 +718,7 @@ static void try_room(int form, mcpsess_str json, const char *id) {
 TEST(toolhive_room) {
     try_room(VMCP, TEXT("{}"), "a");
     try_room(VMCP, TEXT("{\"a\":\"\\u003c\",\"b\":\"\\n\",\"" BINDING "\":\"i\\u0000s\",\"z\":\"\"}"), "abc");
-    try_room(PROXY, TEXT(HEAD2 ",\"metadata\":{\"a\":\"\\u003c\",\"" BINDING "\":\"i\\u0000s\"},\"x\":[]}"),
-             UUID);
+    try_room(PROXY, TEXT(HEAD2 ",\"metadata\":{\"a\":\"\\u003c\",\"" BINDING "\":\"i\\u0000s\"},\"x\":[]}"), UUID);
 }
 
 #if !PORT_SMALL
@@ -845,14 +887,14 @@ TEST(toolhive_commands) {
     CHECK(command_is(l, MCPSESS_TOOLHIVE_LOAD, "", 24, TEXT("*4\r\n$5\r\ngetex\r\n" FRAME_VMCP FRAME_TTL)));
     CHECK(command_is(l, MCPSESS_TOOLHIVE_CREATE, "{}", 24,
                      TEXT("*6\r\n$3\r\nset\r\n" FRAME_VMCP "$2\r\n{}\r\n" FRAME_TTL "$2\r\nnx\r\n")));
-    CHECK(command_is(l, MCPSESS_TOOLHIVE_UPDATE, "{\"terminated\":\"true\"}", 24,
-                     TEXT("*6\r\n$3\r\nset\r\n" FRAME_VMCP "$21\r\n{\"terminated\":\"true\"}\r\n" FRAME_TTL
-                                 "$2\r\nXX\r\n")));
+    CHECK(command_is(
+        l, MCPSESS_TOOLHIVE_UPDATE, "{\"terminated\":\"true\"}", 24,
+        TEXT("*6\r\n$3\r\nset\r\n" FRAME_VMCP "$21\r\n{\"terminated\":\"true\"}\r\n" FRAME_TTL "$2\r\nXX\r\n")));
     CHECK(command_is(l, MCPSESS_TOOLHIVE_DELETE, "", 20, TEXT("*2\r\n$3\r\ndel\r\n" FRAME_VMCP)));
     CHECK(command_is(l, MCPSESS_TOOLHIVE_PEEK, "", 20, TEXT("*2\r\n$3\r\nget\r\n" FRAME_VMCP)));
     CHECK(command_is(mcpsess_toolhive_proxy(), MCPSESS_TOOLHIVE_STORE, "x", 25,
                      TEXT("*5\r\n$3\r\nset\r\n$21\r\nthv:proxy:session:abc\r\n$1\r\nx\r\n$2\r\nex\r\n$4\r\n7200"
-                                 "\r\n")));
+                          "\r\n")));
     CHECK(command_is(odd, MCPSESS_TOOLHIVE_LOAD, "", 8,
                      TEXT("*4\r\n$5\r\ngetex\r\n$4\r\n:abc\r\n$2\r\npx\r\n$4\r\n1500\r\n")));
     odd.ttl_ms = UINT64_C(1) << 46;
@@ -901,6 +943,8 @@ TEST(toolhive_commands_refused) {
 void test_toolhive(void) {
     RUN(toolhive_vmcp_vectors);
     RUN(toolhive_vmcp_members);
+    RUN(toolhive_backends_expire);
+    RUN(th42_07_toolhive_restorable);
     RUN(toolhive_binding);
     RUN(toolhive_vmcp_ids);
     RUN(toolhive_escapes);

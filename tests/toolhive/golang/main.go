@@ -162,6 +162,36 @@ func dataConditions() {
 	equal(us.code("update"), "MISS")
 }
 
+// A backend expires for us, another one for them: load, take it out, update what is still there.
+func dataExpires() {
+	id := fresh("vmcp")
+	created, err := data.Create(ctx, id, nil)
+	must(created && err == nil, "create: %v", err)
+	equal(us.ok("load", id)[1], "0") // a placeholder
+	us.make(id, record{state: 1, pairs: map[string]string{binding: "unauthenticated", "vmcp.backend.ids": "a,b,c",
+		"vmcp.backend.session.a": "sa", "vmcp.backend.session.b": "sb"}})
+	us.ok("update")
+	us.ok("load", id)
+	us.ok("expire", "b")
+	us.ok("update")
+	got, err := data.Load(ctx, id)
+	none(err)
+	sameMap(got, map[string]string{binding: "unauthenticated", "vmcp.backend.ids": "a,c", "vmcp.backend.session.a": "sa"})
+	delete(got, "vmcp.backend.session.a")
+	got["vmcp.backend.ids"] = "c"
+	updated, err := data.Update(ctx, id, got)
+	must(updated && err == nil, "update: %v", err)
+	us.ok("load", id)
+	equal(us.code("kept", "a,c"), "STALE")
+	equal(us.code("kept", "c"), "OK")
+	equal(us.code("restorable"), "OK")
+	none(data.Delete(ctx, id))
+	us.ok("expire", "c")
+	equal(us.code("update"), "MISS")
+	_, err = data.Load(ctx, id)
+	must(errors.Is(err, session.ErrSessionNotFound), "brought back: %v", err)
+}
+
 // -- the storage of the transports --
 
 func someSession(id string, n int) session.Session {
@@ -405,6 +435,7 @@ func main() {
 	test("vMCP storage: 300 random sessions, both ways, to the byte", dataBothWays)
 	test("vMCP storage: placeholder, terminated, bound, unbound", dataMembers)
 	test("vMCP storage: create only what is not there, update only what is", dataConditions)
+	test("vMCP storage: backends expire for either, and nothing comes back", dataExpires)
 	test("transport storage: 200 random sessions of each kind, both ways, to the byte", transportBothWays)
 	test("transport storage: a session that we have made", transportOurs)
 	test("session manager: finds ours, and we find its own", func() { manager(socket) })

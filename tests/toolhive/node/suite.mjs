@@ -295,21 +295,242 @@ await test('what is no session is an error, not a miss, and stays as it is', asy
 
 // -- the ways of the reference --
 
-await test('a session of the vMCP: placeholder, initialised, a backend expires, terminated, gone', async () => {
+// What ToolHive's session manager does, command by command; ours answers in turn.
+class Manager {
+    constructor(go) {
+        this.go = go;
+    }
+
+    read = async id => {
+        const text = await this.go.load(id);
+        return text === null ? null : JSON.parse(text);
+    };
+    gone = strings => strings === null || strings.terminated === 'true';
+
+    async generate(ids) {
+        for (const id of ids.slice(0, 2)) if ((await this.go.create(id, '{}')) === 'OK') return id;
+        return '';
+    }
+
+    async create(id, build) {
+        if (this.gone(await this.read(id))) throw new Error('no placeholder');
+        const strings = await build().catch(async error => {
+            await this.go.update(id, '{"terminated":"true"}');
+            throw error;
+        });
+        if (this.gone(await this.read(id))) throw new Error('it ended meanwhile');
+        if ((await this.go.update(id, goJson(strings))) !== 'OK') throw new Error('it ended meanwhile');
+    }
+
+    validate = async id => this.gone(await this.read(id)); // -> is it terminated?
+
+    async terminate(id) {
+        const strings = await this.read(id);
+        if (strings === null) return;
+        if (strings['vmcp.identity.binding'] !== undefined) await this.go.delete(id);
+        else await this.go.update(id, '{"terminated":"true"}');
+    }
+
+    async expired(id, workload, strings) {
+        if (!strings || strings.terminated === 'true' || strings['vmcp.backend.ids'] === undefined) return;
+        const changed = { ...strings };
+        delete changed[`vmcp.backend.session.${workload}`];
+        const ids = strings['vmcp.backend.ids'].split(',').map(each => each.trim());
+        changed['vmcp.backend.ids'] = ids.filter(each => each !== '' && each !== workload).join(',');
+        await this.go.update(id, goJson(changed));
+    }
+
+    async check(id, strings) { // -> is what is kept expired?
+        const now = await this.read(id);
+        if (this.gone(now)) return true;
+        return now['vmcp.backend.ids'] !== undefined && now['vmcp.backend.ids'] !== strings['vmcp.backend.ids'];
+    }
+
+    async restore(id) {
+        const strings = await this.read(id);
+        return this.gone(strings) || strings['vmcp.identity.binding'] === undefined ? null : strings;
+    }
+}
+
+const ids = async () => {
     const { id, go } = await fresh(vmcp);
-    assert.equal(await go.create(id, '{}'), 'OK');
+    return { id, go, manager: new Manager(go) };
+};
+const dead = '{"terminated":"true"}';
+
+await test('1: a placeholder of either, and neither takes an id that is taken', async () => {
+    const { id, go, manager } = await ids();
+    assert.equal(await manager.generate([id]), id);
+    await peer.make(id, { state: 0 });
+    assert.equal(await peer.code('create'), 'EXISTS');
+    const second = randomUUID();
+    await peer.make(second, { state: 0 });
+    assert.equal(await peer.code('create'), 'OK');
+    assert.equal(await go.load(second), '{}');
+    assert.equal(await manager.generate([id, second]), ''); // storage refuses twice
+});
+
+await test('2: a placeholder of theirs is initialised by us, one of ours by them', async () => {
+    const { id, go, manager } = await ids();
+    await manager.generate([id]);
     assert.equal(record(await peer.ask('load', id)).state, 0);
     await peer.make(id, { pairs: backends });
     assert.equal(await peer.code('update'), 'OK');
     assert.equal(await go.load(id), vmcpVectors['two backends'][0]);
-    assert.equal(await peer.code('load', id), 'OK'); // and here one of its backends is found dead
-    assert.equal(await peer.code('del', 'vmcp.backend.session.workload-a'), 'OK');
-    assert.equal(await peer.code('put', 'vmcp.backend.ids', 'workload-b'), 'OK');
-    assert.equal(await peer.code('update'), 'OK');
-    assert.equal(await go.load(id), vmcpVectors['one of them expired'][0]);
-    assert.equal(await go.update(id, '{"terminated":"true"}'), 'OK');
+    const second = randomUUID();
+    await peer.make(second, { state: 0 });
+    assert.equal(await peer.code('create'), 'OK');
+    await manager.create(second, async () => backends);
+    assert.deepEqual(record(await peer.ask('load', second)).pairs, backends);
+});
+
+await test('2: what ends while it is built is not initialised', async () => {
+    const { id, go, manager } = await ids();
+    await manager.generate([id]);
+    const ended = async () => {
+        await peer.ask('load', id);
+        await peer.ask('state', 2);
+        assert.equal(await peer.code('update'), 'OK');
+        return backends;
+    };
+    await assert.rejects(manager.create(id, ended));
+    assert.equal(await go.load(id), dead);
+    await assert.rejects(manager.create(id, () => assert.fail('built')));
+    const second = randomUUID();
+    await manager.generate([second]);
+    await assert.rejects(manager.create(second, async () => Promise.reject(new Error('no backend'))));
+    assert.equal(record(await peer.ask('load', second)).state, 2);
+    assert.equal(await peer.code('restorable'), 'MISS');
+});
+
+await test('3: both say the same of alive, terminated and unknown', async () => {
+    const { id, go, manager } = await ids();
+    assert.equal(await manager.validate(id), true);
+    assert.equal(await peer.code('load', id), 'MISS');
+    await manager.generate([id]);
+    assert.equal(await manager.validate(id), false);
+    assert.equal(record(await peer.ask('load', id)).state, 0);
+    await go.update(id, dead);
+    assert.equal(await manager.validate(id), true);
     assert.equal(record(await peer.ask('load', id)).state, 2);
-    assert.equal(await go.delete(id), 1);
+    await go.delete(id);
+    await redis.sendCommand(['rpush', vmcp.prefix + id, 'x']);
+    assert.equal(await peer.code('load', id), 'E_WRONGTYPE'); // an error is neither
+});
+
+await test('4: what they terminate is so for us, and what we do for them', async () => {
+    const { id, go, manager } = await ids();
+    await manager.generate([id]);
+    await manager.terminate(id);
+    assert.equal(record(await peer.ask('load', id)).state, 2);
+    assert.equal(await left(vmcp, id) > 0, true);
+    await go.store(id, vmcpVectors['two backends'][0]);
+    await manager.terminate(id);
+    assert.equal(await peer.code('load', id), 'MISS');
+    await manager.terminate(id);
+    await go.store(id, vmcpVectors['before identity binding'][0]);
+    assert.equal((await peer.ask('load', id))[0], 'OK');
+    assert.equal(await peer.code('restorable'), 'MISS'); // so it is no session to delete
+    await manager.terminate(id);
+    assert.equal(await go.load(id), dead);
+});
+
+await test('5: a backend expires for them, then another one for us', async () => {
+    const { id, go, manager } = await ids();
+    await go.store(id, vmcpVectors['two backends'][0]);
+    await manager.expired(id, 'workload-a', await manager.read(id));
+    assert.equal(await go.load(id), vmcpVectors['one of them expired'][0]);
+    assert.equal(await peer.code('load', id), 'OK');
+    assert.equal(await peer.code('expire', 'workload-a'), 'END'); // there is nothing left to do
+    assert.equal(await peer.code('expire', 'workload-b'), 'OK');
+    assert.equal(await peer.code('update'), 'OK');
+    assert.equal(await go.load(id), vmcpVectors['the last one gone'][0]);
+});
+
+await test('5: we make the same of every list', async () => {
+    const { id, go, manager } = await ids();
+    const names = ['a', 'b', 'ab', 'c-1', ' ', '', ' a ', '\ta'];
+    for (let round = 0; round < 200; round++) {
+        const list = Array.from({ length: randomInt(6) }, () => names[randomInt(names.length)]).join(',');
+        const strings = { 'vmcp.backend.ids': list, 'vmcp.identity.binding': 'unauthenticated' };
+        for (const name of ['a', 'b']) if (randomInt(2)) strings[`vmcp.backend.session.${name}`] = `of ${name}`;
+        await go.store(id, goJson(strings));
+        assert.equal(await peer.code('load', id), 'OK');
+        assert.match(await peer.code('expire', 'a'), /^(OK|END)$/);
+        await manager.expired(id, 'a', strings);
+        assert.equal(await peer.json(), await go.load(id), list);
+    }
+});
+
+await test('5: neither brings back what has ended', async () => {
+    const { id, go, manager } = await ids();
+    await go.store(id, vmcpVectors['two backends'][0]);
+    const strings = await manager.read(id);
+    assert.equal(await peer.code('load', id), 'OK');
+    await manager.terminate(id);
+    await manager.expired(id, 'workload-a', strings);
+    assert.equal(await go.load(id), null);
+    assert.equal(await peer.code('expire', 'workload-a'), 'OK');
+    assert.equal(await peer.code('update'), 'MISS');
+    assert.equal(await go.load(id), null);
+    await go.store(id, dead);
+    assert.equal(await peer.code('load', id), 'OK');
+    assert.equal(await peer.code('expire', 'workload-a'), 'MISS');
+    await go.store(id, vmcpVectors['before identity binding'][0]);
+    assert.equal(await peer.code('load', id), 'OK');
+    assert.equal(await peer.code('expire', 'workload-a'), 'MISS'); // it has no list
+});
+
+await test('6: both find the same of what is kept', async () => {
+    const { id, go, manager } = await ids();
+    const made = backends['vmcp.backend.ids'];
+    const cases = [
+        [backends, 'OK'],
+        [{ ...backends, 'vmcp.backend.session.workload-a': 'of another replica' }, 'OK'],
+        [{ ...backends, 'vmcp.backend.ids': 'workload-b' }, 'STALE'],
+        [{ ...backends, 'vmcp.backend.ids': '' }, 'STALE'],
+        [{ 'vmcp.identity.binding': 'unauthenticated' }, 'OK'],
+        [{ terminated: 'true' }, 'MISS']
+    ];
+    for (const [strings, verdict] of cases) {
+        await go.store(id, goJson(strings));
+        assert.equal(await peer.code('load', id), 'OK');
+        assert.equal(await peer.code('kept', made), verdict);
+        assert.equal(await manager.check(id, backends), verdict !== 'OK');
+    }
+    await go.delete(id);
+    assert.equal(await manager.check(id, backends), true);
+    assert.equal(await peer.code('load', id), 'MISS');
+});
+
+await test('7: both restore the same', async () => {
+    const { id, go, manager } = await ids();
+    const cases = [
+        ['{}', 'MISS'],
+        [dead, 'MISS'],
+        [vmcpVectors['before identity binding'][0], 'MISS'],
+        [vmcpVectors['two backends'][0], 'OK'],
+        [vmcpVectors['the last one gone'][0], 'OK'],
+        [vmcpVectors['bound to a user'][0], 'OK']
+    ];
+    for (const [text, verdict] of cases) {
+        await go.store(id, text);
+        assert.equal(await peer.code('load', id), 'OK');
+        assert.equal(await peer.code('restorable'), verdict, text);
+        assert.equal((await manager.restore(id)) !== null, verdict === 'OK', text);
+    }
+    await go.store(id, '{"vmcp.identity.binding":"malformed"}');
+    assert.equal(await peer.code('load', id), 'E_PRINCIPAL');
+});
+
+await test('8 and 10: what is written back replaces all, or finds that it has ended', async () => {
+    const { id, go, manager } = await ids();
+    await go.store(id, vmcpVectors['two backends'][0]);
+    assert.equal(await peer.code('load', id), 'OK');
+    assert.equal(await peer.code('put', 'vmcp.backend.session.workload-a', 'sess-a2'), 'OK');
+    assert.equal(await peer.code('update'), 'OK');
+    assert.equal((await manager.restore(id))['vmcp.backend.session.workload-a'], 'sess-a2');
+    await manager.terminate(id);
     assert.equal(await peer.code('update'), 'MISS');
     assert.equal(await go.load(id), null);
 });
