@@ -9,7 +9,7 @@ help:
 	@echo "              STORE=redis: two gateways that share a Redis, for both of these"
 	@echo "make check    the unit tests; needs gcc alone, takes less than a minute"
 	@echo "make test     everything; installs what it lacks if it may"
-	@echo "make soak     every case of what make test takes a choice of; takes minutes"
+	@echo "make soak     every case of what make test takes a choice of, and half an hour of chaos"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder and the engine; MINUTES=$(MINUTES) for each"
@@ -37,6 +37,7 @@ soak:
 	@tests/faults/run --all
 	@tests/redis/run --all
 	@tests/sdk/run --all
+	@tests/chaos/run --minutes 30
 
 size:
 	@tests/size/run --write
