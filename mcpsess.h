@@ -4118,8 +4118,8 @@ static int mcpsess_i_memlog_do(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint3
 }
 
 /* -> the result; *tell: who is to be told that the session's logs have changed, if anybody */
-static int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note,
-                                  const mcpsess_listener **tell) {
+static MCPSESS_I_APART int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                                  mcpsess_i_note *note, const mcpsess_listener **tell) {
     char mem[MCPSESS_I_NAME_MAX];
     mcpsess_i_log_turn t;
     uint32_t count = r->count;
@@ -4238,8 +4238,8 @@ static int mcpsess_i_memlease_acquire(mcpsess_memstore *m, mcpsess_request *r, u
     return mcpsess_lru_put(&m->i.leases, r->key, mcpsess_buf_str(&value), mcpsess_time_add(now_ms, r->ttl_ms));
 }
 
-static int mcpsess_i_memlease_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
-                                    const mcpsess_listener **tell) {
+static MCPSESS_I_APART int mcpsess_i_memlease_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                                    const mcpsess_listener **tell) {
     uint16_t at;
     if (!mcpsess_i_lru_ready(&m->i.leases)) return MCPSESS_E_UNSUPPORTED;
     if (r->kind == MCPSESS_LEASE_ACQUIRE) return mcpsess_i_memlease_acquire(m, r, now_ms);
@@ -4336,8 +4336,8 @@ static int mcpsess_i_memflag_clear(mcpsess_memstore *m, const mcpsess_request *r
     return flag || lease ? MCPSESS_OK : MCPSESS_MISS;
 }
 
-static int mcpsess_i_memflag_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
-                                   const mcpsess_listener **tell) {
+static MCPSESS_I_APART int mcpsess_i_memflag_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                                   const mcpsess_listener **tell) {
     int rc;
     if (!mcpsess_i_lru_ready(&m->i.flags)) return MCPSESS_E_UNSUPPORTED;
     if (r->kind == MCPSESS_FLAG_GET) return mcpsess_i_memflag_look(m, r, now_ms);
@@ -4507,7 +4507,8 @@ static int mcpsess_i_memstore_put(mcpsess_memstore *m, mcpsess_request *r, uint1
     return rc;
 }
 
-static int mcpsess_i_memstore_record(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms, mcpsess_i_note *note) {
+static MCPSESS_I_APART int mcpsess_i_memstore_record(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
+                                                     mcpsess_i_note *note) {
     uint16_t at = mcpsess_i_lru_live(&m->i.records, r->key, now_ms, &m->stats.expired);
     if (r->kind == MCPSESS_PUT) return mcpsess_i_memstore_put(m, r, at, now_ms, note);
     if (at == MCPSESS_I_NIL || !mcpsess_i_memstore_owns(m, r, at, note)) return MCPSESS_MISS;
@@ -5483,7 +5484,8 @@ static void mcpsess_i_lease_granted(mcpsess_lease *lease, uint64_t begun_ms, uin
     uint64_t until_ms = mcpsess_time_add(begun_ms, left_ms);
     if (until_ms < lease->i.until_ms) return;
     lease->i.until_ms = until_ms;
-    lease->i.due_ms = mcpsess_time_add(begun_ms, left_ms / 3);
+    if (left_ms > UINT32_MAX) left_ms = UINT32_MAX; /* no 64-bit division */
+    lease->i.due_ms = mcpsess_time_add(begun_ms, (uint32_t)left_ms / 3u);
 }
 
 /* From now on it is not held, and its token is used up: what ends it may arrive late. */

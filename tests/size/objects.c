@@ -14,6 +14,10 @@ SIZE_OF(mcpsess_request);
 SIZE_OF(mcpsess_memstore);
 SIZE_OF(mcpsess_sessions);
 SIZE_OF(mcpsess_merge_op);
+SIZE_OF(mcpsess_lease);
+SIZE_OF(mcpsess_lease_op);
+SIZE_OF(mcpsess_flights);
+SIZE_OF(mcpsess_flight_op);
 SIZE_OF(mcpsess_sse);
 SIZE_OF(mcpsess_streams);
 SIZE_OF(mcpsess_stream_writer);
@@ -30,5 +34,8 @@ char size_of_lru_entry[PER_ENTRY];
 #define PER_LOG (MCPSESS_MEMSTORE_LOG_BYTES(1000, 1000) / 1000 - 1000)
 extern char size_of_log_entry[PER_LOG];
 char size_of_log_entry[PER_LOG];
+#define PER_LANE (MCPSESS_FLIGHT_BYTES(1000, 1000) / 1000 - 1000)
+extern char size_of_flight_lane[PER_LANE];
+char size_of_flight_lane[PER_LANE];
 extern char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
 char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];

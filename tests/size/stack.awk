@@ -3,7 +3,8 @@
 #
 # FACTS: the output of lint/sections.awk. GRAPH: "frame FUNCTION BYTES KIND" and "call FUNCTION OTHER", where OTHER is *
 # for a call through a pointer. INDIRECT says where those can lead, by the module they are in. What is not ours (memcpy,
-# the helpers of the compiler, hooks of the user) counts as 0. Prints "stack MODULE BYTES FUNCTION", or "error ...".
+# the helpers of the compiler, hooks of the user) counts as 0; "- MODULE FUNCTION..." in INDIRECT says which functions a
+# module calls for an operation of the user's. Prints "stack MODULE BYTES FUNCTION", or "error ...".
 
 function plain(name) { # without the suffixes of the compiler's clones
     sub(/\.(constprop|part|isra|cold|lto_priv).*/, "", name)
@@ -45,6 +46,7 @@ function targets_of(f,    module, n, i, words, list) {
 
 FILENAME == ARGV[1] { if ($1 == "function") home[$3] = $2; next }
 FILENAME == ARGV[2] {
+    if ($1 == "-") for (i = 3; i <= NF; i++) users[$2, $i] = 1
     if ($0 ~ /^[a-z]/) { module = $1; $1 = ""; indirect[module] = indirect[module] " " $0 }
     next
 }
@@ -55,6 +57,7 @@ $1 == "frame" {
 }
 $1 == "call" {
     f = plain($2)
+    if ((home[f], $3) in users) next
     if ($3 == "*") pointer[f] = 1
     else if ($2 == $3 || plain($3) != f) calls[f] = calls[f] " " plain($3) # not to a clone of itself
 }
