@@ -4313,6 +4313,62 @@ static bool mcpsess_i_json_is(mcpsess_str text, const char *z, bool fold) {
     return *z == '\0';
 }
 
+/* ==== digest ==== */
+/* uses: base */
+
+/* SHA-1 (FIPS 180-4), for what others have it in, not against forgers. What it is taken of: */
+typedef struct mcpsess_i_sha1_of {
+    const unsigned char *head; /* in MCPSESS_ROM */
+    size_t head_len;
+    mcpsess_str text; /* behind it */
+} mcpsess_i_sha1_of;
+
+static uint32_t mcpsess_i_sha1_rotl(uint32_t v, unsigned by) {
+    return v << by | v >> (32u - by);
+}
+
+/* A byte of that, or of the padding. */
+static uint32_t mcpsess_i_sha1_byte(const mcpsess_i_sha1_of *of, size_t at, size_t end) {
+    size_t len = of->head_len + of->text.len;
+    if (at < of->head_len) return MCPSESS_ROM_U8(of->head + at);
+    if (at < len) return (unsigned char)of->text.ptr[at - of->head_len];
+    if (at == len) return 0x80;
+    return end - at > 4 ? 0 : (uint32_t)len << 3 >> (8u * (unsigned)(end - at - 1u)) & 0xFFu;
+}
+
+static void mcpsess_i_sha1_block(uint32_t h[5], uint32_t w[16]) {
+    uint32_t v[5];
+    unsigned n;
+    memcpy(v, h, sizeof v);
+    for (n = 0; n < 80; n++) {
+        uint32_t f, *word = &w[n & 15u];
+        if (n >= 16) *word = mcpsess_i_sha1_rotl(*word ^ w[(n + 2) & 15u] ^ w[(n + 8) & 15u] ^ w[(n + 13) & 15u], 1);
+        if (n < 20) f = ((v[1] & v[2]) | (~v[1] & v[3])) + UINT32_C(0x5A827999);
+        else if (n < 40) f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0x6ED9EBA1);
+        else if (n < 60) f = ((v[1] & v[2]) | (v[1] & v[3]) | (v[2] & v[3])) + UINT32_C(0x8F1BBCDC);
+        else f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0xCA62C1D6);
+        f += mcpsess_i_sha1_rotl(v[0], 5) + v[4] + *word;
+        memmove(v + 1, v, 4 * sizeof v[0]);
+        v[2] = mcpsess_i_sha1_rotl(v[2], 30);
+        v[0] = f;
+    }
+    for (n = 0; n < 5; n++) h[n] += v[n];
+}
+
+static void mcpsess_i_sha1(const mcpsess_i_sha1_of *of, uint32_t h[5]) {
+    size_t end = (of->head_len + of->text.len + 9u + 63u) / 64u * 64u, n;
+    uint32_t w[16] = {0};
+    h[0] = UINT32_C(0x67452301);
+    h[1] = UINT32_C(0xEFCDAB89);
+    h[2] = UINT32_C(0x98BADCFE);
+    h[3] = UINT32_C(0x10325476);
+    h[4] = UINT32_C(0xC3D2E1F0);
+    for (n = 0; n < end; n++) {
+        w[n / 4u & 15u] = w[n / 4u & 15u] << 8 | mcpsess_i_sha1_byte(of, n, end);
+        if ((n & 63u) == 63u) mcpsess_i_sha1_block(h, w);
+    }
+}
+
 /* ==== toolhivetime ==== */
 /* uses: base json */
 
@@ -4709,7 +4765,7 @@ MCPSESS_API int mcpsess_toolhive_decode(int form, mcpsess_str json, mcpsess_str 
 }
 
 /* ==== toolhive ==== */
-/* uses: base record backends json toolhivetime toolhiveread */
+/* uses: base record backends json digest toolhivetime toolhiveread */
 
 /* -- ids -- */
 
@@ -4734,42 +4790,12 @@ static bool mcpsess_i_thv_uuid(mcpsess_str id) {
     return true;
 }
 
-static uint32_t mcpsess_i_thv_rotl(uint32_t v, unsigned by) {
-    return v << by | v >> (32u - by);
-}
-
-/* A byte of what SHA-1 is taken of: the namespace, the name, the padding of FIPS 180-4. */
-static uint32_t mcpsess_i_thv_sha1_byte(mcpsess_str name, size_t at, size_t end) {
+MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out) {
     static const unsigned char dns[16] MCPSESS_ROM = {0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
                                                       0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
-    if (at < 16) return MCPSESS_ROM_U8(dns + at);
-    if (at - 16 < name.len) return (unsigned char)name.ptr[at - 16];
-    if (at - 16 == name.len) return 0x80;
-    return end - at > 4 ? 0 : ((uint32_t)name.len + 16u) << 3 >> (8u * (unsigned)(end - at - 1u)) & 0xFFu;
-}
-
-static void mcpsess_i_thv_sha1_block(uint32_t h[5], uint32_t w[16]) {
-    uint32_t v[5];
+    mcpsess_i_sha1_of of = {dns, sizeof dns, {NULL, 0}};
+    uint32_t h[5];
     unsigned n;
-    memcpy(v, h, sizeof v);
-    for (n = 0; n < 80; n++) {
-        uint32_t f, *word = &w[n & 15u];
-        if (n >= 16) *word = mcpsess_i_thv_rotl(*word ^ w[(n + 2) & 15u] ^ w[(n + 8) & 15u] ^ w[(n + 13) & 15u], 1);
-        if (n < 20) f = ((v[1] & v[2]) | (~v[1] & v[3])) + UINT32_C(0x5A827999);
-        else if (n < 40) f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0x6ED9EBA1);
-        else if (n < 60) f = ((v[1] & v[2]) | (v[1] & v[3]) | (v[2] & v[3])) + UINT32_C(0x8F1BBCDC);
-        else f = (v[1] ^ v[2] ^ v[3]) + UINT32_C(0xCA62C1D6);
-        f += mcpsess_i_thv_rotl(v[0], 5) + v[4] + *word;
-        memmove(v + 1, v, 4 * sizeof v[0]);
-        v[2] = mcpsess_i_thv_rotl(v[2], 30);
-        v[0] = f;
-    }
-    for (n = 0; n < 5; n++) h[n] += v[n];
-}
-
-MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out) {
-    uint32_t h[5] = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0}, w[16] = {0};
-    size_t end, n;
     bool same;
     if (out == NULL || session_id.ptr == NULL || session_id.len == 0 || session_id.len > 32767u) return MCPSESS_E_ARG;
     same = mcpsess_i_thv_uuid(session_id);
@@ -4778,11 +4804,8 @@ MCPSESS_API int mcpsess_toolhive_id(mcpsess_str session_id, mcpsess_buf *out) {
         mcpsess_buf_put(out, session_id);
         return MCPSESS_OK;
     }
-    end = (16u + session_id.len + 9u + 63u) / 64u * 64u;
-    for (n = 0; n < end; n++) {
-        w[n / 4u & 15u] = w[n / 4u & 15u] << 8 | mcpsess_i_thv_sha1_byte(session_id, n, end);
-        if ((n & 63u) == 63u) mcpsess_i_thv_sha1_block(h, w);
-    }
+    of.text = session_id;
+    mcpsess_i_sha1(&of, h);
     h[1] = (h[1] & UINT32_C(0xFFFF0FFF)) | 0x5000u;
     h[2] = (h[2] & UINT32_C(0x3FFFFFFF)) | UINT32_C(0x80000000);
     for (n = 0; n < 32; n++) {
@@ -6526,9 +6549,9 @@ static const char mcpsess_i_lbc_read[] MCPSESS_ROM =
     "return {0,l,0,c('PTTL',KEYS[1]),now,v}";
 static const char mcpsess_i_lbc_read_sha1[] MCPSESS_ROM = "73b2e00fce73d48d5bf1a5c5b6f5dab57aa598ac";
 
-/* KEYS: flag, lease, fence. ARGV: 0 acquire, 1 extend, 2 release, 3 claim; token; TTL; room for the flag; the digest of
-   a flag that does not count, in two numbers, as no number of Lua's holds all of it. A claim that meets another flag
-   answers that, and its digest where else lease and fence are. */
+/* KEYS: flag, lease, fence. ARGV: 0 acquire, 1 extend, 2 release, 3 claim; token; TTL; room for the flag; of a
+   flag that does not count the first 64 bits of its SHA-1, in two numbers, as no number of Lua's holds them. A claim
+   that meets another flag answers that. */
 static const char mcpsess_i_lbc_lease[] MCPSESS_ROM =
     MCPSESS_I_LBC_NOW
     "local f,l,g,o,n=KEYS[1],KEYS[2],KEYS[3],V[1],V[3]\n"
@@ -6540,7 +6563,7 @@ static const char mcpsess_i_lbc_lease[] MCPSESS_ROM =
     "local a,b=tonumber(string.sub(d,1,8),16),tonumber(string.sub(d,9,16),16)\n"
     "if a~=tonumber(V[5]) or b~=tonumber(V[6]) then\n"
     "if #v>tonumber(V[4]) then return {-6,0,0,0,now} end\n"
-    "return {4,a,b,c('PTTL',f),now,v} end end end\n"
+    "return {4,0,0,c('PTTL',f),now,v} end end end\n"
     "local h,w=p('GET',l),p('GET',g)\n"
     "if type(h)=='table' then return h end\n"
     "if type(w)=='table' then return w end\n"
@@ -6555,7 +6578,7 @@ static const char mcpsess_i_lbc_lease[] MCPSESS_ROM =
     "c('SET',g,string.format('%.0f',w),'PX',n..'00')\n"
     "c('SET',l,h or string.format('%.0f:',now)..V[2],'PX',n)\n"
     "return {0,c('PTTL',l),w,0,now}";
-static const char mcpsess_i_lbc_lease_sha1[] MCPSESS_ROM = "69537b302609f0929d945ab8bfbd0a9c4357808c";
+static const char mcpsess_i_lbc_lease_sha1[] MCPSESS_ROM = "ddbf767657e316e14b47bfe5d6833fdefbc538ea";
 
 /* KEYS: flag, lease. ARGV: 0 clear, 1 with the lease, 2 set; token or none, TTL, what is before the instant, what is
    behind it. */
@@ -6587,7 +6610,7 @@ static const mcpsess_redis_script mcpsess_i_lbc_scripts[] = {MCPSESS_I_LBC_SCRIP
                                                              MCPSESS_I_LBC_SCRIPT(write)};
 
 /* ==== librechat ==== */
-/* uses: base store resp wire redis args librechatwords librechatscripts */
+/* uses: base store resp wire redis args digest librechatwords librechatscripts */
 
 /* -- requests -- */
 
@@ -6759,13 +6782,16 @@ static int mcpsess_i_lbc_end_busy(const mcpsess_librechat_store *s, mcpsess_requ
 
 static int mcpsess_i_lbc_send(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms);
 
-/* A claim met a flag. */
+/* A claim met a flag. If it does not count, it goes out once more, past the very bytes that were judged. */
 static int mcpsess_i_lbc_met(mcpsess_librechat_store *s, mcpsess_request *r, uint64_t now_ms) {
+    const mcpsess_i_sha1_of of = {NULL, 0, {s->i.flag, s->i.flag_len}};
+    uint32_t h[5];
     uint64_t left_ms = 0;
     int rc = mcpsess_i_lbc_judge(s, r, &left_ms);
     if (rc == MCPSESS_MISS) {
-        r->i.slot = (uint32_t)s->i.numbers[MCPSESS_I_LBC_LEFT];
-        r->count = (uint32_t)s->i.numbers[MCPSESS_I_LBC_FENCE];
+        mcpsess_i_sha1(&of, h);
+        r->i.slot = h[0];
+        r->count = h[1];
         rc = mcpsess_i_lbc_send(s, r, now_ms);
         if (rc == MCPSESS_PENDING) s->stats.again++;
         if (rc == MCPSESS_PENDING) return rc;
@@ -6790,6 +6816,7 @@ static int mcpsess_i_lbc_answer(mcpsess_librechat_store *s, mcpsess_request *r, 
     if (code != MCPSESS_OK) return mcpsess_i_lbc_end(r, code, 0, 0);
     if (mcpsess_i_lbc_holds(r)) return mcpsess_i_lbc_got(s, r, now_ms);
     if (r->kind == MCPSESS_FLAG_GET) code = mcpsess_i_lbc_judge(s, r, &left_ms);
+    if (r->kind == MCPSESS_FLAG_SET) left_ms = mcpsess_i_rstore_left(s->i.numbers[MCPSESS_I_LBC_FLAG_LEFT]);
     return code == MCPSESS_MISS ? mcpsess_i_lbc_end_busy(s, r) : mcpsess_i_lbc_end(r, code, left_ms, 0);
 }
 

@@ -133,7 +133,8 @@ long wire_unit(mcpsess_str s, uint8_t *type);
 
 /* -- world -- */
 
-enum { WORLD_REDIS, WORLD_RAM, WORLD_CSHARP /* the C# SDK's layout on Redis */ };
+/* the last two: the layouts of the C# SDK and of LibreChat, on Redis */
+enum { WORLD_REDIS, WORLD_RAM, WORLD_CSHARP, WORLD_LIBRECHAT };
 
 #define WORLD_TTL 95000u /* ms, full */
 #define WORLD_LOW 20000u /* ms: less than half */
@@ -150,8 +151,9 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms);
 /* All that is stored, as text: keys, values, and of a TTL whether it is low. Fences are left out. */
 void world_look(char text[WORLD_TEXT]);
 int64_t world_fence(const char *id);
-/* The flag of "a". */
+/* The flag of "a"; LibreChat's has no data. */
 void world_flag(const char *fingerprint, const char *data, uint32_t ttl_ms);
+const char *world_flag_key(void);
 /* A log "s" of session "a", with the events one, two, three; a token NULL: nobody has a lease. */
 void world_log(const mcpsess_principal *who, const char *token, bool done, uint32_t ttl_ms);
 /* Its epoch, 'e', or the fence of its writer, 'w'. */
@@ -201,6 +203,7 @@ struct faults_rig {
     mcpsess_redis redis;
     mcpsess_redis_store store;
     mcpsess_csharp_store csharp;
+    mcpsess_librechat_store librechat;
     mcpsess_store records; /* what the table stands on */
     mcpsess_sessions table;
     mcpsess_memstore ram;
@@ -216,8 +219,8 @@ struct faults_rig {
 extern struct faults_rig rig;
 
 typedef struct faults_setup {
-    bool store;  /* with its scripts */
-    bool csharp; /* instead of it */
+    bool store;             /* with its scripts */
+    bool csharp, librechat; /* instead of it */
     bool resp2, patient;
     uint8_t tracking;
     const char *user, *password, *name;

@@ -28,8 +28,8 @@ static void before(const faults_operation *o) {
     /* fall through */
     case THEIRS: world_lease("a", "theirs", WORLD_TTL); break;
     case A_LIST:
-        (void)world_owner("RPUSH", "mcpsess:l:{a}:f", "x", NULL);
-        (void)world_owner("PEXPIRE", "mcpsess:l:{a}:f", "90000", NULL);
+        (void)world_owner("RPUSH", world_flag_key(), "x", NULL);
+        (void)world_owner("PEXPIRE", world_flag_key(), "90000", NULL);
         break;
     case OURS_NO_SCRIPT:
         world_lease("a", "ours", WORLD_TTL);
@@ -48,7 +48,7 @@ static int begin(const faults_operation *o, faults_task *t, uint32_t timeout_ms)
     if (!a->unguarded) f->request.value = MCPSESS_STR("ours");
     f->request.expect = MCPSESS_STR("v1");
     f->request.ttl_ms = WORLD_TTL;
-    f->data = MCPSESS_STR("loaded");
+    if (rig.world != WORLD_LIBRECHAT) f->data = MCPSESS_STR("loaded");
     if (a->room != 0) t->out.cap = a->room;
     if (!a->presence) f->request.out = &t->out;
     return faults_ask(t, timeout_ms);
@@ -71,8 +71,10 @@ static bool right(const faults_operation *o, const faults_task *t) {
     }
 #define ANSWERS(...) \
     { __VA_ARGS__, 0 }
-#define READS TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_MISS, MCPSESS_BUSY, MCPSESS_E_TOOBIG)
-#define CLAIMS TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_EXISTS, MCPSESS_BUSY, MCPSESS_E_TOOBIG)
+#define READS \
+    TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_MISS, MCPSESS_BUSY, MCPSESS_E_TOOBIG, MCPSESS_E_FORMAT)
+#define CLAIMS \
+    TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_EXISTS, MCPSESS_BUSY, MCPSESS_E_TOOBIG, MCPSESS_E_FORMAT)
 #define SETS(how) TABLE, .loss = (how), .answers = ANSWERS(MCPSESS_LOST)
 #define CLEARS TABLE, .loss = FAULTS_REPEATED, .answers = ANSWERS(MCPSESS_MISS)
 
@@ -120,6 +122,17 @@ void faults_flags(const char *path) {
     size_t n;
     faults_begin(&setup, path);
     for (n = 0; n < COUNT_OF(operations); n++) faults_run(&operations[n]);
+    faults_end();
+}
+
+/* Without data nothing is too big. */
+void faults_librechat(const char *path) {
+    static const faults_setup setup = {.librechat = true};
+    size_t n;
+    faults_begin(&setup, path);
+    for (n = 0; n < COUNT_OF(operations); n++) {
+        if (((const asked *)operations[n].what)->room == 0) faults_run(&operations[n]);
+    }
     faults_end();
 }
 

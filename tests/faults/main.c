@@ -9,6 +9,7 @@ void faults_csharp(const char *path);
 void faults_flags(const char *path);
 void faults_flags_in_ram(void);
 void faults_greetings(const char *path);
+void faults_librechat(const char *path);
 void faults_logs(const char *path);
 void faults_logs_in_ram(void);
 void faults_requests(const char *path);
@@ -38,6 +39,7 @@ static const struct {
     {"logs", faults_logs},
     {"flags", faults_flags},
     {"csharp", faults_csharp},
+    {"librechat", faults_librechat},
     {"memory", memory},
 };
 

@@ -69,6 +69,7 @@ void faults_begin(const faults_setup *s, const char *path) {
     mcpsess_redis_desc d = describe(s);
     mcpsess_redis_store_desc sd = mcpsess_redis_store_desc_default();
     mcpsess_csharp_store_desc cd = mcpsess_csharp_store_desc_default();
+    mcpsess_librechat_store_desc ld = mcpsess_librechat_store_desc_default();
     wire.path = path;
     world_connect(path);
     rig.world = WORLD_REDIS;
@@ -80,6 +81,12 @@ void faults_begin(const faults_setup *s, const char *path) {
     sd.redis = &rig.redis;
     if (s->store) CHECK_EQ(mcpsess_redis_store_init(&rig.store, &sd), MCPSESS_OK);
     rig.records = mcpsess_redis_store_store(&rig.store);
+    if (s->librechat) {
+        rig.world = WORLD_LIBRECHAT;
+        ld.redis = &rig.redis;
+        CHECK_EQ(mcpsess_librechat_store_init(&rig.librechat, &ld), MCPSESS_OK);
+        rig.records = mcpsess_librechat_store_store(&rig.librechat);
+    }
     if (!s->csharp) return;
     rig.world = WORLD_CSHARP;
     cd.redis = &rig.redis;

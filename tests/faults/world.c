@@ -74,8 +74,9 @@ static const char look[] =
     "table.sort(keys)\n"
     "for _,k in ipairs(keys) do\n"
     "local t,v=redis.call('PTTL',k),redis.call('TYPE',k).ok\n"
-    "if string.find(k,':f:') then v='fence'\n"
-    "elseif v=='string' then v=redis.call('GET',k)\n"
+    "if string.find(k,':f:') or string.find(k,':librechat:') then v='fence'\n"
+    "elseif v=='string' then v=string.gsub(redis.call('GET',k),'^%d+:','')\n"
+    "v=string.gsub(v,'\"expires\":%d+','\"expires\":')\n"
     "elseif v=='zset' then v=table.concat(redis.call('ZRANGE',k,0,-1),' ')\n"
     "elseif v=='stream' then local r=redis.call('XRANGE',k,'-','+')\n"
     "v='' for _,q in ipairs(r) do v=v..string.match(q[1],'%d+')..q[2][2]..' ' end\n"
@@ -288,11 +289,21 @@ void world_del(const char *id) {
     else (void)ram(MCPSESS_DEL, id, mcpsess_str_of(NULL, 0), 0, &r);
 }
 
+#define LIBRECHAT "MCP::ServersRegistry::PrivateServersLoadStatus:"
+
 void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
-    char key[64];
+    char key[128], value[64];
     mcpsess_request r;
     if (rig.world == WORLD_RAM) {
         must(ram(MCPSESS_LEASE_ACQUIRE, id, mcpsess_str_z(token), ttl_ms, &r) == MCPSESS_OK, "lease");
+        return;
+    }
+    if (rig.world == WORLD_LIBRECHAT) {
+        snprintf(key, sizeof key, LIBRECHAT "USER_PRIVATE_SERVERS_LOAD_LOCK::%s", id);
+        snprintf(value, sizeof value, "1600000000000:%s", token);
+        redis_put(key, mcpsess_str_z(value), ttl_ms);
+        snprintf(key, sizeof key, "mcpsess:librechat:%s", id);
+        redis_put(key, MCPSESS_STR("1234567890123456"), ttl_ms * 100u);
         return;
     }
     snprintf(key, sizeof key, "mcpsess:l:{%s}", id);
@@ -301,21 +312,42 @@ void world_lease(const char *id, const char *token, uint32_t ttl_ms) {
     redis_put(key, MCPSESS_STR("1234567890123456"), ttl_ms * 100u);
 }
 
+const char *world_flag_key(void) {
+    return rig.world == WORLD_LIBRECHAT ? LIBRECHAT "USER_PRIVATE_SERVERS_LOADED::a" : "mcpsess:l:{a}:f";
+}
+
+/* LibreChat's, for ever but for its TTL. */
+static void librechat_flag(const char *fingerprint, uint32_t ttl_ms) {
+    mcpsess_librechat_flag f;
+    char json[128];
+    mcpsess_buf b;
+    mcpsess_buf_init(&b, json, sizeof json);
+    f.expires_ms = UINT64_C(9999999999999);
+    f.fingerprint_len = (uint8_t)strlen(fingerprint);
+    memcpy(f.fingerprint, fingerprint, f.fingerprint_len);
+    must(mcpsess_librechat_flag_encode(&f, &b) == MCPSESS_OK, "flag");
+    redis_put(world_flag_key(), mcpsess_buf_str(&b), ttl_ms);
+}
+
 void world_flag(const char *fingerprint, const char *data, uint32_t ttl_ms) {
     char value[64];
+    if (rig.world == WORLD_LIBRECHAT) {
+        librechat_flag(fingerprint, ttl_ms);
+        return;
+    }
     if (rig.world == WORLD_RAM) {
         ram_ask_flag(MCPSESS_FLAG_SET, fingerprint, data, ttl_ms);
         return;
     }
     snprintf(value, sizeof value, "%c%s%s", (char)strlen(fingerprint), fingerprint, data);
-    redis_put("mcpsess:l:{a}:f", mcpsess_str_z(value), ttl_ms);
+    redis_put(world_flag_key(), mcpsess_str_z(value), ttl_ms);
 }
 
 int64_t world_fence(const char *id) {
     char key[64], digits[24];
     mcpsess_str text;
     if (rig.world == WORLD_RAM) return ram_fence(id);
-    snprintf(key, sizeof key, "mcpsess:f:{%s}", id);
+    snprintf(key, sizeof key, rig.world == WORLD_LIBRECHAT ? "mcpsess:librechat:%s" : "mcpsess:f:{%s}", id);
     text = world_owner("GET", key, NULL);
     if (text.len == 0 || text.len >= sizeof digits) return -1;
     memcpy(digits, text.ptr, text.len);

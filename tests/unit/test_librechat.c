@@ -398,10 +398,10 @@ TEST(librechat_asks_to_claim) {
     CHECK_EQ(ANSWER("*5\r\n:6\r\n:77\r\n:0\r\n:0\r\n" WALL), MCPSESS_BUSY);
     CHECK(flag.request.fence == 0 && flag.request.left_ms == 77);
     flag_asked(MCPSESS_FLAG_CLAIM);
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:1\r\n:2\r\n:4\r\n" WALL TRUE_), MCPSESS_EXISTS);
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL TRUE_), MCPSESS_EXISTS);
     CHECK(flag.request.fence == 0 && flag.request.left_ms == 4 && out.len == 0);
     flag_asked(MCPSESS_FLAG_CLAIM);
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:1\r\n:2\r\n:4\r\n" WALL "$1\r\n{\r\n"), MCPSESS_E_FORMAT);
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL "$1\r\n{\r\n"), MCPSESS_E_FORMAT);
     CHECK_EQ(server.evals, 4);
     CHECK_EQ(rstore.stats.again, 0);
 }
@@ -410,28 +410,28 @@ TEST(librechat_asks_to_claim) {
 TEST(librechat_a_claim_goes_out_again_past_a_flag_that_does_not_count) {
     plain_start();
     flag_asked(MCPSESS_FLAG_CLAIM);
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:4294967295\r\n:0\r\n:4\r\n" WALL FALSE_), MCPSESS_PENDING);
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL FALSE_), MCPSESS_PENDING);
     polls(4);
     CHECK_EQ(server.evals, 2);
-    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$10\r\n4294967295\r\n$1\r\n0\r\n"));
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:7\r\n:4\r\n" WALL "$4\r\ntrue\r\n"), MCPSESS_PENDING); /* now another */
+    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$9\r\n626410291\r\n$9\r\n567539066\r\n"));
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL "$4\r\ntrue\r\n"), MCPSESS_PENDING); /* now another */
     polls(4);
-    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$1\r\n0\r\n$1\r\n7\r\n"));
+    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$10\r\n1610502971\r\n$10\r\n2198800544\r\n"));
     reconnect();
-    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$1\r\n0\r\n$1\r\n7\r\n"));
+    CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM "$10\r\n1610502971\r\n$10\r\n2198800544\r\n"));
     CHECK_EQ(ANSWER("*5\r\n:0\r\n:12800\r\n:9\r\n:0\r\n" WALL), MCPSESS_OK);
     CHECK(flag.request.fence == 9 && flag.request.count == 0 && rstore.stats.again == 2);
     CHECK_EQ(flag.request.left_ms, 12800 - 100 - 2 - 20); /* since it was asked for, not since it went out again */
     CHECK(rstore.stats.requests == 1 && rstore.i.pending == NULL);
     flag_asked(MCPSESS_FLAG_CLAIM); /* the next one knows nothing of it */
     CHECK(ASKED(LEASE, "12", KEYS3 CLAIM TOK ROOM NONE NONE));
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:1\r\n:2\r\n:4\r\n" WALL FALSE_), MCPSESS_PENDING);
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL FALSE_), MCPSESS_PENDING);
     polls(2);
     store.cls->cancel(store.self, &flag.request);
     CHECK(flag.request.rc == MCPSESS_E_CANCELED && flag.request.count == 0 && rstore.i.pending == NULL);
     flag_asked(MCPSESS_FLAG_CLAIM);                       /* one deadline for both */
     CHECK_EQ(ANSWER("*5\r\n:6\r\n:0\r\n:0\r\n:0\r\n" WALL /* of the one that was given up */
-                    "*6\r\n:4\r\n:1\r\n:2\r\n:4\r\n" WALL FALSE_),
+                    "*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL FALSE_),
              MCPSESS_PENDING);
     now += 2000;
     polls(2);
@@ -482,7 +482,7 @@ TEST(librechat_asks_to_set_and_clear) {
     CHECK(ASKED(WRITE, "10",
                 KEYS2 "$1\r\n2\r\n" NONE "$14\r\n35184372088831\r\n" HEAD "$24\r\n,\"fingerprint\":\"6162ff\"}\r\n"));
     CHECK_EQ(ANSWER("*5\r\n:0\r\n:0\r\n:0\r\n:9\r\n" WALL), MCPSESS_OK);
-    CHECK(flag.request.left_ms == 0 && flag.request.fence == 0);
+    CHECK(flag.request.left_ms == 9 && flag.request.fence == 0); /* the flag's */
     flag_asked(MCPSESS_FLAG_CLEAR);
     CHECK(ASKED(WRITE, "6", KEYS2 "$1\r\n0\r\n"));
     CHECK_EQ(ANSWER("*5\r\n:0\r\n:0\r\n:0\r\n:0\r\n" WALL), MCPSESS_OK);
@@ -550,7 +550,7 @@ TEST(librechat_longest_command_fits) {
     flag.request.value = str_fill(token, 't', sizeof token);
     flag.request.ttl_ms = MCPSESS_NEVER;
     ask();
-    CHECK_EQ(ANSWER("*6\r\n:4\r\n:4294967295\r\n:4294967295\r\n:4\r\n" WALL "$2\r\n{}\r\n"), MCPSESS_PENDING);
+    CHECK_EQ(ANSWER("*6\r\n:4\r\n:0\r\n:0\r\n:4\r\n" WALL "$2\r\n{}\r\n"), MCPSESS_PENDING);
     polls(9);
     CHECK_EQ(server.evals, 2);
     CHECK(server.seen_len <= MCPSESS_LIBRECHAT_STORE_TX);
