@@ -1,4 +1,7 @@
-/* backend.c - the backends: parsing their URLs, choosing one, and finding out when one that was down is back. */
+/* backend.c - the backends: parsing their URLs, choosing one, and finding out when one that was down is back.
+
+   Those that were given are known from the beginning. Where a directory names others, they become known as lists and
+   records name them, and are forgotten again when room is needed and nothing here has to do with them. */
 
 #include "gateway.h"
 
@@ -14,11 +17,12 @@
 
 /* ---- choosing */
 
-int backend_find(const struct gateway *g, mcpsess_str url) {
-    for (size_t i = 0; i < g->config.backend_count; i++) {
-        if (mcpsess_str_eq(url, mcpsess_str_z(g->backends[i].url))) return (int)i;
-    }
-    return -1;
+bool backend_usable(const struct exchange *x, unsigned backend) {
+    return x->g->backends[backend].up && (x->tried[backend / 32] >> backend % 32 & 1u) == 0;
+}
+
+void backend_tried(struct exchange *x) {
+    x->tried[x->backend / 32] |= UINT32_C(1) << x->backend % 32;
 }
 
 static bool better(const struct backend *a, const struct backend *b, bool by_sessions) {
@@ -26,12 +30,13 @@ static bool better(const struct backend *a, const struct backend *b, bool by_ses
     return a->in_flight < b->in_flight;
 }
 
-int backend_pick(const struct gateway *g, uint32_t tried, bool by_sessions) {
+int backend_pick(const struct exchange *x, bool by_sessions) {
+    const struct backend *all = x->g->backends;
     int best = -1;
-    for (size_t i = 0; i < g->config.backend_count; i++) {
-        const struct backend *b = &g->backends[i];
-        if (!b->up || (tried >> i & 1u) != 0) continue;
-        if (best < 0 || better(b, &g->backends[best], by_sessions)) best = (int)i;
+    for (unsigned i = 0; i < x->list_count; i++) {
+        unsigned at = x->list[i];
+        if (!backend_usable(x, at)) continue;
+        if (best < 0 || better(&all[at], &all[best], by_sessions)) best = (int)at;
     }
     return best;
 }
@@ -110,31 +115,77 @@ static bool split_url(struct backend *b, const struct evhttp_uri *uri) {
     return n > 0 && (size_t)n < sizeof b->authority;
 }
 
-static int backend_open(struct gateway *g, struct backend *b, const char *url) {
+bool backend_parse(struct backend *b, const char *url) {
     struct evhttp_uri *uri = evhttp_uri_parse(url);
     bool ok = uri != NULL && copy(b->url, url) && split_url(b, uri);
     if (uri != NULL) evhttp_uri_free(uri);
-    b->g = g;
-    b->up = true; /* until shown otherwise */
+    return ok;
+}
+
+static void backend_close(struct backend *b) {
+    legs_reap(b, MCPSESS_NEVER);
+    if (b->probe != NULL) bufferevent_free(b->probe);
+    if (b->probe_timer != NULL) event_free(b->probe_timer);
+}
+
+static void mark_used(const struct exchange *x, bool *used) {
+    if (x->backend >= 0) used[x->backend] = true;
+    if (x->lost_backend >= 0) used[x->lost_backend] = true;
+    for (unsigned i = 0; i < x->list_count; i++) used[x->list[i]] = true;
+}
+
+/* For one more. -> its index; -1: all are needed */
+static int find_place(const struct gateway *g) {
+    bool used[KNOWN_MAX] = {false};
+    const struct exchange *x;
+    if (g->backend_count < KNOWN_MAX) return (int)g->backend_count;
+    TAILQ_FOREACH(x, &g->exchanges, link) mark_used(x, used);
+    for (unsigned i = 0; i < KNOWN_MAX; i++) {
+        const struct backend *b = &g->backends[i];
+        if (!used[i] && !b->given && b->sessions == 0 && b->in_flight == 0) return (int)i;
+    }
+    return -1;
+}
+
+/* -> its index; -1: not an http:// URL, no room, no memory */
+static int backend_add(struct gateway *g, const char *url, bool given) {
+    struct backend fresh = {0};
+    int at = backend_parse(&fresh, url) ? find_place(g) : -1;
+    if (at < 0) return -1;
+    struct backend *b = &g->backends[at];
+    fresh.g = g;
+    fresh.given = given;
+    fresh.up = true; /* until shown otherwise */
+    fresh.probe_timer = evtimer_new(g->base, probe, b);
+    if (fresh.probe_timer == NULL) return -1;
+    if ((size_t)at < g->backend_count) backend_close(b);
+    else g->backend_count++;
+    *b = fresh;
     TAILQ_INIT(&b->idle);
-    b->probe_timer = evtimer_new(g->base, probe, b);
-    if (!ok) fprintf(stderr, "gateway: not an http:// URL: %s\n", url);
-    return ok && b->probe_timer != NULL ? 0 : -1;
+    return at;
+}
+
+int backend_find(struct gateway *g, mcpsess_str url) {
+    char text[URL_MAX + 1];
+    for (size_t i = 0; i < g->backend_count; i++) {
+        if (mcpsess_str_eq(url, mcpsess_str_z(g->backends[i].url))) return (int)i;
+    }
+    if (g->directory == NULL || url.len == 0 || url.len > URL_MAX) return -1;
+    snprintf(text, sizeof text, "%.*s", (int)url.len, url.ptr);
+    return backend_add(g, text, false);
 }
 
 int backends_open(struct gateway *g) {
     g->dns = evdns_base_new(g->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     for (size_t i = 0; i < g->config.backend_count; i++) {
-        if (backend_open(g, &g->backends[i], g->config.backends[i]) != 0) return -1;
+        if (backend_add(g, g->config.backends[i], true) >= 0) continue;
+        fprintf(stderr, "gateway: not an http:// URL: %s\n", g->config.backends[i]);
+        return -1;
     }
     return 0;
 }
 
 void backends_close(struct gateway *g) {
-    for (size_t i = 0; i < g->config.backend_count; i++) {
-        struct backend *b = &g->backends[i];
-        if (b->probe != NULL) bufferevent_free(b->probe);
-        if (b->probe_timer != NULL) event_free(b->probe_timer);
-    }
+    for (size_t i = 0; i < g->backend_count; i++) backend_close(&g->backends[i]);
     if (g->dns != NULL) evdns_base_free(g->dns, 1);
 }

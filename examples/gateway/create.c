@@ -8,14 +8,17 @@
 
 static const struct leg_events initialize_events;
 
+static void choose(struct exchange *x, int rc) {
+    x->backend = rc == MCPSESS_OK ? backend_pick(x, true) : -1;
+    if (x->gone) exchange_drop(x);
+    else if (rc != MCPSESS_OK) route_no_list(x, rc);
+    else if (x->backend < 0) reply_error(x, 503, RPC_BAD_REQUEST, "No backend is up");
+    else route_begin_leg(x, &initialize_events);
+}
+
 void create(struct exchange *x) {
     x->kind = KIND_INITIALIZE;
-    x->backend = backend_pick(x->g, x->tried, true);
-    if (x->backend < 0) {
-        reply_error(x, 503, RPC_BAD_REQUEST, "No backend is up");
-        return;
-    }
-    route_begin_leg(x, &initialize_events);
+    directory_ask(x, choose);
 }
 
 /* The backend has a session that no client will ever name. */
@@ -101,7 +104,7 @@ static void initialize_end(void *user, enum leg_end how) {
         reply_drop(x);
         route_store_error(x, x->refusal);
     } else if (how == LEG_REFUSED) { /* nothing was sent, nothing is bound: another backend will do */
-        x->tried |= 1u << x->backend;
+        backend_tried(x);
         create(x);
     } else if (x->hold) { /* the store has not answered yet */
         x->ended = true;

@@ -58,6 +58,7 @@ static void exchange_free(struct exchange *x) {
     x->leg = NULL;
     if (x->feed != NULL) feed_free(x->feed);
     if (x->tail != NULL) tail_free(x->tail);
+    directory_forget(x);
     step_forget(&x->merging);
     table_forget(x->g, &x->task);
     TAILQ_REMOVE(&x->g->exchanges, x, link);

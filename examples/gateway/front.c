@@ -127,9 +127,17 @@ static void reply_text(struct exchange *x, int status, const char *type, struct 
     evbuffer_free(body);
 }
 
+/* Those of a directory become known as they are needed. */
+static bool any_backend(const struct gateway *g) {
+    for (size_t i = 0; i < g->backend_count; i++) {
+        if (g->backends[i].up) return true;
+    }
+    return g->directory != NULL;
+}
+
 static void on_health(struct exchange *x) {
     struct evbuffer *body = evbuffer_new();
-    bool ok = !x->g->stopping && backend_pick(x->g, 0, true) >= 0;
+    bool ok = !x->g->stopping && any_backend(x->g);
     x->kind = KIND_HEALTH;
     if (body == NULL) {
         reply_empty(x, 503);

@@ -16,7 +16,8 @@
                  │             ├──── tail.c     a client came back: what it missed, from the log, and what follows
                  │             │      └─ streams.c the logs behind both, and the operations under way there
                  │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
-                 │             └──── backend.c  which backends there are, which are up, who has the fewest sessions
+                 │             ├──── backend.c  which backends there are, which are up, who has the fewest sessions
+                 │             └──── directory.c which of them a user may use, if a service is to be asked for that
                  ├─ conns.c    who is connected, and who is too slow
                  ├─ exchange.c one client request and its reply
                  └─ metrics.c  counters in the Prometheus text format
@@ -55,7 +56,8 @@
 #define MCPSESS_REDIS_NO_COMPAT
 #include "mcpsess_redis.h"
 
-#define BACKENDS_MAX 32u
+#define BACKENDS_MAX 32u /* that are given, or that a user may use */
+#define KNOWN_MAX 256u   /* backends of all users at a time; the book has a byte for one */
 #define ORIGINS_MAX 16u
 #define URL_MAX 255u         /* bytes of a backend's URL */
 #define BACKEND_SID_MAX 255u /* bytes of a session id that a backend gave */
@@ -73,6 +75,10 @@
 #define CURSOR_MAX 255u            /* bytes of an event id that a backend gave */
 #define PATIENCE_MS 10000u         /* that a client waits for events to be stored, before it is cut off */
 #define LEASE_MS 10000u            /* of who writes a stream */
+#define LIST_MAX 4096u             /* bytes of the URLs that a user may use */
+#define DIRECTORY_MS 5000u         /* for the directory to answer */
+#define DIRECTORY_USERS 256u       /* it is asked for at a time */
+#define LISTS_MAX 1024u            /* in RAM, not on Redis: that are kept; the one not used for longest goes */
 
 /* ---- options.c */
 
@@ -93,6 +99,9 @@ struct config {
     uint16_t port;    /* 0: any */
     const char *backends[BACKENDS_MAX];
     size_t backend_count;
+    const char *directory; /* whom to ask for a user's backends instead; NULL: nobody */
+    uint64_t directory_ttl_ms;
+    uint32_t directory_lease_ms;
     const char *origins[ORIGINS_MAX]; /* allowed besides loopback */
     size_t origin_count;
     const char *principal_header; /* set by an authenticating proxy in front; NULL: sessions belong to nobody */
@@ -153,6 +162,8 @@ void rpc_unsupported(struct evbuffer *out, const char *requested, mcpsess_str id
 bool rpc_initialized(mcpsess_str body, char *version, size_t size);
 bool rpc_names_session(mcpsess_str body);           /* an error whose message is about the session */
 bool rpc_answers(mcpsess_str body, mcpsess_str id); /* a response to the request of this raw id */
+struct cJSON;
+struct cJSON *rpc_json(mcpsess_str text); /* for cJSON_Delete; NULL: it is not JSON */
 
 /* ---- table.c: sessions */
 
@@ -247,6 +258,7 @@ struct backend {
     char authority[URL_MAX + 1];
     char path[URL_MAX + 1];
     uint16_t port;
+    bool given; /* with --backend: stays */
     bool up;
     unsigned sessions;
     unsigned in_flight;
@@ -259,10 +271,28 @@ struct backend {
 
 int backends_open(struct gateway *g);
 void backends_close(struct gateway *g);
-int backend_find(const struct gateway *g, mcpsess_str url); /* index, -1: not one of ours */
-/* The live backend with the fewest sessions, or with the fewest requests; `tried` is a set of indices. -1: none */
-int backend_pick(const struct gateway *g, uint32_t tried, bool by_sessions);
+bool backend_parse(struct backend *b, const char *url); /* -> false: not an http:// URL, or it is too long */
+/* Its index; with a directory a new one becomes known. -1: not one of ours, or there are too many */
+int backend_find(struct gateway *g, mcpsess_str url);
+/* The live backend of x->list with the fewest sessions, or with the fewest requests, but none that x tried. -1: none */
+int backend_pick(const struct exchange *x, bool by_sessions);
+bool backend_usable(const struct exchange *x, unsigned backend); /* up, and x has not tried it */
+void backend_tried(struct exchange *x);                          /* x->backend */
 void backend_down(struct backend *b); /* no connection: probe it, later and later, until it is back */
+
+/* ---- directory.c: whose backends are whose */
+
+struct directory; /* with --directory URL */
+struct ask;       /* of an exchange */
+
+int directory_open(struct gateway *g);
+void directory_close(struct gateway *g);
+void directory_metrics(struct gateway *g, struct evbuffer *out);
+/* Fills x->list, then goes on with then(x, rc), perhaps at once: OK, MISS: there is no backend for this user, or
+   another reason why there is no list. */
+void directory_ask(struct exchange *x, void (*then)(struct exchange *x, int rc));
+const char *directory_why(int rc, int *status); /* as a message, and an HTTP status */
+void directory_forget(struct exchange *x);      /* x ends */
 
 /* ---- leg.c: one request to a backend */
 
@@ -284,10 +314,12 @@ struct leg *leg_new(struct backend *b, const struct leg_events *events, void *us
 struct evkeyvalq *leg_headers(struct leg *l);
 /* The body must live as long as the leg. Call once. */
 void leg_send(struct leg *l, enum evhttp_cmd_type method, mcpsess_str body);
+void leg_get(struct leg *l, const char *path); /* or this */
 void leg_cancel(struct leg *l);
 void leg_limit(struct leg *l, uint32_t ms); /* a new deadline, for all of the answer */
 void leg_pause(struct leg *l, bool pause);
 void legs_tick(struct gateway *g);
+void legs_reap(struct backend *b, uint64_t before_ms); /* connections that have been idle since */
 void legs_close(struct gateway *g);
 void errand(struct backend *b, enum evhttp_cmd_type method, const char *sid); /* sends, and forgets the answer */
 
@@ -321,7 +353,10 @@ struct exchange {
     char backend_sid[BACKEND_SID_MAX + 1];
     int lost_backend; /* that lost the session, which had this id there */
     char lost_sid[BACKEND_SID_MAX + 1];
-    uint32_t tried; /* backends that refused the connection */
+    uint8_t list[BACKENDS_MAX]; /* backends that the user may use */
+    unsigned list_count;
+    uint32_t tried[KNOWN_MAX / 32]; /* backends that refused the connection */
+    struct ask *ask;                /* for the list */
 
     struct leg *leg;
     bool gone;     /* the client went away */
@@ -396,6 +431,7 @@ void route_forward(struct exchange *x);                  /* to x->backend, as x-
 void route_reload(struct exchange *x);                   /* reads the session's record, then forwards */
 void route_load(struct exchange *x, void (*then)(void *user, int rc));
 void route_store_error(struct exchange *x, int rc);
+void route_no_list(struct exchange *x, int rc); /* of directory_ask */
 void route_read_record(struct exchange *x, mcpsess_record *r);
 /* With the client's headers; `own`: for a request of the gateway's own on the client's behalf. NULL: out of memory */
 struct leg *route_leg(struct exchange *x, const struct leg_events *events, bool own);
@@ -585,7 +621,9 @@ struct gateway {
     struct evhttp_bound_socket *socket;
     uint16_t port; /* where it listens */
 
-    struct backend backends[BACKENDS_MAX];
+    struct backend backends[KNOWN_MAX];
+    size_t backend_count;
+    struct directory *directory;
     unsigned errands;
 
     TAILQ_HEAD(, leg) legs;

@@ -110,7 +110,7 @@ static void conn_put(struct conn *c) {
     b->idle_count++;
 }
 
-static void backend_reap(struct backend *b, uint64_t before_ms) {
+void legs_reap(struct backend *b, uint64_t before_ms) {
     struct conn *c;
     while ((c = TAILQ_LAST(&b->idle, conn_list)) != NULL && c->idle_since_ms < before_ms) {
         TAILQ_REMOVE(&b->idle, c, link);
@@ -121,8 +121,7 @@ static void backend_reap(struct backend *b, uint64_t before_ms) {
 
 void legs_tick(struct gateway *g) {
     uint64_t now = now_ms();
-    for (size_t i = 0; i < g->config.backend_count; i++)
-        backend_reap(&g->backends[i], now > IDLE_MS ? now - IDLE_MS : 0);
+    for (size_t i = 0; i < g->backend_count; i++) legs_reap(&g->backends[i], now > IDLE_MS ? now - IDLE_MS : 0);
 }
 
 /* ---- the end of a leg */
@@ -252,12 +251,20 @@ static void first_limit(struct leg *l) {
     if (all > CONNECT_MS) l->after_connect_ms = all - CONNECT_MS;
 }
 
-void leg_send(struct leg *l, enum evhttp_cmd_type method, mcpsess_str body) {
-    struct evhttp_request *req = l->req;
+static void make_request(struct leg *l, enum evhttp_cmd_type method, const char *path) {
     first_limit(l);
-    if (body.len > 0) evbuffer_add_reference(evhttp_request_get_output_buffer(req), body.ptr, body.len, NULL, NULL);
     /* an error can have been told by on_done already */
-    if (evhttp_make_request(l->conn->http, req, method, l->b->path) != 0 && l->req != NULL) end_later(l, LEG_REFUSED);
+    if (evhttp_make_request(l->conn->http, l->req, method, path) != 0 && l->req != NULL) end_later(l, LEG_REFUSED);
+}
+
+void leg_send(struct leg *l, enum evhttp_cmd_type method, mcpsess_str body) {
+    struct evbuffer *out = evhttp_request_get_output_buffer(l->req);
+    if (body.len > 0) evbuffer_add_reference(out, body.ptr, body.len, NULL, NULL);
+    make_request(l, method, l->b->path);
+}
+
+void leg_get(struct leg *l, const char *path) {
+    make_request(l, EVHTTP_REQ_GET, path);
 }
 
 void leg_cancel(struct leg *l) {
@@ -278,7 +285,7 @@ void leg_pause(struct leg *l, bool pause) {
 void legs_close(struct gateway *g) {
     struct leg *l;
     while ((l = TAILQ_FIRST(&g->legs)) != NULL) leg_cancel(l);
-    for (size_t i = 0; i < g->config.backend_count; i++) backend_reap(&g->backends[i], MCPSESS_NEVER);
+    for (size_t i = 0; i < g->backend_count; i++) legs_reap(&g->backends[i], MCPSESS_NEVER);
 }
 
 /* ---- errands */

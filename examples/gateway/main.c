@@ -75,6 +75,8 @@ static void tick(evutil_socket_t fd, short what, void *user) {
 static int watch_signals(struct gateway *g) {
     struct timeval tv = {0, TICK_MS * 1000};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_IGN); /* also when the loop has ended: a second one is no other end */
+    signal(SIGINT, SIG_IGN);
     g->sigterm = evsignal_new(g->base, SIGTERM, stop, g);
     g->sigint = evsignal_new(g->base, SIGINT, stop, g);
     g->tick = event_new(g->base, -1, EV_PERSIST, tick, g);
@@ -92,7 +94,7 @@ static int gateway_open(struct gateway *g) {
     TAILQ_INIT(&g->farewells);
     g->base = event_base_new();
     if (g->base == NULL || conns_open(g) != 0 || table_open(g) != 0) return -1;
-    if (backends_open(g) != 0 || front_open(g) != 0 || watch_signals(g) != 0) return -1;
+    if (backends_open(g) != 0 || directory_open(g) != 0 || front_open(g) != 0 || watch_signals(g) != 0) return -1;
     return 0;
 }
 
@@ -103,6 +105,7 @@ static void gateway_close(struct gateway *g) {
     front_close(g);
     streams_close(g);
     table_close(g);
+    directory_close(g);
     backends_close(g);
     conns_close(g);
     if (g->tick != NULL) event_free(g->tick);

@@ -58,11 +58,11 @@ static void sessions(struct gateway *g, struct evbuffer *out) {
 
 static void backends(struct gateway *g, struct evbuffer *out) {
     family(out, "backend_up", "gauge", "1 if the backend accepts connections.");
-    for (size_t i = 0; i < g->config.backend_count; i++) {
+    for (size_t i = 0; i < g->backend_count; i++) {
         evbuffer_add_printf(out, "mcp_gateway_backend_up{backend=\"%s\"} %d\n", g->backends[i].url, g->backends[i].up);
     }
     family(out, "backend_sessions", "gauge", "Sessions bound to the backend.");
-    for (size_t i = 0; i < g->config.backend_count; i++) {
+    for (size_t i = 0; i < g->backend_count; i++) {
         evbuffer_add_printf(out, "mcp_gateway_backend_sessions{backend=\"%s\"} %u\n", g->backends[i].url,
                             g->backends[i].sessions);
     }
@@ -73,5 +73,6 @@ void metrics_write(struct gateway *g, struct evbuffer *out) {
     sessions(g, out);
     streams_metrics(g, out);
     redis_metrics(g, out);
+    directory_metrics(g, out);
     backends(g, out);
 }

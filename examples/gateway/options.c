@@ -11,6 +11,7 @@
 
 static const char usage[] =
     "usage: gateway --listen HOST:PORT --backend URL [--backend URL ...] [option ...]\n"
+    "       gateway --listen HOST:PORT --directory URL --principal-header NAME [option ...]\n"
     "  --listen HOST:PORT       address to listen on; port 0: any that is free\n"
     "  --backend URL            an MCP server, http://HOST[:PORT]/PATH\n"
     "  --ttl SECONDS            a session nobody uses ends after this (1800)\n"
@@ -24,6 +25,14 @@ static const char usage[] =
     "  --timeout-ms N           for a client to bring a request, for a backend to begin its answer (60000)\n"
     "  --grace-ms N             for what is under way at SIGTERM (5000)\n"
     "  --verbose                say what happens, on stderr\n"
+    "backends that depend on the user:\n"
+    "  --directory URL          instead of --backend: GET URL?user=NAME tells which ones a user may use, as\n"
+    "                           {\"backends\":[\"http://...\", ...]}, at most 32, with 4096 bytes in all\n"
+    "  --directory-ttl SECONDS  that such a list is kept for all gateways; one with a backend that is down is asked "
+    "for\n"
+    "                           again after an eighth of that, at most 10 s (300)\n"
+    "  --directory-lease-ms N   if a gateway dies that is asking, another one takes over after so long; 100..60000 "
+    "(3000)\n"
     "streams of events, which clients may come back to:\n"
     "  --linger SECONDS         an answer whose client is away is kept this long for it, a session's own stream for 30 "
     "at\n"
@@ -68,7 +77,10 @@ enum {
     GRACE,
     VERBOSE,
     HELP,
-    LINGER,
+    DIRECTORY, /* about the directory */
+    DIRECTORY_TTL,
+    DIRECTORY_LEASE,
+    LINGER, /* about streams */
     DRAINS,
     EVENTS,
     BYTES,
@@ -199,6 +211,14 @@ static bool limit(struct config *c, int which, const char *text) {
     }
 }
 
+static bool directory_option(struct config *c, int which, const char *text) {
+    switch (which) {
+    case DIRECTORY: c->directory = text; return text[0] != '\0';
+    case DIRECTORY_TTL: return seconds(text, 1, &c->directory_ttl_ms);
+    default: return u32(text, 100, 60000, &c->directory_lease_ms);
+    }
+}
+
 static bool stream_option(struct config *c, int which, const char *text) {
     uint64_t n;
     switch (which) {
@@ -238,6 +258,7 @@ static bool redis_option(struct redis_config *c, int which, char *text) {
 
 static bool option(struct config *c, int which, char *text) {
     if (which >= REDIS) return redis_option(&c->redis, which, text);
+    if (which >= DIRECTORY && which < LINGER) return directory_option(c, which, text);
     if (which >= LINGER) return stream_option(c, which, text);
     switch (which) {
     case LISTEN: return listen_at(c, text);
@@ -262,6 +283,8 @@ static struct config defaults(void) {
     c.timeout_ms = 60000;
     c.grace_ms = 5000;
     c.modern = true;
+    c.directory_ttl_ms = 300u * 1000;
+    c.directory_lease_ms = 3000;
     c.linger_ms = 300u * 1000;
     c.keep_alive_ms = 15000;
     c.drains = 256;
@@ -276,7 +299,10 @@ static struct config defaults(void) {
 static const char *contradiction(const struct config *c, uint64_t given) {
     const struct redis_config *r = &c->redis;
     if (c->host == NULL) return "--listen is missing";
-    if (c->backend_count == 0) return "--backend is missing";
+    if (c->backend_count == 0 && c->directory == NULL) return "--backend is missing";
+    if (c->directory == NULL && (given >> DIRECTORY_TTL & 3u) != 0) return "--directory is missing";
+    if (c->directory != NULL && c->backend_count > 0) return "--directory takes the place of --backend";
+    if (c->directory != NULL && c->principal_header == NULL) return "--directory needs --principal-header";
     if (r->host == NULL && given >> REDIS != 0) return "what is said about Redis needs --redis HOST:PORT";
     if (r->host != NULL && (given >> FULL & 1u) != 0) return "--full is about sessions in memory, not on Redis";
     if (r->host != NULL && (given >> STREAMS & 1u) != 0) return "--streams is about streams in memory, not on Redis";
@@ -314,6 +340,9 @@ static const struct option names[] = {
     {"grace-ms", 1, NULL, GRACE},
     {"verbose", 0, NULL, VERBOSE},
     {"help", 0, NULL, HELP},
+    {"directory", 1, NULL, DIRECTORY},
+    {"directory-ttl", 1, NULL, DIRECTORY_TTL},
+    {"directory-lease-ms", 1, NULL, DIRECTORY_LEASE},
     {"linger", 1, NULL, LINGER},
     {"drains", 1, NULL, DRAINS},
     {"stream-events", 1, NULL, EVENTS},

@@ -180,21 +180,32 @@ static void initialized_end(void *user, enum leg_end how) {
 
 /* ---- step 2: initialize, at the live backend with the fewest sessions */
 
-static void say_initialize(struct exchange *x) {
+static void choose(struct exchange *x, int rc) {
     mcpsess_record r;
     mcpsess_str body = {0};
-    mcpsess_record_decode(mcpsess_buf_str(&x->record), &r);
-    if (mcpsess_record_get(&r, MCPSESS_STR(PAIR_INIT_BODY), &body) != MCPSESS_OK) {
-        fail_lost(x); /* it was too long to be kept */
+    int status;
+    if (rc != MCPSESS_OK) {
+        const char *why = directory_why(rc, &status);
+        fail(x, status, RPC_BAD_REQUEST, why);
         return;
     }
-    x->backend = backend_pick(x->g, x->tried, true);
+    x->backend = backend_pick(x, true);
     if (x->backend < 0 || route_leg(x, &initialize_events, true) == NULL) {
         fail_down(x);
         return;
     }
+    mcpsess_record_decode(mcpsess_buf_str(&x->record), &r);
+    mcpsess_record_get(&r, MCPSESS_STR(PAIR_INIT_BODY), &body);
     reply_drop(x);
     leg_send(x->leg, EVHTTP_REQ_POST, body);
+}
+
+static void say_initialize(struct exchange *x) {
+    mcpsess_record r;
+    mcpsess_str body;
+    mcpsess_record_decode(mcpsess_buf_str(&x->record), &r);
+    if (mcpsess_record_get(&r, MCPSESS_STR(PAIR_INIT_BODY), &body) == MCPSESS_OK) directory_ask(x, choose);
+    else fail_lost(x); /* it was too long to be kept */
 }
 
 static bool initialize_head(void *user, int status, struct evkeyvalq *headers) {
@@ -222,7 +233,7 @@ static void initialize_end(void *user, enum leg_end how) {
     } else if (how == LEG_LATE) {
         fail_down(x);
     } else {
-        x->tried |= 1u << x->backend;
+        backend_tried(x);
         say_initialize(x);
     }
 }

@@ -5,6 +5,7 @@
      a session id of ours                                  the backend in its record, under the id it has there
      2026-07-28 in header and _meta, no session of ours    the least busy live backend, without a session; or -32022
      anything else                                         an error
+   Of the backends that the user may use, if there is a directory.
 
    2026-07-28 has no sessions, so it must not be a way around them: a request is taken to be of that revision only when
    header and body both say so, and one that names a session of ours belongs to that session whatever else it says. */
@@ -67,6 +68,12 @@ void route_finish(struct exchange *x, enum leg_end how) {
     } else {
         reply_error(x, 502, RPC_BAD_REQUEST, "The backend gave no usable answer");
     }
+}
+
+void route_no_list(struct exchange *x, int rc) {
+    int status;
+    const char *why = directory_why(rc, &status);
+    reply_error(x, status, RPC_BAD_REQUEST, why);
 }
 
 void route_store_error(struct exchange *x, int rc) {
@@ -258,6 +265,14 @@ static void unsupported(struct exchange *x, const char *version) {
     if (body != NULL) evbuffer_free(body);
 }
 
+static void choose(struct exchange *x, int rc) {
+    x->backend = rc == MCPSESS_OK ? backend_pick(x, false) : -1;
+    if (x->gone) exchange_drop(x);
+    else if (rc != MCPSESS_OK) route_no_list(x, rc);
+    else if (x->backend < 0) route_finish(x, LEG_REFUSED);
+    else route_begin_leg(x, &modern_events);
+}
+
 static void modern(struct exchange *x) {
     const char *method = header(x->req, "Mcp-Method");
     x->kind = KIND_MODERN;
@@ -269,12 +284,7 @@ static void modern(struct exchange *x) {
         reply_error(x, 400, RPC_HEADER_MISMATCH, "Mcp-Method and the body differ");
         return;
     }
-    x->backend = backend_pick(x->g, x->tried, false);
-    if (x->backend < 0) {
-        route_finish(x, LEG_REFUSED);
-        return;
-    }
-    route_begin_leg(x, &modern_events);
+    directory_ask(x, choose);
 }
 
 static bool modern_head(void *user, int status, struct evkeyvalq *headers) {
@@ -287,7 +297,7 @@ static void modern_end(void *user, enum leg_end how) {
     struct exchange *x = user;
     x->leg = NULL;
     if (how == LEG_REFUSED) {
-        x->tried |= 1u << x->backend;
+        backend_tried(x);
         modern(x);
     } else if (x->open && how == LEG_BROKEN) {
         broken(x);

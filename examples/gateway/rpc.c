@@ -79,7 +79,7 @@ static bool is_strict(mcpsess_str id) {
 
 /* ---- reading */
 
-static cJSON *parse(mcpsess_str body) {
+cJSON *rpc_json(mcpsess_str body) {
     const char *end = NULL;
     if (body.len == 0 || memchr(body.ptr, '\0', body.len) != NULL) return NULL;
     cJSON *root = cJSON_ParseWithLengthOpts(body.ptr, body.len, &end, 0);
@@ -154,7 +154,7 @@ static int read_message(struct rpc *m, const cJSON *root, mcpsess_str body) {
 
 int rpc_read(struct rpc *m, mcpsess_str body) {
     memset(m, 0, sizeof *m);
-    cJSON *root = parse(body);
+    cJSON *root = rpc_json(body);
     if (root == NULL) return RPC_PARSE_ERROR;
     int rc = read_message(m, root, body);
     cJSON_Delete(root); /* at once: a tree is many times larger than its text */
@@ -167,14 +167,14 @@ static bool is_answer(const cJSON *root) {
 
 /* An answer is the body itself or, in an SSE stream, the first data line that is one; notifications may come before. */
 static cJSON *parse_answer(mcpsess_str body) {
-    cJSON *root = parse(body);
+    cJSON *root = rpc_json(body);
     const char *p = body.ptr, *end = body.ptr + body.len;
     while (!is_answer(root) && p != NULL && p < end) {
         const char *eol = memchr(p, '\n', (size_t)(end - p));
         size_t len = (size_t)((eol != NULL ? eol : end) - p);
         if (len > 5 && memcmp(p, "data:", 5) == 0) {
             cJSON_Delete(root);
-            root = parse(mcpsess_str_of(p + 5, len - 5));
+            root = rpc_json(mcpsess_str_of(p + 5, len - 5));
         }
         p = eol != NULL ? eol + 1 : NULL;
     }

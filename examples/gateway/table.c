@@ -267,6 +267,11 @@ static int memory_open(struct gateway *g, mcpsess_store *store) {
     d.evict = g->config.evict;
     d.logs = g->config.streams;
     d.log_bytes = g->config.stream_bytes;
+    if (g->config.directory != NULL) {
+        d.leases = DIRECTORY_USERS;
+        d.flags = LISTS_MAX;
+        d.flag_max = MCPSESS_FINGERPRINT_MAX + LIST_MAX;
+    }
     d.fence_base = wall_ms(); /* ids from before a restart mean nothing after it */
     d.log.log = on_log;
     d.log.user = g;

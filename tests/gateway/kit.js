@@ -6,11 +6,12 @@ const net = require('node:net');
 const assert = require('node:assert');
 const { execFile, spawn } = require('node:child_process');
 const { Backend } = require('./backend.js');
+const { Directory } = require('./directory.js');
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Waits until probe() is true; a test that waits longer than this has failed.
-async function until(probe, what, ms = 5000) {
+async function until(probe, what, ms = 10000) {
     const end = Date.now() + ms;
     while (!(await probe())) {
         if (Date.now() > end) throw new Error(`waited ${ms} ms for: ${what}`);
@@ -196,11 +197,15 @@ function test(name, body, { waits, alone } = {}) {
     tests.push({ name, body, waits, alone });
 }
 
-// Backends, and how to start a gateway before them.
+// Backends, and how to start a gateway before them. With the option {directory: true} a directory comes after them.
 async function startBackends(count, { waits, alone, ...options }) {
     const backends = [];
     for (let i = 0; i < count; i++) backends.push(await Backend.start(String.fromCharCode(65 + i)));
-    return { backends, start: (more) => Gateway.start(backends, { ...options, ...more }) };
+    const plain = (more) => Gateway.start(backends, { ...options, ...more });
+    if (options.directory !== true) return { backends, start: plain };
+    const directory = await Directory.start();
+    const all = { ...options, directory: directory.url, 'principal-header': 'X-User' };
+    return { backends: [...backends, directory], start: (more) => Gateway.start([], { ...all, ...more }) };
 }
 
 // A test with its own backends and gateway, which must stop cleanly at the end. `waits` and `alone` are options, too.

@@ -4,9 +4,9 @@
 const { Gateway, run, skip, tests } = require('./kit.js');
 const { Redis } = require('./redis.js');
 
-const everything = ['session', 'revive', 'modern', 'stream', 'resume', 'input', 'limits', 'life'];
-if (Redis.there) everything.push('redis', 'replicas');
-const slow = ['session', 'revive', 'resume', 'store'];
+const everything = ['session', 'revive', 'directory', 'modern', 'stream', 'resume', 'input', 'limits', 'life'];
+if (Redis.there) everything.push('redis', 'replicas', 'lists');
+const slow = ['session', 'revive', 'directory', 'resume', 'store'];
 if (Redis.there) slow.push('names');
 
 // The tests of a file, fresh ones each time.

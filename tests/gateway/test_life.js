@@ -46,6 +46,15 @@ scene('a connection that was there before is told to go', 1, {}, async (g, a) =>
     assert.equal((await pending).status, 200);
 });
 
+scene('to be told more than once to stop is no other end', 1, {}, async (g) => {
+    await g.session();
+    while (g.status === undefined) {
+        g.process.kill('SIGTERM');
+        await sleep(1);
+    }
+    assert.equal(g.status, 0);
+});
+
 scene('a stop does not wait longer than its grace', 1, { 'grace-ms': 300 }, async (g, a) => {
     const sid = await g.session();
     a.hook = (_, res) => (a.stream(res), true);
@@ -82,7 +91,7 @@ test('--help: usage, and status 0', async () => {
     const { status, stdout } = await Gateway.ends('--help');
     assert.equal(status, 0);
     const names = [...stdout.matchAll(/^  (--[a-z-]+)/gm)].map((m) => m[1]);
-    assert.equal(names.length, 32);
+    assert.equal(names.length, 35);
     for (const name of names) {
         assert.doesNotMatch((await Gateway.ends(name, '0')).stderr, /unrecognized/); // known, whatever its value
     }

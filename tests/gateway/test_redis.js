@@ -404,14 +404,13 @@ pair('CLIENT KILL, again and again, under load', 1, { alone: true }, async (redi
     const statuses = {};
     const begin = Date.now();
     let i = 0;
-    while (Date.now() - begin < 4000) {
+    while (Date.now() - begin < 4000 || kills <= 20) {
         const batch = sids.map((sid) => (i++ % 2 ? g : h).call(sid));
         for (const r of await Promise.all(batch)) statuses[r.status] = (statuses[r.status] ?? 0) + 1;
     }
     over = true;
     await killer;
     note(`${kills} kills, answers ${JSON.stringify(statuses)}`);
-    assert.ok(kills > 20);
     assert.deepEqual(Object.keys(statuses), ['200']);
     for (const each of [g, h]) assert.ok((await recovers(each)) < 2500);
 });
