@@ -335,4 +335,25 @@ static inline void push(mcpsess_str key) {
     polls(4);
 }
 
+/* None of these keys is what is listened for. */
+static inline void listens(int of, const mcpsess_str *others, unsigned count) {
+    unsigned n;
+    CHECK_EQ(store.cls->listen(store.self, of, &listener), MCPSESS_OK);
+    for (n = 0; n < count; n++) {
+        push(others[n]);
+        if (!CHECK_EQ(told.calls, 0)) tap_note("key", (int64_t)n);
+    }
+}
+
+/* But any may be; and this one is, no more. */
+static inline void stops_listening(int of, mcpsess_str key) {
+    memset(&told, 0, sizeof told);
+    say(MCPSESS_STR(">2\r\n$10\r\ninvalidate\r\n_\r\n"));
+    polls(4);
+    CHECK(told_is(""));
+    CHECK_EQ(store.cls->listen(store.self, of, NULL), MCPSESS_OK);
+    push(key);
+    CHECK_EQ(told.calls, 0);
+}
+
 #endif

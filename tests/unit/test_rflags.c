@@ -372,26 +372,15 @@ TEST(rflags_keys_of_leases_and_flags_are_told_alike) {
         LIT("mcpsess:l:{k}:"),    LIT("mcpsess:l:{k}:g"),  LIT("mcpsess:l:{k}:ff"),  LIT("mcpsess:l:k}:f"),
         LIT("mcpsess:l:{k}:f\0"), LIT("mcpsess:lx{k}:f"),  LIT("Mcpsess:l:{k}"),     LIT("mcpsess:l:{k l}:f"),
         LIT("mcpsess:l:"),        LIT("xmcpsess:l:{k}:f"), LIT("mcpsess:l:{%41}:f"), LIT("l")};
-    unsigned n;
     start();
-    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_FLAGS, &listener), MCPSESS_OK);
-    for (n = 0; n < COUNT_OF(others); n++) {
-        push(others[n]);
-        if (!CHECK_EQ(told.calls, 0)) tap_note("key", (int64_t)n);
-    }
+    listens(MCPSESS_OF_FLAGS, others, COUNT_OF(others));
     push(MCPSESS_STR("mcpsess:l:{k}"));
     CHECK(told_is("k"));
     push(MCPSESS_STR("mcpsess:l:{k}:f"));
     CHECK(told_is("k"));
     push(MCPSESS_STR("mcpsess:l:{a%7Db%25:f}:f"));
     CHECK(told_is("a}b%:f"));
-    memset(&told, 0, sizeof told);
-    say(MCPSESS_STR(">2\r\n$10\r\ninvalidate\r\n_\r\n"));
-    polls(4);
-    CHECK(told_is("")); /* any may have been */
-    CHECK_EQ(store.cls->listen(store.self, MCPSESS_OF_FLAGS, NULL), MCPSESS_OK);
-    push(MCPSESS_STR("mcpsess:l:{k}"));
-    CHECK_EQ(told.calls, 0);
+    stops_listening(MCPSESS_OF_FLAGS, MCPSESS_STR("mcpsess:l:{k}"));
 }
 
 TEST(rflags_listeners_are_three) {
