@@ -1345,9 +1345,10 @@ MCPSESS_API uint64_t mcpsess_lease_due(const mcpsess_lease *lease, uint64_t now_
              is canceled, and nothing is set
    done      whoever asked has the answer; what may still be held is released  free
 
-   Who asks for what is being asked for, loaded or waited for already rides along: it costs no request, and has a
-   deadline of its own. When the last one gives up, the loader is canceled and the lease released; a flag that is being
-   set is set all the same. One that waits goes on waiting when the store fails, until its time is over.
+   Who asks for what is being asked for, loaded or waited for already rides along: it costs no request, has a deadline
+   of its own, and may get what was found, or begun to be loaded, just before it came. When the last one gives up, the
+   loader is canceled and the lease released; a flag that is being set is set all the same. One that waits goes on
+   waiting when the store fails, until its time is over.
 
    Two requests load what nobody else loads; one finds what is loaded. A lane is taken until its last request was
    answered, or had its time: so there may be none for a new key while leases are being released. Who polls only when
@@ -1403,6 +1404,7 @@ typedef struct mcpsess_flight_op {
         mcpsess_flag_request request;
         struct mcpsess_flights *flights;
         mcpsess_lease *lease; /* that a set ends */
+        uint64_t begun_ms;
     } i;
 } mcpsess_flight_op;
 
@@ -5894,10 +5896,21 @@ static void mcpsess_i_flight_unasked(mcpsess_flights *f, mcpsess_i_flight_lane *
     mcpsess_i_flight_wait(f, lane, now_ms);
 }
 
-/* What the store answered to asking or checking: the flag is set. */
+/* The store answered that the flag is set. Its time is counted from before the request, as a lease's is. -> is it
+ * still?
+ */
+static bool mcpsess_i_flight_good(mcpsess_i_flight_lane *lane, uint64_t now_ms) {
+    lane->good_until_ms = mcpsess_time_add(lane->begun_ms, lane->request.request.left_ms);
+    return lane->good_until_ms > now_ms;
+}
+
 static void mcpsess_i_flight_found(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
-    lane->good_until_ms = mcpsess_time_add(now_ms, lane->request.request.left_ms);
-    mcpsess_i_flight_end(f, lane, MCPSESS_OK, true, now_ms);
+    if (mcpsess_i_flight_good(lane, now_ms)) {
+        mcpsess_i_flight_end(f, lane, MCPSESS_OK, true, now_ms);
+        return;
+    }
+    lane->state = MCPSESS_I_FLIGHT_WAITING; /* the answer came too late: once more */
+    lane->due_ms = now_ms;
 }
 
 static void mcpsess_i_flight_land_ask(mcpsess_flights *f, mcpsess_i_flight_lane *lane, uint64_t now_ms) {
@@ -6041,8 +6054,8 @@ static void mcpsess_i_flight_land_check(mcpsess_flights *f, mcpsess_i_flight_lan
     if (lost) {
         mcpsess_i_flight_log(f, MCPSESS_LOG_WARN, MCPSESS_ITEM_FLAG_REFUSED, lane->job.key, lane->lease.fence);
     }
-    if (rc == MCPSESS_OK) {
-        mcpsess_i_flight_found(f, lane, now_ms);
+    if (rc == MCPSESS_OK && mcpsess_i_flight_good(lane, now_ms)) {
+        mcpsess_i_flight_end(f, lane, rc, true, now_ms);
         return;
     }
     if (rc < 0) mcpsess_i_flight_failed(f, lane->job.key, rc);
@@ -6374,12 +6387,12 @@ MCPSESS_API int mcpsess_flight_wait(mcpsess_flights *f, mcpsess_op *op, mcpsess_
 
 /* -- requests of their own -- */
 
-static int mcpsess_i_flagop_settle(mcpsess_flight_op *op) {
+static int mcpsess_i_flagop_settle(mcpsess_flight_op *op, uint64_t now_ms) {
     const mcpsess_request *r = &op->i.request.request;
     int rc = r->rc;
     if (rc == MCPSESS_PENDING) return rc;
     if (rc < 0 && rc != MCPSESS_E_TOOBIG) mcpsess_i_flight_failed(op->i.flights, r->key, rc);
-    op->op.left_ms = r->left_ms;
+    op->op.left_ms = mcpsess_time_left(now_ms, mcpsess_time_add(op->i.begun_ms, r->left_ms));
     op->op.need = r->need;
     if (op->i.lease != NULL && (rc >= 0 || mcpsess_i_rc_unknown(rc))) mcpsess_i_lease_drop(op->i.lease);
     if (rc == MCPSESS_MISS && r->kind == MCPSESS_FLAG_CLEAR) rc = MCPSESS_OK;
@@ -6392,7 +6405,7 @@ static int mcpsess_i_flagop_poll(mcpsess_op *op, uint64_t now_ms) {
     if (mcpsess_op_rc(op) != MCPSESS_PENDING) return mcpsess_op_rc(op);
     if (self->i.request.request.rc == MCPSESS_PENDING) store->cls->poll(store->self, now_ms);
     mcpsess_i_request_step(store, &self->i.request.request, now_ms);
-    return mcpsess_i_flagop_settle(self);
+    return mcpsess_i_flagop_settle(self, now_ms);
 }
 
 static void mcpsess_i_flagop_cancel(mcpsess_op *op) {
@@ -6439,10 +6452,11 @@ static int mcpsess_i_flagop_go(mcpsess_flights *f, mcpsess_flight_op *op, int al
     const mcpsess_store *store = &f->i.desc.store;
     uint32_t timeout_ms = mcpsess_i_or(op->op.timeout_ms, f->i.desc.timeout_ms);
     if (store->cls == NULL) return mcpsess_op_end(&op->op, alone);
+    op->i.begun_ms = now_ms;
     op->i.request.request.deadline_ms = mcpsess_time_add(now_ms, timeout_ms);
     f->stats.requests++;
     (void)store->cls->submit(store->self, &op->i.request.request, now_ms);
-    return mcpsess_i_flagop_settle(op);
+    return mcpsess_i_flagop_settle(op, now_ms);
 }
 
 MCPSESS_API int mcpsess_flight_check(mcpsess_flights *f, mcpsess_flight_op *op, mcpsess_str key,

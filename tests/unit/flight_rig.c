@@ -14,6 +14,7 @@ static int load_poll(mcpsess_op *op, uint64_t now_ms) {
     if (now_ms < l->done_ms) return MCPSESS_PENDING;
     mcpsess_buf_put(l->job->data, mcpsess_str_z(l->data));
     op->left_ms = l->good_ms;
+    if (fr.on_loaded != NULL) fr.on_loaded(l);
     return mcpsess_op_end(op, l->result);
 }
 
@@ -57,6 +58,7 @@ static mcpsess_op *load_begin(void *user, const mcpsess_flight_job *job, uint64_
     l->data = t->data;
     l->table = (unsigned)(t - fr.tables);
     (void)mcpsess_op_begin(&l->op, &cls, l);
+    if (fr.on_load != NULL) fr.on_load(l);
     return &l->op;
 }
 

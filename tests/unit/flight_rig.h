@@ -29,6 +29,7 @@ typedef struct flight_load {
     uint64_t good_ms;              /* its left_ms */
     int result;
     const char *data;
+    char text[12]; /* room for data that are made up when it begins */
     unsigned table;
     bool canceled;
 } flight_load;
@@ -55,6 +56,8 @@ typedef struct flight_rig {
     uint64_t now_ms;
     unsigned items[MCPSESS_ITEM_FLAG_REFUSED + 1]; /* logged, by item */
     uint64_t item_number;                          /* of the last one */
+    void (*on_load)(flight_load *l);               /* one has begun; NULL: nothing */
+    void (*on_loaded)(flight_load *l);             /* it has ended by itself */
     bool misuse;
 } flight_rig;
 extern flight_rig fr;

@@ -18,6 +18,7 @@ int main(void) {
     test_flight();
     test_flight_wait();
     test_flight_ops();
+    test_flight_model();
     test_log_model();
     test_stream();
     test_stream_read();

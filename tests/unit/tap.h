@@ -56,6 +56,7 @@ void test_eventid(void);
 void test_flags(void);
 void test_librechat(void);
 void test_flight(void);
+void test_flight_model(void);
 void test_flight_ops(void);
 void test_flight_wait(void);
 void test_log_model(void);

@@ -243,6 +243,44 @@ TEST(flight_late_holder_ends_and_leaves_the_next_ones_lease) {
     flight_sound();
 }
 
+TEST(flight_that_cannot_extend_ends_when_its_lease_does) {
+    start();
+    t0()->takes_ms = MCPSESS_NEVER;
+    CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
+    t0()->net.hang = true;
+    (void)run(&a, 1000 + 2 * FLIGHT_LEASE);
+    CHECK_EQ(rc_of(&a), MCPSESS_FENCED);
+    CHECK_EQ(fr.now_ms, 1000 + FLIGHT_LEASE);
+    CHECK_EQ(t0()->net.kinds[MCPSESS_LEASE_RELEASE], 1); /* it may still be ours, there */
+    flight_sound();
+}
+
+TEST(flight_that_ends_while_it_extends_is_flagged) {
+    start();
+    t0()->takes_ms = FLIGHT_LEASE / 3u + 100u;
+    CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
+    fr.now_ms += FLIGHT_LEASE / 3u;
+    t0()->net.hang = true;
+    CHECK_EQ(flight_poll(&a), MCPSESS_PENDING);
+    CHECK_EQ(t0()->net.kinds[MCPSESS_LEASE_EXTEND], 1);
+    t0()->net.hang = false;
+    fr.now_ms += 100;
+    CHECK_EQ(flight_poll(&a), MCPSESS_OK);
+    CHECK_EQ(test_store_pending(&t0()->net), 0);
+    flight_sound();
+}
+
+TEST(flight_loader_that_ended_elsewhere_is_seen_at_once) {
+    start();
+    t0()->takes_ms = 50;
+    CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
+    fr.now_ms += 60;
+    CHECK_EQ(mcpsess_poll(&t0()->loads[FLIGHT_LANES - 1u].op, fr.now_ms), MCPSESS_OK);
+    CHECK_EQ(mcpsess_next_due(&a.op, fr.now_ms), fr.now_ms);
+    CHECK((mcpsess_want(&a.op) & MCPSESS_WANT_NOW) != 0);
+    CHECK_EQ(flight_poll(&a), MCPSESS_OK);
+}
+
 /* Its process stood still for longer than the lease: what it loaded is not said to be loaded. */
 TEST(flight_that_slept_through_its_lease_sets_nothing) {
     start();
@@ -369,6 +407,10 @@ TEST(flight_claim_granted_too_late_is_none) {
     flight_start_as(&d);
     t0()->net.delay = 1;
     CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
+    CHECK_EQ(t0()->net.last.deadline_ms, fr.now_ms + 100u); /* no request waits longer than a lease */
+    d.timeout_ms = 0;
+    CHECK_EQ(flight_poll(&a), MCPSESS_PENDING);
+    t0()->flights.i.lanes[0].request.request.deadline_ms = MCPSESS_NEVER;
     fr.now_ms += 100; /* the answer is there, the lease has run out */
     CHECK_EQ(flight_end(&a), MCPSESS_E_TIMEOUT);
     CHECK_EQ(t0()->begun, 0);
@@ -451,6 +493,19 @@ TEST(flight_lanes_are_bounded_and_come_back) {
     flight_sound();
 }
 
+TEST(flight_of_what_is_just_being_released_is_one_of_its_own) {
+    start();
+    t0()->takes_ms = MCPSESS_NEVER;
+    CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
+    t0()->net.hang = true;
+    mcpsess_cancel(&a.op);
+    t0()->net.hang = false;
+    t0()->takes_ms = 0;
+    CHECK_EQ(flight_load_in(&b, 0, "a"), MCPSESS_OK);
+    CHECK_EQ(t0()->flights.stats.shared, 0);
+    flight_sound();
+}
+
 /* ---- without a store ---- */
 
 /* spec 1.2, 4 */
@@ -505,6 +560,9 @@ void test_flight(void) {
     RUN(flight_extends_after_a_third_and_again_after_a_sixth);
     RUN(flight_that_lost_its_lease_is_canceled);
     RUN(flight_late_holder_ends_and_leaves_the_next_ones_lease);
+    RUN(flight_that_cannot_extend_ends_when_its_lease_does);
+    RUN(flight_that_ends_while_it_extends_is_flagged);
+    RUN(flight_loader_that_ended_elsewhere_is_seen_at_once);
     RUN(flight_that_slept_through_its_lease_sets_nothing);
     RUN(flight_flag_is_refused_when_the_lease_is_gone);
     RUN(flight_that_was_refused_takes_what_another_set);
@@ -518,6 +576,7 @@ void test_flight(void) {
     RUN(flight_canceled_while_it_claims_releases_what_it_got);
     RUN(flight_canceled_while_it_sets_is_set_all_the_same);
     RUN(flight_lanes_are_bounded_and_come_back);
+    RUN(flight_of_what_is_just_being_released_is_one_of_its_own);
     RUN(flight_without_a_store_loads_once_at_a_time);
     RUN(flight_without_a_store_a_wait_sees_a_load_of_ours);
 }

@@ -242,6 +242,14 @@ TEST(flight_store_tells_one_table) {
     CHECK_EQ(mcpsess_flight_init(&f, &d, mem.bytes, sizeof mem.bytes), MCPSESS_OK);
     CHECK_EQ(mcpsess_flight_init(&other, &d, mem.bytes, sizeof mem.bytes), MCPSESS_E_STATE);
     CHECK_EQ(mcpsess_flight_load(&other, &a.op, MCPSESS_STR("a"), MCPSESS_STR(""), NULL, 1), MCPSESS_E_ARG);
+    CHECK_EQ(mcpsess_flight_wait(&f, &a.op, MCPSESS_STR("a"), MCPSESS_STR("v1"), NULL, 5000, fr.now_ms),
+             MCPSESS_PENDING);
+    CHECK(mcpsess_next_due(&a.op, fr.now_ms) > fr.now_ms && (mcpsess_want(&a.op) & MCPSESS_WANT_NOW) == 0);
+    CHECK_EQ(mcpsess_flight_set(&f, &op, NULL, MCPSESS_STR("a"), MCPSESS_STR("v1"), MCPSESS_STR(""), 0, fr.now_ms),
+             MCPSESS_OK);
+    CHECK_EQ(mcpsess_next_due(&a.op, fr.now_ms), fr.now_ms); /* it was told at once */
+    CHECK((mcpsess_want(&a.op) & MCPSESS_WANT_NOW) != 0);
+    CHECK_EQ(mcpsess_poll(&a.op, fr.now_ms), MCPSESS_OK);
 }
 
 TEST(flight_operation_that_cannot_be_begun) {

@@ -229,6 +229,35 @@ TEST(flight_waiter_whose_claim_was_granted_unheard_loads) {
     CHECK(fr.now_ms < 1000 + 2 * FLIGHT_POLL);
 }
 
+/* Another has it after all: there is nothing to release. */
+TEST(flight_waiter_whose_claim_was_not_granted_releases_nothing) {
+    start();
+    load_elsewhere(MCPSESS_NEVER);
+    CHECK_EQ(flight_load_in(&b, 1, "a"), MCPSESS_PENDING);
+    t1()->net.fail = MCPSESS_E_UNKNOWN;
+    test_store_push(&t1()->net, "a");
+    CHECK_EQ(flight_poll(&b), MCPSESS_PENDING);
+    t1()->net.fail = MCPSESS_OK;
+    test_store_push(&t1()->net, "a");
+    CHECK_EQ(flight_poll(&b), MCPSESS_PENDING);
+    mcpsess_cancel(&b.op);
+    CHECK_EQ(t1()->net.kinds[MCPSESS_LEASE_RELEASE], 0);
+    mcpsess_cancel(&a.op);
+}
+
+TEST(flight_waiter_that_took_over_is_busy_itself) {
+    start();
+    load_elsewhere(MCPSESS_NEVER);
+    t1()->takes_ms = MCPSESS_NEVER;
+    b.op.timeout_ms = 100;
+    CHECK_EQ(flight_load_in(&b, 1, "a"), MCPSESS_PENDING);
+    mcpsess_cancel(&a.op);
+    CHECK_EQ(flight_poll(&b), MCPSESS_PENDING);
+    fr.now_ms += 100;
+    CHECK_EQ(flight_poll(&b), MCPSESS_E_TIMEOUT); /* not BUSY: nobody else is at it */
+    CHECK_EQ(b.op.left_ms, 0);
+}
+
 /* ---- waits, which load nothing ---- */
 
 TEST(flight_wait_without_time_looks_for_nothing) {
@@ -384,6 +413,8 @@ void test_flight_wait(void) {
     RUN(flight_waiter_rests_while_the_store_is_away_and_the_lease_is_over);
     RUN(flight_waiter_gives_up_on_what_will_not_get_better);
     RUN(flight_waiter_whose_claim_was_granted_unheard_loads);
+    RUN(flight_waiter_whose_claim_was_not_granted_releases_nothing);
+    RUN(flight_waiter_that_took_over_is_busy_itself);
     RUN(flight_wait_without_time_looks_for_nothing);
     RUN(flight_wait_loads_nothing);
     RUN(flight_wait_is_woken_and_answered);
