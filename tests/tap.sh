@@ -40,11 +40,11 @@ check() {
 
 # relay NAME COMMAND...: runs a test program, passes its TAP on under its name, and adds a test of its own: that the
 # program came to its plan within its time, with an exit status that fits. Its log is kept in the folder $out.
-# relay_limit: seconds, if not 100.
+# relay_limit: seconds, if not 200, which is ample where little else runs.
 relay() {
     local name=$1 log=$out/$1.log status=0 seen=0 bad=0 plan=none line
     shift
-    timeout --kill-after=5 "${relay_limit:-100}" "$@" >"$log" 2>&1 </dev/null || status=$?
+    timeout --kill-after=5 "${relay_limit:-200}" "$@" >"$log" 2>&1 </dev/null || status=$?
     while IFS= read -r line; do
         case ${line%$'\r'} in
         "ok "*) seen=$((seen + 1)) && ok "$name: ${line#* - }" ;;
