@@ -389,6 +389,33 @@ TEST(merge_that_loses_never_reads_the_copy_that_lost) {
     sound();
 }
 
+TEST(merge_that_loses_overtakes_what_was_asked_for_before) {
+    mcpsess_op load;
+    mcpsess_buf out;
+    char mem[RIG_RECORD_MAX];
+    unsigned n;
+    job *j;
+    start_active();
+    CHECK_EQ(mcpsess_session_mark(&rig.table, one), MCPSESS_OK);
+    mcpsess_op_init(&load, 0);
+    mcpsess_buf_init(&out, mem, sizeof mem);
+    rig.net.hang = true;
+    CHECK_EQ(mcpsess_session_load(&rig.table, &load, one, &rig.nobody, &out, rig.now), MCPSESS_PENDING);
+    rig.net.hang = false;
+    rig.net.delay = 1;
+    j = job_of(0, "ours", "1");
+    CHECK_EQ(begin(&rig.table, j), MCPSESS_PENDING);
+    CHECK_EQ(run_there(job_of(1, "theirs", "1")), MCPSESS_OK);
+    for (n = 0; n < 9 && rig.table.stats.conflicts == 0; n++)
+        CHECK_EQ(mcpsess_poll(&j->m.op, rig.now), MCPSESS_PENDING);
+    CHECK_EQ(rig.table.stats.conflicts, 1);
+    mcpsess_cancel(&j->m.op);
+    test_store_release(&rig.net);
+    CHECK_EQ(rig_end(&load, MCPSESS_PENDING), MCPSESS_OK);
+    CHECK(loads("theirs", "1", 1));
+    sound();
+}
+
 TEST(merge_goes_on_until_it_wins) {
     static const char *const values[] = {"0", "1", "2", "3", "4"};
     unsigned n;
@@ -587,9 +614,11 @@ TEST(merge_of_which_only_the_bytes_are_found_is_of_unknown_outcome) {
     CHECK_EQ(run_there(job_of(1, "k", "w")), MCPSESS_OK);
     j = job_of(0, "k", "x");
     CHECK_EQ(run(j), MCPSESS_E_UNKNOWN); /* others are there, but ours may have been */
+    CHECK_EQ(rig_load("1", &rig.nobody), MCPSESS_OK);
     CHECK_EQ(del_there(), MCPSESS_OK);
     j = job_of(0, "k", "y");
     CHECK_EQ(run(j), MCPSESS_MISS); /* whatever was, it is over */
+    CHECK_EQ(j->m.merged, 1);
     sound();
 }
 
@@ -1020,6 +1049,7 @@ void test_merge(void) {
     RUN(merge_needs_room);
     RUN(merge_loses_nothing_of_another_replica);
     RUN(merge_that_loses_never_reads_the_copy_that_lost);
+    RUN(merge_that_loses_overtakes_what_was_asked_for_before);
     RUN(merge_goes_on_until_it_wins);
     RUN(merge_that_always_loses_ends_in_time);
     RUN(merge_brings_nothing_back);
