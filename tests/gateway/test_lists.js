@@ -148,6 +148,46 @@ pair('a backend dies: its sessions move for both, lists are loaded anew', 2, bri
     assert.ok(again.length <= 4, `${again}`); // each gateway may find out by itself
 });
 
+for (const [tracking, most] of [['keys', 10], ['off', 30]]) {
+    const options = { directory: true, tracking, waits: true };
+    pair(`who waits for another's question sleeps, tracking ${tracking}`, 1, options, async (redis, g, h, a, d) => {
+        await bothUp(g, h);
+        let answer;
+        d.lists = { alice: [a] };
+        d.hook = (user, res) => (answer = () => d.answer(user, res));
+        const waiting = [begin(g, 'alice')];
+        await until(() => answer, 'the question');
+        for (let i = 0; i < 20; i++) waiting.push(begin(h, 'alice'));
+        const names = ['redis_steps_total', 'redis_commands_total'];
+        const counts = () => Promise.all([g, h].flatMap((each) => names.map((name) => each.metric(name))));
+        await sleep(300);
+        const before = await counts();
+        await sleep(2000);
+        const spent = (await counts()).map((n, i) => n - before[i]);
+        answer();
+        for (const each of waiting) assert.equal((await each).status, 200);
+        if (redis.tracks) assert.ok(spent[3] <= most, `${spent}`);
+        assert.ok(spent[0] <= 30 && spent[2] <= 60, `${spent}`);
+        assert.equal(d.asked.length, 1);
+    });
+}
+
+pair('CLIENT KILL goes unnoticed; FLUSHALL makes them ask again', 1, { directory: true }, async (redis, g, h, a, d) => {
+    for (const i of range(10)) {
+        await bothUp(g, h);
+        d.lists[i] = [a];
+        await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
+        const replies = await Promise.all([g, h, g, h].map((each) => begin(each, i)));
+        for (const reply of replies) assert.equal(reply.status, 200, reply.text);
+    }
+    assert.deepEqual([...new Set(d.asked)], range(10).map(String));
+    assert.ok(d.asked.length <= 12, `${d.asked}`);
+    await redis.cli('FLUSHALL');
+    const before = d.asked.length;
+    for (const each of [g, h]) assert.equal((await begin(each, 3)).status, 200);
+    assert.equal(d.asked.length, before + 1);
+});
+
 pair('Redis is away: 503, and it goes on when it is back', 1, { directory: true }, async (redis, g, h, a, d) => {
     await bothUp(g, h);
     d.lists = { alice: [a] };
