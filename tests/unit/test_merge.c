@@ -334,7 +334,7 @@ TEST(merge_must_leave_a_record_of_this_session) {
 }
 
 TEST(merge_needs_room) {
-    static char value[80];
+    static char value[80], large[MCPSESS_MERGE_BYTES(RIG_RECORD_MAX + 16u)];
     job *j;
     size_t len;
     start_active();
@@ -352,7 +352,13 @@ TEST(merge_needs_room) {
              MCPSESS_OK);
     memset(value, 'v', RIG_RECORD_MAX - len);
     j = job_of(0, "l", value);
-    CHECK_EQ(run(j), MCPSESS_E_TOOBIG); /* over record_max */
+    CHECK_EQ(run(j), MCPSESS_E_TOOBIG); /* says what it calls */
+    rig.net.submits = 0;
+    j = job_of(0, "l", value);
+    CHECK_EQ(rig_end(&j->m.op,
+                     mcpsess_session_merge(&rig.table, &j->m, one, &rig.nobody, &j->how, large, sizeof large, rig.now)),
+             MCPSESS_E_TOOBIG); /* over record_max */
+    CHECK_EQ(rig.net.kinds[MCPSESS_PUT], 1);
     sound();
 }
 
