@@ -403,17 +403,30 @@ TEST(flight_claim_without_an_answer_is_released) {
 
 TEST(flight_claim_granted_too_late_is_none) {
     mcpsess_flight_desc d = flight_desc();
-    d.timeout_ms = d.lease_ms = 100;
+    d.lease_ms = 100;
     flight_start_as(&d);
     t0()->net.delay = 1;
     CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_PENDING);
     CHECK_EQ(t0()->net.last.deadline_ms, fr.now_ms + 100u); /* no request waits longer than a lease */
-    d.timeout_ms = 0;
     CHECK_EQ(flight_poll(&a), MCPSESS_PENDING);
     t0()->flights.i.lanes[0].request.request.deadline_ms = MCPSESS_NEVER;
     fr.now_ms += 100; /* the answer is there, the lease has run out */
     CHECK_EQ(flight_end(&a), MCPSESS_E_TIMEOUT);
     CHECK_EQ(t0()->begun, 0);
+    flight_sound();
+}
+
+TEST(flight_flag_that_expired_before_its_answer_was_read_does_not_count) {
+    start();
+    t0()->good_ms = 50;
+    CHECK_EQ(flight_load_in(&a, 0, "a"), MCPSESS_OK);
+    t1()->net.delay = 1;
+    CHECK_EQ(flight_load_in(&b, 1, "a"), MCPSESS_PENDING);
+    CHECK_EQ(flight_poll(&b), MCPSESS_PENDING);
+    fr.now_ms += 50;
+    CHECK_EQ(flight_end(&b), MCPSESS_OK);
+    CHECK(flight_has(&b, "two"));
+    CHECK_EQ(t1()->flights.stats.found, 0);
     flight_sound();
 }
 
@@ -572,6 +585,7 @@ void test_flight(void) {
     RUN(flight_claim_of_unknown_outcome_is_released);
     RUN(flight_claim_without_an_answer_is_released);
     RUN(flight_claim_granted_too_late_is_none);
+    RUN(flight_flag_that_expired_before_its_answer_was_read_does_not_count);
     RUN(flight_that_nobody_waits_for_is_canceled_and_released);
     RUN(flight_canceled_while_it_claims_releases_what_it_got);
     RUN(flight_canceled_while_it_sets_is_set_all_the_same);
