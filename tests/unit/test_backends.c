@@ -80,6 +80,10 @@ TEST(th42_05b_a_backend_is_out_of_the_list_and_its_pair_gone) {
     CHECK(leaves_of("b,c", "b,c")); /* its pair alone was there */
     CHECK(leaves_of("aa,b,a,ab", "aa,b,ab"));
     CHECK(leaves_of("a,b,a", "b")); /* listed twice */
+    have("b");
+    pair("r.a", "of another meaning");
+    CHECK_EQ(del("a"), MCPSESS_OK);
+    CHECK(has("r.a", "of another meaning") && has("s.a", NULL));
 }
 
 TEST(th42_05b_the_list_is_split_trimmed_and_keeps_its_order) {
