@@ -1559,6 +1559,7 @@ typedef struct mcpsess_i_lane {
     uint8_t kind;        /* as op.i.kind */
     bool busy;
     bool overtaken; /* a write of the same id was done meanwhile: not joined, not kept */
+    bool told;      /* of a write: that the record has changed was told meanwhile, by this write or another's */
 } mcpsess_i_lane;
 
 typedef struct mcpsess_sessions {
@@ -6758,6 +6759,10 @@ static bool mcpsess_i_lane_is(const mcpsess_i_lane *lane, mcpsess_str id) {
     return lane->busy && lane->kind != MCPSESS_I_SWEEP && mcpsess_str_eq(lane->request.key, id);
 }
 
+static bool mcpsess_i_lane_writes(const mcpsess_i_lane *lane) {
+    return lane->kind >= MCPSESS_I_STORE && lane->kind <= MCPSESS_I_SWAP;
+}
+
 /* A load joins the request of another load of the same session by the same principal, if no write came in between. */
 static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
     uint16_t n;
@@ -6772,6 +6777,17 @@ static bool mcpsess_i_lane_join(mcpsess_sessions *s, mcpsess_op *op) {
         return true;
     }
     return false;
+}
+
+/* The store tells that a record has changed, or, with an empty id, any may have. What is written just now stays. */
+static void mcpsess_i_lane_tell(mcpsess_sessions *s, mcpsess_str id) {
+    uint16_t n;
+    for (n = 0; n < s->i.desc.lanes; n++) {
+        mcpsess_i_lane *lane = &s->i.lanes[n];
+        if (id.len != 0 && !mcpsess_i_lane_is(lane, id)) continue;
+        if (mcpsess_i_lane_writes(lane)) lane->told = true;
+        else lane->overtaken = true;
+    }
 }
 
 /* A write of this session is done, or may be: what else is under way for it must not be kept, nor joined. */
@@ -6809,8 +6825,8 @@ static int mcpsess_i_land_put(mcpsess_sessions *s, mcpsess_i_lane *lane, uint64_
     if (r->rc == MCPSESS_OK && !lane->overtaken) mcpsess_i_tier_keep(s, lane, r->value, s->i.desc.ttl_ms, note);
     if (r->rc == MCPSESS_OK && lane->overtaken)
         mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms); /* which write came last? */
-    if (r->rc == MCPSESS_MISS && !lane->overtaken) mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms);
-    if (unknown || r->rc == MCPSESS_LOST) (void)mcpsess_lru_mark(&s->i.tier, r->key);
+    if (r->rc == MCPSESS_MISS && !lane->overtaken && !lane->told) mcpsess_i_tier_drop(s, r->key, &r->owner, now_ms);
+    if (unknown || r->rc == MCPSESS_LOST || lane->told) (void)mcpsess_lru_mark(&s->i.tier, r->key);
     if (r->rc == MCPSESS_OK || r->rc == MCPSESS_LOST || unknown) mcpsess_i_lane_overtake(s, r);
     return r->rc;
 }
@@ -7275,7 +7291,7 @@ MCPSESS_API int mcpsess_session_close(mcpsess_sessions *s) {
 
 MCPSESS_API int mcpsess_session_mark(mcpsess_sessions *s, mcpsess_str id) {
     mcpsess_lru_entry entry;
-    uint16_t cursor = 0, n;
+    uint16_t cursor = 0;
     int rc = MCPSESS_MISS;
     if (!mcpsess_i_session_ready(s) || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
     mcpsess_i_lock(&s->i.desc.lock);
@@ -7283,9 +7299,7 @@ MCPSESS_API int mcpsess_session_mark(mcpsess_sessions *s, mcpsess_str id) {
     while (id.len == 0 && mcpsess_lru_next(&s->i.tier, &cursor, &entry) == MCPSESS_OK) {
         rc = mcpsess_lru_mark(&s->i.tier, entry.key);
     }
-    for (n = 0; n < s->i.desc.lanes; n++) {
-        if (id.len == 0 || mcpsess_i_lane_is(&s->i.lanes[n], id)) s->i.lanes[n].overtaken = true;
-    }
+    mcpsess_i_lane_tell(s, id);
     mcpsess_i_unlock(&s->i.desc.lock);
     return rc;
 }

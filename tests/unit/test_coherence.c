@@ -116,6 +116,27 @@ TEST(load_overtaken_by_a_push_is_answered_but_not_kept) {
     }
 }
 
+/* The store tells of our own writes, too, perhaps in the same breath as it answers: what was written is kept, and to be
+   confirmed as after any other push, but it is there when the store is away. */
+TEST(write_told_of_before_it_has_landed_is_kept_to_be_confirmed) {
+    mcpsess_op op;
+    char mem[RIG_RECORD_MAX];
+    start();
+    rig.net.delay = 2;
+    mcpsess_op_init(&op, 0);
+    CHECK_EQ(mcpsess_session_store(&rig.table, &op, rig_record(mem, "a", &rig.alice, "two"), rig.now), MCPSESS_PENDING);
+    test_store_push(&rig.net, "a");
+    CHECK_EQ(rig_end(&op, MCPSESS_PENDING), MCPSESS_OK);
+    rig.net.delay = 0;
+    rig.net.fail = MCPSESS_E_IO;
+    CHECK(rig_loads_with("a", "two", 1));
+    CHECK(rig.op.stale);
+    rig.net.fail = MCPSESS_OK;
+    CHECK(rig_loads_with("a", "two", 1));
+    CHECK(rig_loads_with("a", "two", 0));
+    rig_sound();
+}
+
 /* Another write may have given it another TTL. */
 TEST(touch_overtaken_by_a_push_does_not_extend_the_copy) {
     mcpsess_op op;
@@ -325,6 +346,7 @@ void test_coherence(void) {
     RUN(hit_that_cannot_listen_is_a_request);
     RUN(any_record_may_have_changed);
     RUN(load_overtaken_by_a_push_is_answered_but_not_kept);
+    RUN(write_told_of_before_it_has_landed_is_kept_to_be_confirmed);
     RUN(touch_overtaken_by_a_push_does_not_extend_the_copy);
     RUN(touch_extends_the_copy);
     RUN(touch_does_not_make_the_copy_younger);
