@@ -199,6 +199,81 @@ TEST(librechat_a_value_that_is_too_long_is_no_flag) {
     CHECK_EQ(ask(MCPSESS_FLAG_GET, ""), MCPSESS_OK);
 }
 
+/* -- flights over it -- */
+
+MCPSESS_FLIGHT_STORAGE(lanes, 2, 0);
+static mcpsess_flights flights;
+static mcpsess_op load, loader;
+static unsigned loads;
+
+static mcpsess_op *loads_at_once(void *user, const mcpsess_flight_job *job, uint64_t now_ms) {
+    (void)user;
+    (void)now_ms;
+    CHECK(mcpsess_str_eq(job->key, MCPSESS_STR("u")) && job->fence != 0);
+    loads++;
+    mcpsess_op_init(&loader, 0);
+    (void)mcpsess_op_end(&loader, MCPSESS_OK);
+    return &loader;
+}
+
+static void start_flights(void) {
+    mcpsess_flight_desc d = mcpsess_flight_desc_default();
+    make();
+    (void)ADMIN("FLUSHALL");
+    d.store = t.rig.base.store;
+    d.lanes = 2;
+    d.load = loads_at_once;
+    d.random = sock_random;
+    CHECK_EQ(mcpsess_flight_init(&flights, &d, lanes.bytes, sizeof lanes.bytes), MCPSESS_OK);
+    mcpsess_op_init(&load, 5000);
+    loads = 0;
+}
+
+static int begin_load(void) {
+    return mcpsess_flight_load(&flights, &load, MCPSESS_STR("u"), MCPSESS_STR(""), NULL, t.hook.now_ms(t.hook.user));
+}
+
+/* Steps it until it has asked and waits. */
+static void wait_begins(int rc) {
+    while (rc == MCPSESS_PENDING && flights.i.lanes[0].held_until_ms == 0) {
+        uint64_t due_ms = mcpsess_next_due(&load, t.hook.now_ms(t.hook.user));
+        (void)t.hook.wait(t.hook.user, mcpsess_want(&load), due_ms);
+        rc = mcpsess_poll(&load, t.hook.now_ms(t.hook.user));
+    }
+    CHECK_EQ(rc, MCPSESS_PENDING);
+}
+
+TEST(librechat_a_flight_loads_once_and_leaves_their_flag) {
+    mcpsess_str flag;
+    start_flights();
+    CHECK_EQ(mcpsess_wait(&load, begin_load(), &t.hook), MCPSESS_OK);
+    CHECK_EQ(mcpsess_wait(&load, begin_load(), &t.hook), MCPSESS_OK);
+    CHECK_EQ(loads, 1);
+    flag = ADMIN("GET", FLAG);
+    CHECK(flag.len == 38 && memcmp(flag.ptr, "{\"value\":true,\"expires\":", 24) == 0);
+    CHECK_EQ(NUMBER("EXISTS", LEASE), 0);
+    CHECK(NUMBER("PTTL", FLAG) > 3590000 && NUMBER("PTTL", FLAG) <= 3600000);
+}
+
+TEST(librechat_a_flight_waits_for_what_they_load) {
+    start_flights();
+    (void)ADMIN("SET", LEASE, "1700000000000", "PX", "30000", "NX");
+    wait_begins(begin_load());
+    (void)ADMIN("SET", FLAG, "{\"value\":true,\"expires\":9700003600000}", "PX", "3600000");
+    (void)ADMIN("UNLINK", LEASE);
+    CHECK_EQ(mcpsess_wait(&load, MCPSESS_PENDING, &t.hook), MCPSESS_OK);
+    CHECK_EQ(loads, 0);
+}
+
+TEST(librechat_a_flight_takes_over_when_their_holder_died) {
+    start_flights();
+    (void)ADMIN("SET", LEASE, "1700000000000", "PX", "100", "NX");
+    wait_begins(begin_load());
+    CHECK_EQ(mcpsess_wait(&load, MCPSESS_PENDING, &t.hook), MCPSESS_OK);
+    CHECK_EQ(loads, 1);
+    CHECK_EQ(flights.stats.taken_over, 1);
+}
+
 /* -- in a cluster -- */
 
 static void cluster(mcpsess_str prefix, int want) {
@@ -263,6 +338,9 @@ int main(int argc, char **argv) {
     RUN(librechat_keys_of_another_type_are_left_alone);
     RUN(librechat_a_flag_set_meanwhile_stops_a_claim);
     RUN(librechat_a_value_that_is_too_long_is_no_flag);
+    RUN(librechat_a_flight_loads_once_and_leaves_their_flag);
+    RUN(librechat_a_flight_waits_for_what_they_load);
+    RUN(librechat_a_flight_takes_over_when_their_holder_died);
     mcpsess_redis_close(&t.redis);
     return tap_finish();
 }
