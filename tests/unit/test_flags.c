@@ -99,7 +99,7 @@ TEST(flags_desc_out_of_range_is_refused) {
     d = desc_of(1, 1, 65535u);
     CHECK_EQ(mcpsess_memstore_bytes(&d), 0);
     d = desc_of(1, 1, 65534u);
-    CHECK(mcpsess_memstore_bytes(&d) != 0);
+    CHECK(mcpsess_memstore_bytes(&d) != 0 || sizeof(size_t) < 4);
     d = desc_of(1, 65534u, 0);
     CHECK(mcpsess_memstore_bytes(&d) != 0 || sizeof(size_t) < 4);
 }
