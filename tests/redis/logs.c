@@ -958,6 +958,15 @@ static uint64_t model_now(log_model_rig *rig) {
     return now();
 }
 
+/* The server's own: ours may be put back or forward against it at any time. */
+static uint64_t model_clock(log_model_rig *rig) {
+    (void)rig;
+    return t.ahead_ms + (uint64_t)NUMBER("EVAL",
+                                         "local t=redis.call('TIME')\n"
+                                         "return t[1]*1000+math.floor(t[2]/1000)",
+                                         "0");
+}
+
 static void model_pass(log_model_rig *rig, uint64_t ms) {
     (void)rig;
     age(ms);
@@ -987,6 +996,7 @@ TEST(logs_agree_with_a_naive_model) {
     rig.calm = 8;
     rig.epochs = rig.owners = rig.bounds = rig.ages = rig.deletes_all = true;
     rig.now_ms = model_now;
+    rig.clock_ms = model_clock;
     rig.pass = model_pass;
     rig.idle = model_idle;
     rig.restart = model_restart;

@@ -242,20 +242,23 @@ static void forget(void) {
     seen->skipped++;
 }
 
+static uint64_t clock_ms(void) {
+    return rig->clock_ms != NULL ? rig->clock_ms(rig) : rig->now_ms(rig);
+}
+
 /* Sends the request.  -> false: its answer cannot be foretold */
 static bool sent(void) {
-    const uint64_t apart_ms = rig->slack_ms == 0 ? 0 : 1; /* two clocks that both count whole ms */
     unsigned n;
-    now.lo = rig->now_ms(rig) - apart_ms;
+    now.lo = clock_ms();
     now.hi = now.lo + rig->slack_ms;
     if (any_unsure()) { /* nor may it be soon */
         rig->pass(rig, rig->unit_ms / 2 + 1);
         seen->skipped++;
         return false;
     }
-    now.lo = rig->now_ms(rig) - apart_ms;
+    now.lo = clock_ms();
     (void)submit();
-    now.hi = rig->now_ms(rig) + apart_ms;
+    now.hi = clock_ms();
     if (any_unsure()) {
         forget();
         return false;
@@ -311,11 +314,21 @@ static void written(model_log *g) {
     if (!g->done) g->lease = later(now, q.request.ttl_ms);
 }
 
+/* Until when a read keeps the events: a store may leave out the time in which they all are too old to be replayed,
+   counted from when the log was last written. */
+static span kept_until(const model_log *g) {
+    span until = later(now, limits.event_ttl_ms), old;
+    if (rig->slack_ms == 0) return until;
+    old.lo = g->until.lo - limits.log_max_ms + limits.event_max_ms;
+    old.hi = g->until.hi - limits.log_max_ms + limits.event_max_ms;
+    return either(until, earlier_of(until, old));
+}
+
 /* A store may do so for log and events apart, or for both if one of them needs it. */
 static void kept(model_log *g) {
     bool log_needs = past(half_of(g->expires, limits.log_ttl_ms));
     bool events_need = g->count != 0 && past(half_of(g->events_until, limits.event_ttl_ms));
-    span events = later_of(g->events_until, later(now, limits.event_ttl_ms));
+    span events = later_of(g->events_until, kept_until(g));
     span expires = later_of(g->expires, earlier_of(later(now, limits.log_ttl_ms), g->until));
     g->used = ++clock_of_use;
     if (!log_needs && !events_need) return;
@@ -739,6 +752,25 @@ static void begin(uint32_t seed) {
     tap_seed(seed);
 }
 
+/* What was asked, what came, and what was to be known of that log; times count from before the request. */
+static void report(void) {
+    const model_log *g = &logs[target];
+    tap_note(failed != NULL ? failed : "?", 0);
+    tap_note("kind", q.request.kind);
+    tap_note("code", q.request.rc);
+    tap_note("guarded", q.request.guarded);
+    tap_note("the owner's", mcpsess_str_eq(owners[g->owner].subject, q.request.owner.subject));
+    tap_note("present", g->present);
+    tap_note("under way for", (int64_t)(now.hi - now.lo));
+    tap_note("expires, at the earliest", (int64_t)(g->expires.lo - now.lo));
+    tap_note("expires, at the latest", (int64_t)(g->expires.hi - now.lo));
+    tap_note("events until, at the earliest", (int64_t)(g->events_until.lo - now.lo));
+    tap_note("events until, at the latest", (int64_t)(g->events_until.hi - now.lo));
+    tap_note("epoch less its own", (int64_t)(q.log.epoch - g->epoch));
+    tap_note("last", (int64_t)g->last);
+    tap_note("last of the answer", (int64_t)q.log.last);
+}
+
 bool log_model_run(log_model_rig *under_test, uint32_t seed, uint32_t rounds, log_model_stats *stats) {
     uint32_t round;
     rig = under_test;
@@ -748,11 +780,9 @@ bool log_model_run(log_model_rig *under_test, uint32_t seed, uint32_t rounds, lo
         bool holds = step() && (rig->sound == NULL || right(rig->sound(rig), "the store is sound")) && failed == NULL;
         if (holds) continue;
         CHECK(holds);
-        tap_note(failed != NULL ? failed : "?", 0);
         tap_note("seed", (int64_t)seed);
         tap_note("round", (int64_t)round);
-        tap_note("kind", q.request.kind);
-        tap_note("code", q.request.rc);
+        report();
         return false;
     }
     return true;

@@ -22,13 +22,14 @@ struct log_model_rig {
     mcpsess_store store;
     uint64_t unit_ms;   /* TTLs are multiples of it */
     uint64_t slack_ms;  /* a request is under way for less than this, mostly; 0: the clock stands still meanwhile, and
-                           TTLs  are what they are in RAM, to the millisecond */
+                           TTLs are what they are in RAM, to the millisecond */
     uint32_t calm;      /* requests between two times that time is let go by, on the average; at least 1 */
     uint32_t logs;      /* so many have room, then complete ones go; 0: all */
     uint32_t log_bytes; /* a log has so much room, MCPSESS_RING_HEAD on each event counted in; 0: as limits say */
     bool epochs, owners, bounds, ages, deletes_all; /* as in log_contract.h */
-    uint64_t (*now_ms)(log_model_rig *rig);         /* the store's clock */
-    void (*pass)(log_model_rig *rig, uint64_t ms);  /* puts it forward */
+    uint64_t (*now_ms)(log_model_rig *rig);         /* what the store is told */
+    uint64_t (*clock_ms)(log_model_rig *rig);       /* the clock that its TTLs go by; NULL: that is now_ms */
+    void (*pass)(log_model_rig *rig, uint64_t ms);  /* puts both forward */
     void (*idle)(log_model_rig *rig);               /* between two polls of a pending request; NULL: nothing */
     void (*restart)(log_model_rig *rig);            /* the store loses everything; NULL: it does not */
     bool (*sound)(log_model_rig *rig);              /* its invariants, after each request; NULL: none to look at */

@@ -35,8 +35,9 @@ static bool sound(log_model_rig *rig) {
     return mcpsess_memstore_check(&ram) == MCPSESS_OK && arena_intact();
 }
 
-static log_model_rig rig = {{NULL, NULL}, 7,    0,    8,    LOGS, LOG_MODEL_LOG_BYTES, true, true, true, true, true,
-                            standing,     pass, NULL, boot, sound};
+static log_model_rig rig = {{NULL, NULL}, 7,    0,    8,    LOGS, LOG_MODEL_LOG_BYTES,
+                            true,         true, true, true, true, standing,
+                            NULL,         pass, NULL, boot, sound};
 static log_model_stats seen;
 
 TEST(logs_agree_with_a_naive_model) {
