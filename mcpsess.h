@@ -20,6 +20,7 @@
        MCPSESS_STREAM_MAX      longest stream id in bytes, 1..255, default 64
        MCPSESS_NO_STREAM       without event streams: logs, their events and frames
        MCPSESS_NO_FLIGHT       without load-once coordination: flags and flights
+       MCPSESS_NO_BACKEND      without the lifecycle of backends
        MCPSESS_ROM             attribute of constant tables (AVR: PROGMEM), and how a byte of them is read:
        MCPSESS_ROM_U8(p)       default *(p) (AVR: pgm_read_byte(p))
 
@@ -40,6 +41,7 @@
      load once across replicas: flag, lease, wait           >>flight
      sessions: a local tier before any store                >>session
      sessions changed by compare-and-set                    >>merge
+     the lifecycle of what serves sessions                  >>backend
 
    EXAMPLE
        MCPSESS_MEMSTORE_STORAGE(ram, 64, 0, 256);                  // 64 records of at most 256 bytes, no leases
@@ -147,36 +149,38 @@ int memcmp(const void *a, const void *b, size_t n);
 /* ---- base: codes, slices, writer, hash, base64, time ------------------------------------------------------ >>base */
 
 /* Every code a function of this library returns. > 0 are states, < 0 are errors. */
-#define MCPSESS_CODES(X)                                                                         \
-    X(OK, 0, "done")                                                                             \
-    X(PENDING, 1, "under way: poll again")                                                       \
-    X(MISS, 2, "no such entry")                                                                  \
-    X(STALE, 3, "present, but to be revalidated before use")                                     \
-    X(EXISTS, 4, "the id is taken; nothing was written")                                         \
-    X(LOST, 5, "what is stored is not what was expected; nothing was written")                   \
-    X(BUSY, 6, "held by another owner")                                                          \
-    X(END, 7, "no more entries; of a stream: it is complete")                                    \
-    X(GAP, 8, "events after that position are gone, or it is no position of this log")           \
-    X(DUP, 9, "this very event is stored already, under this sequence")                          \
-    X(FENCED, 10, "another writer has taken over; nothing was written")                          \
-    X(LOST_TAIL, 11, "the store lost events it had confirmed; the log begins anew, empty")       \
-    X(E_ARG, -1, "a pointer is NULL or a number is out of its range")                            \
-    X(E_NOMEM, -2, "the storage is smaller than this object needs")                              \
-    X(E_ALIGN, -3, "the storage is not aligned for a uint64_t and a pointer")                    \
-    X(E_TOOBIG, -4, "longer than its bound, or than the room for the answer")                    \
-    X(E_FULL, -5, "every slot is in use, and the policy is to refuse")                           \
-    X(E_FORMAT, -6, "the bytes are not a valid encoding")                                        \
-    X(E_ID, -7, "the session id is empty, too long, or has a byte outside 0x21-0x7E")            \
-    X(E_PRINCIPAL, -8, "issuer and subject must both be given, without NUL, or both be empty")   \
-    X(E_STATE, -9, "not now: the operation is still pending, or the object was not initialised") \
-    X(E_TIMEOUT, -10, "the deadline came first; a write may still take effect")                  \
-    X(E_CANCELED, -11, "given up by its owner; a write may still take effect")                   \
-    X(E_CLOSED, -12, "the object was closed")                                                    \
-    X(E_IO, -13, "the store could not be reached; nothing was written")                          \
-    X(E_UNKNOWN, -14, "the connection was lost in between: it may have been written, or not")    \
-    X(E_UNSUPPORTED, -15, "this store does not answer this kind of request")                     \
-    X(E_RANDOM, -16, "the random hook failed")                                                   \
-    X(E_CORRUPT, -17, "an invariant does not hold: memory was overwritten")                      \
+#define MCPSESS_CODES(X)                                                                               \
+    X(OK, 0, "done")                                                                                   \
+    X(PENDING, 1, "under way: poll again")                                                             \
+    X(MISS, 2, "no such entry")                                                                        \
+    X(STALE, 3, "present, but to be revalidated before use")                                           \
+    X(EXISTS, 4, "the id is taken; nothing was written")                                               \
+    X(LOST, 5, "what is stored is not what was expected; nothing was written")                         \
+    X(BUSY, 6, "held by another owner")                                                                \
+    X(END, 7, "no more entries; of a stream: it is complete")                                          \
+    X(GAP, 8, "events after that position are gone, or it is no position of this log")                 \
+    X(DUP, 9, "this very event is stored already, under this sequence")                                \
+    X(FENCED, 10, "another writer has taken over; nothing was written")                                \
+    X(LOST_TAIL, 11, "the store lost events it had confirmed; the log begins anew, empty")             \
+    X(E_ARG, -1, "a pointer is NULL or a number is out of its range")                                  \
+    X(E_NOMEM, -2, "the storage is smaller than this object needs")                                    \
+    X(E_ALIGN, -3, "the storage is not aligned for a uint64_t and a pointer")                          \
+    X(E_TOOBIG, -4, "longer than its bound, or than the room for the answer")                          \
+    X(E_FULL, -5, "every slot is in use, and the policy is to refuse")                                 \
+    X(E_FORMAT, -6, "the bytes are not a valid encoding")                                              \
+    X(E_ID, -7, "the session id is empty, too long, or has a byte outside 0x21-0x7E")                  \
+    X(E_PRINCIPAL, -8, "issuer and subject must both be given, without NUL, or both be empty")         \
+    X(E_STATE, -9, "not now: the operation is still pending, or the object was not initialised")       \
+    X(E_TIMEOUT, -10, "the deadline came first; a write may still take effect")                        \
+    X(E_CANCELED, -11, "given up by its owner; a write may still take effect")                         \
+    X(E_CLOSED, -12, "the object was closed")                                                          \
+    X(E_IO, -13, "the store could not be reached; nothing was written")                                \
+    X(E_UNKNOWN, -14, "the connection was lost in between: it may have been written, or not")          \
+    X(E_UNSUPPORTED, -15, "this store does not answer this kind of request")                           \
+    X(E_RANDOM, -16, "the random hook failed")                                                         \
+    X(E_CORRUPT, -17, "an invariant does not hold: memory was overwritten")                            \
+    X(E_NO_ADDRESS, -18, "the backend runs, and nobody knows under which address, or it does not run") \
+    X(E_NOT_PRESERVED, -19, "no copy of the backend's data was found; nothing was deleted")            \
     X(E_STORE, -64, "this and below: the store refused, for a reason of its own; nothing was written")
 
 enum {
@@ -271,27 +275,42 @@ typedef struct mcpsess_lock {
 typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
 
 /* Everything that is worth a log line, as numbers; texts are optional. */
-#define MCPSESS_ITEMS(X)                                                                    \
-    X(STORE_FAILED, 1, "store request failed; number: -code")                               \
-    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed")  \
-    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")          \
-    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                  \
-    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")        \
-    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")               \
-    X(STORE_FULL, 7, "store full, new record refused; number: records")                     \
-    X(EVICTED, 8, "store full, least recently used record dropped; no key; number: so far") \
-    X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")                       \
-    X(EVENTS_DROPPED, 10, "log over its bound, oldest events dropped; number: of them")     \
-    X(WRITER_FENCED, 11, "another writer has this stream now; number: sequence")            \
-    X(TAIL_LOST, 12, "the store lost confirmed events of this stream; number: sequence")    \
-    X(REPLAY_GAP, 13, "replay refused, events are gone; number: sequence asked for")        \
-    X(REPLAY_CAPPED, 14, "replay refused, more events than allowed; number: of them")       \
-    X(LOGS_DELETED, 15, "streams of a session deleted; number: events")                     \
-    X(LEASE_LOST, 16, "load canceled, its lease was lost; number: its fence")               \
-    X(LOAD_FAILED, 17, "loader failed, nothing flagged; number: its code, without sign")    \
-    X(TAKEN_OVER, 18, "load begun after another's ended without a flag; number: the fence") \
-    X(WAIT_OVER, 19, "gave up waiting for a load; number: ms its lease has left")           \
-    X(FLAG_REFUSED, 20, "loaded, but not flagged, as its lease was lost; number: its fence")
+#define MCPSESS_ITEMS(X)                                                                                        \
+    X(STORE_FAILED, 1, "store request failed; number: -code")                                                   \
+    X(SERVED_STALE, 2, "store away, local copy served; number: ms since it was confirmed")                      \
+    X(NOT_PROMOTED, 3, "record larger than a local slot, not kept; number: bytes")                              \
+    X(OVERTAKEN, 4, "load overtaken by a write, not kept")                                                      \
+    X(BAD_RECORD, 5, "stored bytes are not a record of this session; number: bytes")                            \
+    X(FOREIGN_OWNER, 6, "asked for by another principal; answered as absent")                                   \
+    X(STORE_FULL, 7, "store full, new record refused; number: records")                                         \
+    X(EVICTED, 8, "store full, least recently used record dropped; no key; number: so far")                     \
+    X(TIMED_OUT, 9, "operation met its deadline; number: ms past it")                                           \
+    X(EVENTS_DROPPED, 10, "log over its bound, oldest events dropped; number: of them")                         \
+    X(WRITER_FENCED, 11, "another writer has this stream now; number: sequence")                                \
+    X(TAIL_LOST, 12, "the store lost confirmed events of this stream; number: sequence")                        \
+    X(REPLAY_GAP, 13, "replay refused, events are gone; number: sequence asked for")                            \
+    X(REPLAY_CAPPED, 14, "replay refused, more events than allowed; number: of them")                           \
+    X(LOGS_DELETED, 15, "streams of a session deleted; number: events")                                         \
+    X(LEASE_LOST, 16, "load canceled, its lease was lost; number: its fence")                                   \
+    X(LOAD_FAILED, 17, "loader failed, nothing flagged; number: its code, without sign")                        \
+    X(TAKEN_OVER, 18, "load begun after another's ended without a flag; number: the fence")                     \
+    X(WAIT_OVER, 19, "gave up waiting for a load; number: ms its lease has left")                               \
+    X(FLAG_REFUSED, 20, "loaded, but not flagged, as its lease was lost; number: its fence")                    \
+    X(BACKEND_CREATED, 21, "backend created")                                                                   \
+    X(BACKEND_STARTED, 22, "backend runs; number: ms it took")                                                  \
+    X(BACKEND_STOPPED, 23, "backend stopped")                                                                   \
+    X(BACKEND_REMOVED, 24, "backend removed, with its data")                                                    \
+    X(BACKEND_DIED, 25, "backend died; number: ms it ran")                                                      \
+    X(BACKEND_FAILED, 26, "operation on a backend failed; number: the step, 0x100 times its code without sign") \
+    X(STEP_FAILED, 27, "a step failed that need not succeed; number: as above")                                 \
+    X(ORPHAN_RECOVERED, 28, "data of a backend that was lost is in its preserved copy; number: bytes")          \
+    X(DATA_PRESERVED, 29, "data of a backend is in its preserved copy; number: bytes")                          \
+    X(DATA_RESTORED, 30, "preserved copy restored")                                                             \
+    X(COPY_DISCARDED, 31, "preserved copy dropped, as was asked for")                                           \
+    X(ADDRESS_CHANGED, 32, "backend has another address; number: bytes of it, 0: none")                         \
+    X(BACKEND_OWNED, 33, "backend is ours; number: the fence")                                                  \
+    X(BACKEND_LOST, 34, "backend is not ours any more, its lease ran out; number: the fence")                   \
+    X(BACKEND_RELEASED, 35, "backend may be another's now; number: the fence")
 
 enum {
 #define MCPSESS_I_ITEM(name, number, text) MCPSESS_ITEM_##name = (number),
@@ -1721,6 +1740,303 @@ MCPSESS_API int mcpsess_session_terminate(mcpsess_sessions *s, mcpsess_merge_op 
 /* To be merged: user is a mcpsess_str, the record of what was a placeholder.  -> OK, EXISTS: it is initialised already,
    MISS: it is terminated, E_TOOBIG, E_FORMAT */
 MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record);
+
+#ifndef MCPSESS_NO_BACKEND
+
+/* ---- backend: the lifecycle of what serves sessions ------------------------------------------------------- >>backend
+
+   Processes, containers, nodes: whoever knows how, drives them, through operations of his own; the manager says what is
+   done in which order, what then if that fails, and who may, of several replicas. A backend has an id, and data that is
+   its own; data is in the backend, or in a copy that was preserved of it, and is never dropped in one place before it
+   is in the other.
+
+   backend    what is known                                     leaves to
+   unknown    nothing, or not how the last step ended:          any: it is inspected
+              who asks next has it inspected
+   absent     there is none; perhaps a preserved copy           stopped: ensure; running: start
+   stopped    it is there, and does not run                     running: start; absent: delete
+   running    it runs; where it has a network, it is reached    stopped: stop, or it died; absent: delete
+              under an address
+   elsewhere  another replica owns it                           unknown: its lease ran out, or was released
+
+   operation   steps, of the driver's; one that it has not is left out
+   ensure      inspect; if it is absent: find_orphan, and if there is one whose data is in no copy yet: export_data,
+               keep_copy, stat_copy; then create
+   start       ensure; if it does not run: stat_copy, and if there is one: import_data, drop_copy; start; then, without
+               an address, network_up; after a failure it is stopped, and what import_data failed with ends it before
+               it runs
+   stop        stop
+   delete      to preserve its data: stop, export_data, keep_copy, stat_copy, and if any of these failed, it is started
+               again, as it was; then network_down, stop, both of which may fail, and remove
+   export      stop, export_data to where the user wants it, started again
+   import      stop, import_data, started again; of the preserved copy: not if that failed; then drop_copy
+   address     what is known; else inspect, else network_up
+
+   What may be lost by it is not done: a preserved copy is never overwritten (EXISTS), an empty one is none, and a
+   backend that has one does not run before it was restored. `preserve` of one that is stopped and has a copy takes that
+   for its data, which it is: it has not run since. Where data can be reached only while a backend runs, it is exported
+   first and stopped then.
+
+   All of these first inspect. On one backend they go one after the other, in the order in which they were begun;
+   different backends do not wait for each other. Each step has step_ms; one that is late is canceled and counts as
+   failed. An operation that is late begins no further step but those that undo what it has begun; one that is canceled
+   leaves it as it is, unknown, which the next one finds as after a crash.
+
+   With a store, one replica owns a backend at a time: by a lease, which is acquired before the first step, extended by
+   mcpsess_backend_step, and thus by nobody when that is not called, and kept while it runs. A lease that is lost ends
+   what is under way (FENCED); the driver is told its fence with each step, and refuses one that is lower than one it
+   has seen. What is to be kept running (mcpsess_backend_keep) is started when it is not, again after a backoff when it
+   died, and taken over when its owner's lease has run out. */
+
+/* Bytes of an id: of [-_A-Za-z0-9]. */
+#define MCPSESS_BACKEND_ID_MAX (MCPSESS_ID_MAX - 2u)
+
+/* info.state */
+enum {
+    MCPSESS_BACKEND_UNKNOWN,
+    MCPSESS_BACKEND_ABSENT,
+    MCPSESS_BACKEND_STOPPED,
+    MCPSESS_BACKEND_RUNNING,
+    MCPSESS_BACKEND_ELSEWHERE
+};
+
+/* Steps, in the order of the driver's members. */
+#define MCPSESS_BACKEND_STEPS(X)                                                                                 \
+    X(INSPECT, inspect)           /* OK (running, live, its address if that is known), MISS: there is none */    \
+    X(START, start)               /* OK, also if it runs */                                                      \
+    X(STOP, stop)                 /* by force.  OK, MISS: it does not run, or there is none */                   \
+    X(CREATE, create)             /* OK, EXISTS: there is one. Leaves an orphan's data alone */                  \
+    X(REMOVE, remove)             /* it, its data, and what it left of an orphan's.  OK, MISS */                 \
+    X(NETWORK_UP, network_up)     /* OK (address) */                                                             \
+    X(NETWORK_DOWN, network_down) /* OK, MISS */                                                                 \
+    X(EXPORT, export_data)        /* all data, of the orphan if `orphan`: to where, or aside.  OK, MISS: none */ \
+    X(KEEP_COPY, keep_copy)       /* what was exported aside becomes the preserved copy, in one step.  OK */     \
+    X(STAT_COPY, stat_copy)       /* of the preserved copy.  OK (bytes), MISS */                                 \
+    X(IMPORT, import_data)        /* from where, or the preserved copy, in place of all data.  OK */             \
+    X(DROP_COPY, drop_copy)       /* OK, MISS */                                                                 \
+    X(FIND_ORPHAN, find_orphan)   /* data of one that is absent.  OK, MISS */                                    \
+    X(LIST, list)                 /* calls mcpsess_backend_found for each.  OK */                                \
+    X(IMAGE_CHECK, image_check)   /* is the local image the latest?  OK, STALE: there is a newer one */          \
+    X(IMAGE_FIND, image_find)     /* is there a local image?  OK, MISS */                                        \
+    X(IMAGE_PULL, image_pull)     /* OK */
+
+/* op.step, info.step */
+enum {
+    MCPSESS_BACKEND_NO_STEP,
+#define MCPSESS_I_BACKEND_STEP(name, member) MCPSESS_BACKEND_##name,
+    MCPSESS_BACKEND_STEPS(MCPSESS_I_BACKEND_STEP)
+#undef MCPSESS_I_BACKEND_STEP
+        MCPSESS_BACKEND_LEASE /* a request about the lease */
+};
+
+/* What a step is about, and where its answer goes; lives as long as its operation is pending. */
+typedef struct mcpsess_backend_call {
+    mcpsess_str id;    /* empty in list and the image steps */
+    mcpsess_str where; /* of export_data and import_data: as the user said; empty: the preserved copy */
+    uint64_t fence;    /* of the lease; 0: there is no store */
+    bool orphan;       /* of export_data: the orphan's */
+    /* answers */
+    bool running;         /* it runs */
+    bool live;            /* its data can be reached only while it runs; export_data is told to, and needs keep_copy */
+    uint64_t bytes;       /* of the copy; 0: it is none */
+    mcpsess_buf *address; /* to append it to; of address_max bytes, and none of it may be missing */
+} mcpsess_backend_call;
+
+/* Begins a step: an operation of yours, which is polled until it is done, or canceled, and whose memory is yours again
+   then.  -> it; NULL: it cannot be begun, E_FULL. Its result is one of those above, or an error; FENCED: a higher fence
+   was seen. One that was canceled may yet take effect, but only before the next step of the same backend does. */
+typedef mcpsess_op *(*mcpsess_backend_fn)(void *user, mcpsess_backend_call *call, uint64_t now_ms);
+
+typedef struct mcpsess_backend_driver {
+#define MCPSESS_I_BACKEND_STEP(name, member) mcpsess_backend_fn member;
+    MCPSESS_BACKEND_STEPS(MCPSESS_I_BACKEND_STEP) /* the first three must be there, any other may be NULL */
+#undef MCPSESS_I_BACKEND_STEP
+    void *user;
+} mcpsess_backend_driver;
+
+typedef struct mcpsess_backend_desc {
+    mcpsess_backend_driver driver;
+    mcpsess_store store;      /* with leases; cls NULL: there are no other replicas */
+    uint16_t capacity;        /* backends, 1..65534; one that is absent needs none */
+    uint16_t address_max;     /* bytes, 1..65535; default 64 */
+    uint16_t lanes;           /* backends that mcpsess_backend_step starts at a time; default 1 */
+    uint32_t lease_ms;        /* default 30 s */
+    uint32_t timeout_ms;      /* of a request about a lease; default 5 s; none waits longer than lease_ms / 3 */
+    uint32_t step_ms;         /* default 30 s */
+    uint32_t stop_ms;         /* of the step stop; default 10 s */
+    uint32_t check_ms;        /* of the step image_check; default 15 s */
+    uint8_t network_tries;    /* of network_up, and for an address; default 2 */
+    uint32_t network_wait_ms; /* after the first that failed, twice that after each further one; default 500 ms */
+    uint32_t backoff_ms;      /* after the first failure or death of one that is kept, then twice that; default 1 s */
+    uint32_t backoff_max_ms;  /* default 60 s */
+    uint32_t stable_ms;       /* one that ran for so long begins with backoff_ms again; default 60 s */
+    uint32_t look_ms;         /* one that is kept and runs is inspected so often; 0: never, the driver tells */
+    bool skip_orphans;        /* data of an orphan that cannot be recovered does not keep a new one from being made */
+    void (*dropped)(void *user, mcpsess_str id, mcpsess_str address); /* nothing is there any more: drop connections */
+    void *user;
+    mcpsess_random_fn random; /* needed where there is a store */
+    void *random_user;
+    mcpsess_log log;
+} mcpsess_backend_desc;
+
+typedef struct mcpsess_backend_stats {
+    uint32_t started, stopped, created, removed;
+    uint32_t recovered, preserved, restored; /* orphans' data; copies made by delete; copies restored */
+    uint32_t died;                           /* as the driver told, or as was found */
+    uint32_t taken_over, lost;               /* leases of others that had run out; leases of ours */
+    uint32_t fenced;                         /* operations that ended for that */
+    uint32_t failed;                         /* operations that failed otherwise, BUSY and MISS apart */
+    uint32_t steps;                          /* begun */
+    uint32_t late;                           /* of them, those that were canceled for it */
+} mcpsess_backend_stats;
+
+/* What is known of a backend. */
+typedef struct mcpsess_backend_info {
+    mcpsess_str id, address; /* live until the manager is next called */
+    uint8_t state;           /* MCPSESS_BACKEND_UNKNOWN ... */
+    uint8_t step;            /* at which the last operation failed; NO_STEP: it did not */
+    int rc;                  /* of the last operation */
+    bool kept, copy;         /* to be kept running; it has a preserved copy, as of the last look */
+    bool busy;               /* an operation is under way */
+    uint64_t fence;          /* of our lease; 0: none */
+    uint64_t lease_left_ms;  /* of our lease, or of another's if it is elsewhere; MCPSESS_NEVER: there is no store */
+    uint64_t due_ms;         /* when it is looked after next; MCPSESS_NEVER: it is not */
+    uint32_t tries;          /* to start it, since it last ran for stable_ms */
+} mcpsess_backend_info;
+
+typedef struct mcpsess_backend_op {
+    mcpsess_op op; /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
+    uint8_t step;  /* result: at which it failed; NO_STEP: it did not */
+    struct {
+        mcpsess_backend_call call;
+        mcpsess_lease_op lease; /* that it acquires */
+        mcpsess_buf address;
+        mcpsess_op *at_work;              /* the driver's operation */
+        uint64_t begun_ms, until_ms;      /* the step; or, with at_work NULL, a wait */
+        uint8_t row;                      /* of the table of steps */
+        uint8_t tries;                    /* of network_up */
+        int rc;                           /* what failed first */
+        bool running, live, copy, orphan; /* as inspected; as found */
+        bool waits, leased, changed;
+    } i;
+} mcpsess_backend_op;
+
+typedef struct mcpsess_i_backend {
+    mcpsess_lease lease;
+    mcpsess_lease_op extending;
+    mcpsess_op *queue; /* what was asked for; the first is under way */
+    uint64_t due_ms, since_ms, theirs_until_ms;
+    uint32_t tries;
+    int rc;
+    uint16_t address_len;
+    uint8_t id_len; /* 0: a free slot */
+    uint8_t state, step;
+    bool kept, copy, looked;
+} mcpsess_i_backend;
+
+/* All its ops have one owner: it takes no lock hooks. */
+typedef struct mcpsess_backend_manager {
+    mcpsess_backend_stats stats;
+    struct {
+        mcpsess_backend_desc desc;
+        mcpsess_lease_desc lease;
+        mcpsess_i_backend *all;
+        mcpsess_backend_op *own; /* desc.lanes of them, for what is kept, and what was not looked at */
+        char *bytes;             /* MCPSESS_I_BACKEND_TEXT_BYTES for each backend */
+        uint64_t now_ms;         /* of the last call: a cancel is told no time */
+        uint32_t ready;
+        bool leaving;
+    } i;
+} mcpsess_backend_manager;
+
+/* Id, address, and the one that is coming in. */
+#define MCPSESS_I_BACKEND_TEXT_BYTES(address_max) (MCPSESS_BACKEND_ID_MAX + 2u * (uint64_t)(address_max))
+#define MCPSESS_BACKEND_BYTES(capacity, address_max, lanes)                                           \
+    ((uint64_t)(capacity) * (sizeof(mcpsess_i_backend) + MCPSESS_I_BACKEND_TEXT_BYTES(address_max)) + \
+     (uint64_t)(lanes) * sizeof(mcpsess_backend_op))
+#define MCPSESS_BACKEND_STORAGE(name, capacity, address_max, lanes) \
+    MCPSESS_I_STORAGE(name, MCPSESS_BACKEND_BYTES(capacity, address_max, lanes))
+
+MCPSESS_API mcpsess_backend_desc mcpsess_backend_desc_default(void);
+MCPSESS_API size_t mcpsess_backend_bytes(const mcpsess_backend_desc *d); /* 0 if out of range */
+/* The desc is copied.  -> OK, E_ARG: also for a driver without inspect, start or stop, or with stat_copy and without
+   import_data, E_NOMEM, E_ALIGN */
+MCPSESS_API int mcpsess_backend_init(mcpsess_backend_manager *m, const mcpsess_backend_desc *d, void *mem,
+                                     size_t mem_len);
+
+/* What looks after all of them: extends leases, releases those of what does not run, starts what is kept, one step of
+   each that is due. To be called whenever mcpsess_backend_due says so, and with every turn of the loop that serves what
+   the backends are for: if that stands still, others take over. O(capacity). */
+MCPSESS_API void mcpsess_backend_step(mcpsess_backend_manager *m, uint64_t now_ms);
+MCPSESS_API uint64_t mcpsess_backend_due(mcpsess_backend_manager *m, uint64_t now_ms);
+MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m);
+
+/* Is it to be kept running? stop and del end that as well.  -> OK, E_ID, E_FULL, E_ARG */
+MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id, bool kept, uint64_t now_ms);
+/* The driver saw it end.  -> OK, MISS: it is not known, or not ours, E_ARG */
+MCPSESS_API int mcpsess_backend_died(mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms);
+/* It is known to be reached under another address; an empty one changes nothing.  -> OK, MISS, E_TOOBIG, E_ARG */
+MCPSESS_API int mcpsess_backend_moved(mcpsess_backend_manager *m, mcpsess_str id, mcpsess_str address);
+/* For the driver's list: there is one of this id. It is looked at by the next reconcile.
+   -> OK, E_ID, E_FULL, E_ARG */
+MCPSESS_API int mcpsess_backend_found(mcpsess_backend_manager *m, mcpsess_str id);
+/* What is known; nothing is asked.  -> OK, MISS, E_ARG */
+MCPSESS_API int mcpsess_backend_get(const mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms,
+                                    mcpsess_backend_info *info);
+/* All that are known. Start with *cursor 0.  -> OK, END, E_ARG */
+MCPSESS_API int mcpsess_backend_next(const mcpsess_backend_manager *m, uint16_t *cursor, uint64_t now_ms,
+                                     mcpsess_backend_info *info);
+
+/* All of these begin op. Slices and out must live until it is done. op->op.timeout_ms 0: as long as its steps take.
+   -> PENDING, a result, or, with nothing begun: E_ARG, E_STATE: op is pending, E_ID, E_FULL. A result can also be BUSY
+   (op.left_ms): another replica owns it, FENCED: it took over meanwhile, what a step failed with (op->step),
+   E_TIMEOUT, E_CANCELED, E_RANDOM, or an error of the store (step LEASE). */
+
+MCPSESS_API int mcpsess_backend_ensure(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       uint64_t now_ms); /* -> OK, also if there is one */
+/* -> OK, also if it runs; E_NO_ADDRESS: it had none after network_tries, and was stopped, unless it ran before */
+MCPSESS_API int mcpsess_backend_start(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                      uint64_t now_ms);
+/* -> OK, also if it does not run; MISS: it is absent */
+MCPSESS_API int mcpsess_backend_stop(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                     uint64_t now_ms);
+/* -> OK; MISS: it is absent; to preserve its data: EXISTS: it runs, and has a copy that was not restored, E_STATE: it
+   does not run, and its data can be reached only while it does, E_NOT_PRESERVED: there is no copy after all,
+   E_UNSUPPORTED: the driver has no export_data or stat_copy. Whatever it fails with before network_down, nothing was
+   deleted. */
+MCPSESS_API int mcpsess_backend_del(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id, bool preserve,
+                                    uint64_t now_ms);
+/* where: whatever the driver takes it for; it refuses what would leave its place.  -> OK; MISS: it is absent, or has no
+   data; E_ARG: where is empty */
+MCPSESS_API int mcpsess_backend_export(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       mcpsess_str where, uint64_t now_ms);
+/* where empty: the preserved copy, which is gone then.  -> OK; MISS: it is absent, or there is no copy; EXISTS: its
+   copy would replace what is imported with the next start */
+MCPSESS_API int mcpsess_backend_import(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       mcpsess_str where, uint64_t now_ms);
+/* Drops the preserved copy, which may be all there is of its data.  -> OK, MISS: there is none, E_UNSUPPORTED */
+MCPSESS_API int mcpsess_backend_discard(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                        uint64_t now_ms);
+/* Appends it to out. Of one that is elsewhere it is what inspect says.
+   -> OK; MISS: it is absent; E_NO_ADDRESS: it does not run, or has none; E_TOOBIG (op.need) */
+MCPSESS_API int mcpsess_backend_address(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                        mcpsess_buf *out, uint64_t now_ms);
+/* Has the driver find what there is; the manager knows it then.  -> OK (op.count) */
+MCPSESS_API int mcpsess_backend_list(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
+/* After a restart: lists, then inspects all that are known, and starts those to be kept, desc.lanes at a time, without
+   waiting between the tries of network_up. One that cannot be started does not keep it from the others.
+   -> OK (op.count: of those to be kept, how many do not run, here or elsewhere) */
+MCPSESS_API int mcpsess_backend_reconcile(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
+/* Sees to it that there is an image, the latest if possible: pulled if there is none, or a newer one; if that fails, or
+   it cannot be known, the local one will do.  -> OK (op->step: of what did not succeed) */
+MCPSESS_API int mcpsess_backend_prepare(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
+/* Before the end: nothing is kept any more, nothing is stopped, and all leases are released, so that others need not
+   wait.  -> OK */
+MCPSESS_API int mcpsess_backend_leave(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
+/* Cancels what is under way, with E_CLOSED. */
+MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m);
+
+#endif /* MCPSESS_NO_BACKEND */
 
 #ifdef __cplusplus
 }
