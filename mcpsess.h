@@ -1908,16 +1908,18 @@ typedef struct mcpsess_backend_op {
     mcpsess_op op; /* mcpsess_op_init, _poll, _cancel, _next_due, _want */
     uint8_t step;  /* result: at which it failed; NO_STEP: it did not */
     struct {
+        struct mcpsess_backend_manager *m;
         mcpsess_backend_call call;
         mcpsess_lease_op lease; /* that it acquires */
         mcpsess_buf address;
-        mcpsess_op *at_work;              /* the driver's operation */
-        uint64_t begun_ms, until_ms;      /* the step; or, with at_work NULL, a wait */
-        uint8_t row;                      /* of the table of steps */
-        uint8_t tries;                    /* of network_up */
-        int rc;                           /* what failed first */
-        bool running, live, copy, orphan; /* as inspected; as found */
-        bool waits, leased, changed;
+        mcpsess_op *at_work; /* the driver's operation */
+        uint64_t begun_ms;   /* when it was */
+        uint64_t until_ms;   /* when it is late; or when it is tried again */
+        int rc;              /* what failed first */
+        uint8_t phase;
+        uint8_t row;   /* of the table of steps */
+        uint8_t last;  /* step that was begun */
+        uint8_t tries; /* of network_up */
     } i;
 } mcpsess_backend_op;
 
@@ -1931,7 +1933,10 @@ typedef struct mcpsess_i_backend {
     uint16_t address_len;
     uint8_t id_len; /* 0: a free slot */
     uint8_t state, step;
-    bool kept, copy, looked;
+    bool kept, copy;
+    bool held;   /* the lease, as far as we know */
+    bool known;  /* there is one, or may be: its slot is not to be given up */
+    bool looked; /* since the last reconcile */
 } mcpsess_i_backend;
 
 /* All its ops have one owner: it takes no lock hooks. */
@@ -1945,12 +1950,13 @@ typedef struct mcpsess_backend_manager {
         char *bytes;             /* MCPSESS_I_BACKEND_TEXT_BYTES for each backend */
         uint64_t now_ms;         /* of the last call: a cancel is told no time */
         uint32_t ready;
+        uint32_t found; /* by the driver's list */
         bool leaving;
     } i;
 } mcpsess_backend_manager;
 
-/* Id, address, and the one that is coming in. */
-#define MCPSESS_I_BACKEND_TEXT_BYTES(address_max) (MCPSESS_BACKEND_ID_MAX + 2u * (uint64_t)(address_max))
+/* The key of its lease, which ends with its id; its address, and the one that is coming in. */
+#define MCPSESS_I_BACKEND_TEXT_BYTES(address_max) (MCPSESS_ID_MAX + 2u * (uint64_t)(address_max))
 #define MCPSESS_BACKEND_BYTES(capacity, address_max, lanes)                                           \
     ((uint64_t)(capacity) * (sizeof(mcpsess_i_backend) + MCPSESS_I_BACKEND_TEXT_BYTES(address_max)) + \
      (uint64_t)(lanes) * sizeof(mcpsess_backend_op))
@@ -7914,6 +7920,1341 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record) {
     mcpsess_buf_put(record, *made);
     return mcpsess_buf_check(record);
 }
+
+#ifndef MCPSESS_NO_BACKEND
+
+/* ==== backendrows ==== */
+/* uses: nothing */
+
+/* What an operation on a backend does: a step of the driver's, and the row that follows when it ended with OK, with
+   MISS, or with anything else; FAIL in the place of the second: as anything else. A condition has a row for yes and one
+   for no; a verdict has a code, and what follows it. What fails first is what the operation ends with.
+
+   how   N  nothing of these
+         T  it need not succeed: that is noted, and it goes on
+         U  it undoes something: done even if the operation is late
+         R  tried again
+   No way leads back to a row, so an operation is over after as many steps as there are rows. START comes only where
+   there is no copy, where it was imported and dropped, or where it ran before; REMOVE, if data is to be preserved, only
+   where a copy of it was found, or there is none; EXPORT aside only where there is no copy. */
+/* a row is a line here */
+/* clang-format off */
+#define MCPSESS_I_BACKEND_ROWS(STEP, WHETHER, SAY)                                     \
+    STEP(ENSURE,       INSPECT,      S_RUNS,       S_ORPHAN,     END,          N)      \
+    STEP(START,        INSPECT,      S_RUNS,       S_ORPHAN,     END,          N)      \
+    WHETHER(S_RUNS,    RUNS,         S_FINE,       S_OWN)                              \
+    WHETHER(S_FINE,    ENSURING,     END,          S_REACHED)                          \
+    WHETHER(S_REACHED, REACHED,      END,          S_REACH)                            \
+    STEP(S_REACH,      NETWORK_UP,   END,          FAIL,         END,          R)      \
+    STEP(S_ORPHAN,     FIND_ORPHAN,  S_SAVED,      S_CREATE,     S_SKIP,       N)      \
+    STEP(S_SAVED,      STAT_COPY,    S_CREATE,     S_RECOVER,    S_SKIP,       N)      \
+    STEP(S_RECOVER,    EXPORT,       S_ASIDE,      S_CREATE,     S_SKIP,       N)      \
+    STEP(S_ASIDE,      KEEP_COPY,    S_RECOVERED,  FAIL,         S_SKIP,       N)      \
+    STEP(S_RECOVERED,  STAT_COPY,    S_CREATE,     S_CREATE,     S_SKIP,       N)      \
+    WHETHER(S_SKIP,    SKIPPED,      S_CREATE,     END)                                \
+    STEP(S_CREATE,     CREATE,       S_ENSURED,    FAIL,         END,          N)      \
+    WHETHER(S_OWN,     OWN,          S_STALE,      S_ENSURED)                          \
+    STEP(S_STALE,      STOP,         S_ENSURED,    S_ENSURED,    END,          N)      \
+    WHETHER(S_ENSURED, ENSURING,     END,          S_COPY)                             \
+    STEP(S_COPY,       STAT_COPY,    S_RESTORE,    S_START,      END,          N)      \
+    STEP(S_RESTORE,    IMPORT,       S_DROP,       FAIL,         END,          N)      \
+    STEP(S_DROP,       DROP_COPY,    S_START,      S_START,      END,          N)      \
+    STEP(S_START,      START,        S_UP,         FAIL,         S_UNDO,       N)      \
+    STEP(S_UP,         NETWORK_UP,   END,          FAIL,         S_UNDO,       R)      \
+    STEP(S_UNDO,       STOP,         END,          END,          END,          U)      \
+                                                                                       \
+    STEP(STOP,         INSPECT,      T_STOP,       ABSENT,       END,          N)      \
+    STEP(T_STOP,       STOP,         END,          END,          END,          N)      \
+    SAY(ABSENT,        MCPSESS_MISS, END)                                              \
+                                                                                       \
+    STEP(DEL,          INSPECT,      D_PRESERVE,   ABSENT,       END,          N)      \
+    WHETHER(D_PRESERVE, PRESERVING,  D_COPY,       D_DOWN)                             \
+    STEP(D_COPY,       STAT_COPY,    D_AGAIN,      D_LIVE,       END,          N)      \
+    WHETHER(D_AGAIN,   RUNS,         TAKEN,        D_DOWN)                             \
+    SAY(TAKEN,         MCPSESS_EXISTS, END)                                            \
+    WHETHER(D_LIVE,    LIVE,         D_RUNS,       D_QUIET)                            \
+    STEP(D_QUIET,      STOP,         D_EXPORT,     D_EXPORT,     AGAIN,        N)      \
+    STEP(D_EXPORT,     EXPORT,       D_KEEP,       D_DOWN,       AGAIN,        N)      \
+    WHETHER(D_RUNS,    RUNS,         D_ONLINE,     DOWN)                               \
+    SAY(DOWN,          MCPSESS_E_STATE, END)                                           \
+    STEP(D_ONLINE,     EXPORT,       D_HALT,       D_DOWN,       END,          N)      \
+    STEP(D_HALT,       STOP,         D_KEEP,       D_KEEP,       END,          N)      \
+    STEP(D_KEEP,       KEEP_COPY,    D_SAFE,       FAIL,         D_SAFE,       T)      \
+    STEP(D_SAFE,       STAT_COPY,    D_DOWN,       D_LOST,       END,          N)      \
+    SAY(D_LOST,        MCPSESS_E_NOT_PRESERVED, AGAIN)                                 \
+    STEP(D_DOWN,       NETWORK_DOWN, D_OFF,        D_OFF,        D_OFF,        T)      \
+    STEP(D_OFF,        STOP,         D_GONE,       D_GONE,       D_GONE,       T)      \
+    STEP(D_GONE,       REMOVE,       END,          END,          END,          N)      \
+                                                                                       \
+    WHETHER(AGAIN,     RUNS,         A_START,      END)                                \
+    STEP(A_START,      START,        A_UP,         FAIL,         END,          U)      \
+    STEP(A_UP,         NETWORK_UP,   END,          FAIL,         END,          UR)     \
+                                                                                       \
+    STEP(EXPORT,       INSPECT,      X_LIVE,       ABSENT,       END,          N)      \
+    WHETHER(X_LIVE,    LIVE,         X_ONLINE,     X_QUIET)                            \
+    STEP(X_ONLINE,     EXPORT,       END,          FAIL,         END,          N)      \
+    STEP(X_QUIET,      STOP,         X_EXPORT,     X_EXPORT,     AGAIN,        N)      \
+    STEP(X_EXPORT,     EXPORT,       AGAIN,        FAIL,         AGAIN,        N)      \
+                                                                                       \
+    STEP(IMPORT,       INSPECT,      I_COPY,       ABSENT,       END,          N)      \
+    STEP(I_COPY,       STAT_COPY,    I_TAKEN,      I_NONE,       END,          N)      \
+    WHETHER(I_TAKEN,   WHERE,        TAKEN,        I_QUIET)                            \
+    WHETHER(I_NONE,    WHERE,        I_LIVE,       ABSENT)                             \
+    WHETHER(I_LIVE,    LIVE,         I_ONLINE,     I_QUIET)                            \
+    STEP(I_ONLINE,     IMPORT,       END,          FAIL,         END,          N)      \
+    STEP(I_QUIET,      STOP,         I_IMPORT,     I_IMPORT,     AGAIN,        N)      \
+    STEP(I_IMPORT,     IMPORT,       I_DONE,       FAIL,         I_FAILED,     N)      \
+    WHETHER(I_FAILED,  WHERE,        AGAIN,        END)                                \
+    WHETHER(I_DONE,    WHERE,        AGAIN,        I_DROP)                             \
+    STEP(I_DROP,       DROP_COPY,    AGAIN,        AGAIN,        END,          N)      \
+                                                                                       \
+    STEP(DISCARD,      DROP_COPY,    END,          FAIL,         END,          N)      \
+                                                                                       \
+    WHETHER(ADDRESS,   REACHED,      END,          Q_LOOK)                             \
+    STEP(Q_LOOK,       INSPECT,      Q_RUNS,       ABSENT,       END,          N)      \
+    WHETHER(Q_RUNS,    RUNS,         Q_LABEL,      NOWHERE)                            \
+    WHETHER(Q_LABEL,   REACHED,      END,          Q_OURS)                             \
+    WHETHER(Q_OURS,    OURS,         Q_UP,         NOWHERE)                            \
+    STEP(Q_UP,         NETWORK_UP,   END,          FAIL,         END,          R)      \
+    SAY(NOWHERE,       MCPSESS_E_NO_ADDRESS, END)                                      \
+                                                                                       \
+    STEP(LOOK,         INSPECT,      L_COPY,       L_COPY,       END,          N)      \
+    STEP(L_COPY,       STAT_COPY,    END,          END,          END,          T)      \
+                                                                                       \
+    STEP(LIST,         LIST,         END,          FAIL,         END,          N)      \
+                                                                                       \
+    STEP(PREPARE,      IMAGE_CHECK,  END,          P_PULL,       P_FIND,       T)      \
+    STEP(P_PULL,       IMAGE_PULL,   END,          FAIL,         P_LOCAL,      N)      \
+    STEP(P_LOCAL,      IMAGE_FIND,   P_FINE,       END,          END,          T)      \
+    SAY(P_FINE,        MCPSESS_OK,   END)                                              \
+    STEP(P_FIND,       IMAGE_FIND,   END,          P_FETCH,      P_FETCH,      T)      \
+    STEP(P_FETCH,      IMAGE_PULL,   END,          FAIL,         END,          N)
+/* clang-format on */
+
+enum {
+    MCPSESS_I_BACKEND_N = 0,
+    MCPSESS_I_BACKEND_T = 1,
+    MCPSESS_I_BACKEND_U = 2,
+    MCPSESS_I_BACKEND_R = 4,
+    MCPSESS_I_BACKEND_UR = MCPSESS_I_BACKEND_U | MCPSESS_I_BACKEND_R
+};
+
+/* Rows by their names; an operation's kind is the first of its rows. */
+enum {
+    MCPSESS_I_BACKEND_AT_END,
+#define MCPSESS_I_STEP(row, step, ok, miss, fail, how) MCPSESS_I_BACKEND_AT_##row,
+#define MCPSESS_I_WHETHER(row, condition, yes, no) MCPSESS_I_BACKEND_AT_##row,
+#define MCPSESS_I_SAY(row, code, then) MCPSESS_I_BACKEND_AT_##row,
+    MCPSESS_I_BACKEND_ROWS(MCPSESS_I_STEP, MCPSESS_I_WHETHER, MCPSESS_I_SAY)
+#undef MCPSESS_I_STEP
+#undef MCPSESS_I_WHETHER
+#undef MCPSESS_I_SAY
+        MCPSESS_I_BACKEND_AT_WAIT, /* no row: everything that is known is being looked at */
+    MCPSESS_I_BACKEND_AT_LEAVE,    /* nor this: leases are being released */
+    MCPSESS_I_BACKEND_AT_FAIL
+};
+
+/* Conditions, and what a verdict has in the place of a step. */
+enum {
+    MCPSESS_I_BACKEND_IF_RUNS = 64, /* as was found */
+    MCPSESS_I_BACKEND_IF_LIVE,
+    MCPSESS_I_BACKEND_IF_REACHED,    /* it has an address, or no network */
+    MCPSESS_I_BACKEND_IF_OURS,       /* no other replica owns it */
+    MCPSESS_I_BACKEND_IF_PRESERVING, /* and so on: as was asked for */
+    MCPSESS_I_BACKEND_IF_ENSURING,
+    MCPSESS_I_BACKEND_IF_WHERE,
+    MCPSESS_I_BACKEND_IF_OWN,
+    MCPSESS_I_BACKEND_IF_SKIPPED,
+    MCPSESS_I_BACKEND_SAY
+};
+
+typedef struct mcpsess_i_backend_row {
+    uint8_t step, ok, miss, fail, how;
+} mcpsess_i_backend_row;
+
+static const mcpsess_i_backend_row mcpsess_i_backend_rows[] MCPSESS_ROM = {
+    {0, 0, 0, 0, 0},
+#define MCPSESS_I_STEP(row, step, ok, miss, fail, how)                                                            \
+    {MCPSESS_BACKEND_##step, MCPSESS_I_BACKEND_AT_##ok, MCPSESS_I_BACKEND_AT_##miss, MCPSESS_I_BACKEND_AT_##fail, \
+     MCPSESS_I_BACKEND_##how},
+#define MCPSESS_I_WHETHER(row, condition, yes, no) \
+    {MCPSESS_I_BACKEND_IF_##condition, MCPSESS_I_BACKEND_AT_##yes, MCPSESS_I_BACKEND_AT_##no, 0, 0},
+#define MCPSESS_I_SAY(row, code, then) {MCPSESS_I_BACKEND_SAY, MCPSESS_I_BACKEND_AT_##then, 0, 0, (uint8_t)(code)},
+    MCPSESS_I_BACKEND_ROWS(MCPSESS_I_STEP, MCPSESS_I_WHETHER, MCPSESS_I_SAY)
+#undef MCPSESS_I_STEP
+#undef MCPSESS_I_WHETHER
+#undef MCPSESS_I_SAY
+};
+
+/* Without it in the driver, a step ends with this. */
+static int mcpsess_i_backend_left_out(uint8_t step) {
+    switch (step) {
+    case MCPSESS_BACKEND_STAT_COPY:
+    case MCPSESS_BACKEND_FIND_ORPHAN:
+    case MCPSESS_BACKEND_IMAGE_FIND: return MCPSESS_MISS;
+    case MCPSESS_BACKEND_EXPORT:
+    case MCPSESS_BACKEND_IMPORT:
+    case MCPSESS_BACKEND_IMAGE_CHECK: return MCPSESS_E_UNSUPPORTED;
+    default: return MCPSESS_OK;
+    }
+}
+
+static mcpsess_backend_fn mcpsess_i_backend_fn(const mcpsess_backend_driver *d, uint8_t step) {
+    switch (step) {
+#define MCPSESS_I_BACKEND_STEP(name, member) \
+    case MCPSESS_BACKEND_##name: return d->member;
+        MCPSESS_BACKEND_STEPS(MCPSESS_I_BACKEND_STEP)
+#undef MCPSESS_I_BACKEND_STEP
+    default: return NULL;
+    }
+}
+
+/* Does it only look? Anything else needs the lease. */
+static bool mcpsess_i_backend_looks(uint8_t step) {
+    switch (step) {
+    case MCPSESS_BACKEND_INSPECT:
+    case MCPSESS_BACKEND_STAT_COPY:
+    case MCPSESS_BACKEND_FIND_ORPHAN: return true;
+    default: return false;
+    }
+}
+
+/* Operations that may change something, and so begin with the lease. */
+static bool mcpsess_i_backend_changes(uint8_t kind) {
+    return kind < MCPSESS_I_BACKEND_AT_ADDRESS;
+}
+
+/* ==== backendbook ==== */
+/* uses: base op lease */
+
+#define MCPSESS_I_BACKEND_READY UINT32_C(0x6D626B64)
+#define MCPSESS_I_BACKEND_NONE 0xFFFFu /* an op that is about no backend */
+
+static bool mcpsess_i_backend_ready(const mcpsess_backend_manager *m) {
+    return m != NULL && m->i.ready == MCPSESS_I_BACKEND_READY;
+}
+
+static bool mcpsess_i_backend_used(const mcpsess_i_backend *b) {
+    return b->id_len != 0;
+}
+
+/* Of its text: "b:" and the id, which together are the lease's key, its address, and one that is coming in. */
+static char *mcpsess_i_backend_text(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return m->i.bytes + (size_t)(b - m->i.all) * (size_t)MCPSESS_I_BACKEND_TEXT_BYTES(m->i.desc.address_max);
+}
+
+static mcpsess_str mcpsess_i_backend_key(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return mcpsess_str_of(mcpsess_i_backend_text(m, b), b->id_len + 2u);
+}
+
+static mcpsess_str mcpsess_i_backend_id(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return mcpsess_str_of(mcpsess_i_backend_text(m, b) + 2, b->id_len);
+}
+
+static mcpsess_str mcpsess_i_backend_address(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return mcpsess_str_of(mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX, b->address_len);
+}
+
+static void mcpsess_i_backend_log(const mcpsess_backend_manager *m, const mcpsess_i_backend *b, int level, int item,
+                                  uint64_t number) {
+    mcpsess_str id = b != NULL ? mcpsess_i_backend_id(m, b) : mcpsess_str_of(NULL, 0);
+    if (m->i.desc.log.log != NULL) m->i.desc.log.log(m->i.desc.log.user, level, item, id, number);
+}
+
+/* -> OK, E_ID */
+static int mcpsess_i_backend_id_check(mcpsess_str id) {
+    size_t n;
+    if (mcpsess_i_str_bad(id) || id.len == 0 || id.len > MCPSESS_BACKEND_ID_MAX) return MCPSESS_E_ID;
+    for (n = 0; n < id.len; n++) {
+        char c = id.ptr[n];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_') return MCPSESS_E_ID;
+    }
+    return MCPSESS_OK;
+}
+
+static mcpsess_i_backend *mcpsess_i_backend_find(const mcpsess_backend_manager *m, mcpsess_str id) {
+    uint16_t n;
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        mcpsess_i_backend *b = &m->i.all[n];
+        if (mcpsess_i_backend_used(b) && mcpsess_str_eq(mcpsess_i_backend_id(m, b), id)) return b;
+    }
+    return NULL;
+}
+
+/* The one of this id, in a free slot if it is not known. -> OK, E_ID, E_FULL */
+static int mcpsess_i_backend_take(mcpsess_backend_manager *m, mcpsess_str id, mcpsess_i_backend **found) {
+    int rc = mcpsess_i_backend_id_check(id);
+    uint16_t n;
+    char *text;
+    if (rc != MCPSESS_OK) return rc;
+    *found = mcpsess_i_backend_find(m, id);
+    for (n = 0; *found == NULL && n < m->i.desc.capacity; n++) {
+        if (!mcpsess_i_backend_used(&m->i.all[n])) *found = &m->i.all[n];
+    }
+    if (*found == NULL) return MCPSESS_E_FULL;
+    if (mcpsess_i_backend_used(*found)) return MCPSESS_OK;
+    memset(*found, 0, sizeof **found);
+    mcpsess_op_init(&(*found)->extending.op, 0);
+    text = mcpsess_i_backend_text(m, *found);
+    text[0] = 'b';
+    text[1] = ':';
+    mcpsess_i_copy(text + 2, id.ptr, id.len);
+    (*found)->id_len = (uint8_t)id.len;
+    (*found)->due_ms = MCPSESS_NEVER;
+    return MCPSESS_OK;
+}
+
+/* -- addresses */
+
+/* Its address counts no more. dropped is user code. */
+static void mcpsess_i_backend_forget(mcpsess_backend_manager *m, mcpsess_i_backend *b) {
+    mcpsess_str old = mcpsess_i_backend_address(m, b);
+    if (old.len == 0) return;
+    b->address_len = 0;
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_CHANGED, 0);
+    if (m->i.desc.dropped != NULL) m->i.desc.dropped(m->i.desc.user, mcpsess_i_backend_id(m, b), old);
+}
+
+static void mcpsess_i_backend_move(mcpsess_backend_manager *m, mcpsess_i_backend *b, mcpsess_str address) {
+    if (address.len == 0 || mcpsess_str_eq(address, mcpsess_i_backend_address(m, b))) return;
+    mcpsess_i_backend_forget(m, b);
+    mcpsess_i_copy(mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX, address.ptr, address.len);
+    b->address_len = (uint16_t)address.len;
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_CHANGED, address.len);
+}
+
+/* -- whose it is */
+
+static bool mcpsess_i_backend_alone(const mcpsess_backend_manager *m) {
+    return m->i.desc.store.cls == NULL;
+}
+
+static bool mcpsess_i_backend_ours(const mcpsess_backend_manager *m, const mcpsess_i_backend *b, uint64_t now_ms) {
+    return mcpsess_i_backend_alone(m) || (b->held && mcpsess_lease_left(&b->lease, now_ms) != 0);
+}
+
+/* The lease is gone: nothing is known any more. */
+static void mcpsess_i_backend_lose(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    if (!b->held) return;
+    b->held = false;
+    b->state = MCPSESS_BACKEND_UNKNOWN;
+    if (b->kept) b->due_ms = now_ms;
+    m->stats.lost++;
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_BACKEND_LOST, b->lease.fence);
+    mcpsess_i_backend_forget(m, b);
+}
+
+static void mcpsess_i_backend_won(mcpsess_backend_manager *m, mcpsess_i_backend *b) {
+    if (b->state == MCPSESS_BACKEND_ELSEWHERE) m->stats.taken_over++;
+    b->held = true;
+    b->state = MCPSESS_BACKEND_UNKNOWN;
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_BACKEND_OWNED, b->lease.fence);
+}
+
+static void mcpsess_i_backend_elsewhere(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t left_ms,
+                                        uint64_t now_ms) {
+    b->state = MCPSESS_BACKEND_ELSEWHERE;
+    b->theirs_until_ms = mcpsess_time_add(now_ms, left_ms);
+    mcpsess_i_backend_forget(m, b);
+}
+
+/* Nobody needs it from us: what does not run may be another's, and what is absent needs no slot. */
+static void mcpsess_i_backend_tidy(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    bool rests = b->state == MCPSESS_BACKEND_ABSENT || b->state == MCPSESS_BACKEND_STOPPED || m->i.leaving;
+    if (b->kept || b->queue != NULL || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return;
+    if (b->held && rests) {
+        b->held = false;
+        mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_BACKEND_RELEASED, b->lease.fence);
+        (void)mcpsess_lease_release(&m->i.lease, &b->lease, &b->extending, mcpsess_i_backend_key(m, b), now_ms);
+        if (mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return;
+    }
+    if (!b->held && (!b->known || b->state == MCPSESS_BACKEND_ABSENT)) b->id_len = 0;
+}
+
+/* Extends the lease when it is due, and finds out that it was lost. */
+static void mcpsess_i_backend_beat(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    if (mcpsess_i_backend_alone(m)) return;
+    if (mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) {
+        (void)mcpsess_poll(&b->extending.op, now_ms);
+    } else if (b->held && now_ms >= mcpsess_lease_due(&b->lease, now_ms)) {
+        (void)mcpsess_lease_extend(&m->i.lease, &b->lease, &b->extending, mcpsess_i_backend_key(m, b), now_ms);
+    }
+    if (!mcpsess_i_backend_ours(m, b, now_ms)) mcpsess_i_backend_lose(m, b, now_ms);
+}
+
+/* -- when it is looked after next */
+
+static uint64_t mcpsess_i_backend_backoff(const mcpsess_backend_manager *m, mcpsess_i_backend *b) {
+    uint64_t wait_ms = m->i.desc.backoff_ms;
+    uint32_t n;
+    for (n = 0; n < b->tries && wait_ms < m->i.desc.backoff_max_ms; n++) wait_ms *= 2;
+    b->tries++;
+    return wait_ms < m->i.desc.backoff_max_ms ? wait_ms : m->i.desc.backoff_max_ms;
+}
+
+static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    b->looked = true;
+    b->due_ms = MCPSESS_NEVER;
+    if (!b->kept) return;
+    if (b->state == MCPSESS_BACKEND_RUNNING) {
+        if (m->i.desc.look_ms != 0) b->due_ms = mcpsess_time_add(now_ms, m->i.desc.look_ms);
+    } else if (b->state == MCPSESS_BACKEND_ELSEWHERE) {
+        b->due_ms = mcpsess_time_add(b->theirs_until_ms, 1);
+    } else {
+        b->due_ms = mcpsess_time_add(now_ms, mcpsess_i_backend_backoff(m, b));
+    }
+}
+
+/* It ran, and does not any more. */
+static void mcpsess_i_backend_dead(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    uint64_t ran_ms = now_ms - b->since_ms;
+    b->state = MCPSESS_BACKEND_STOPPED;
+    if (ran_ms >= m->i.desc.stable_ms) b->tries = 0;
+    m->stats.died++;
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_BACKEND_DIED, ran_ms);
+    mcpsess_i_backend_forget(m, b);
+}
+
+/* ==== backendstep ==== */
+/* uses: base op backendrows backendbook */
+
+/* op.i.phase */
+enum {
+    MCPSESS_I_BACKEND_QUEUED,
+    MCPSESS_I_BACKEND_OWNING, /* acquires the lease */
+    MCPSESS_I_BACKEND_STEPS,
+    MCPSESS_I_BACKEND_WAITS /* until it tries a step again */
+};
+
+/* op.op.i.mode */
+enum { MCPSESS_I_BACKEND_OWN = 1, MCPSESS_I_BACKEND_PRESERVING = 2, MCPSESS_I_BACKEND_HURRIES = 4 };
+
+static mcpsess_i_backend *mcpsess_i_backend_of(const mcpsess_backend_op *op) {
+    return op->op.i.lane == MCPSESS_I_BACKEND_NONE ? NULL : &op->i.m->i.all[op->op.i.lane];
+}
+
+static mcpsess_i_backend_row mcpsess_i_backend_row_at(uint8_t at) {
+    const mcpsess_i_backend_row *from = &mcpsess_i_backend_rows[at];
+    mcpsess_i_backend_row row;
+    row.step = MCPSESS_ROM_U8(&from->step);
+    row.ok = MCPSESS_ROM_U8(&from->ok);
+    row.miss = MCPSESS_ROM_U8(&from->miss);
+    row.fail = MCPSESS_ROM_U8(&from->fail);
+    row.how = MCPSESS_ROM_U8(&from->how);
+    return row;
+}
+
+/* A step and a code, for the log. */
+static uint64_t mcpsess_i_backend_number(uint8_t step, int rc) {
+    return step | (uint64_t)(unsigned)(rc < 0 ? -rc : rc) << 8;
+}
+
+/* -- conditions */
+
+static bool mcpsess_i_backend_reached(const mcpsess_backend_op *op, const mcpsess_i_backend *b) {
+    return b->address_len != 0 || op->i.address.len != 0 || op->i.m->i.desc.driver.network_up == NULL;
+}
+
+/* What cannot be recovered is let be, if the user said so. */
+static bool mcpsess_i_backend_skips(mcpsess_backend_op *op) {
+    if (!op->i.m->i.desc.skip_orphans) return false;
+    mcpsess_i_backend_log(op->i.m, mcpsess_i_backend_of(op), MCPSESS_LOG_WARN, MCPSESS_ITEM_STEP_FAILED,
+                          mcpsess_i_backend_number(op->step, op->i.rc));
+    op->i.rc = MCPSESS_OK;
+    return true;
+}
+
+static bool mcpsess_i_backend_whether(mcpsess_backend_op *op, uint8_t condition, uint64_t now_ms) {
+    const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    switch (condition) {
+    case MCPSESS_I_BACKEND_IF_RUNS: return op->i.call.running;
+    case MCPSESS_I_BACKEND_IF_LIVE: return op->i.call.live;
+    case MCPSESS_I_BACKEND_IF_REACHED: return mcpsess_i_backend_reached(op, b);
+    case MCPSESS_I_BACKEND_IF_OURS: return mcpsess_i_backend_ours(op->i.m, b, now_ms);
+    case MCPSESS_I_BACKEND_IF_PRESERVING: return (op->op.i.mode & MCPSESS_I_BACKEND_PRESERVING) != 0;
+    case MCPSESS_I_BACKEND_IF_ENSURING: return op->op.i.kind == MCPSESS_I_BACKEND_AT_ENSURE;
+    case MCPSESS_I_BACKEND_IF_WHERE: return op->i.call.where.len != 0;
+    case MCPSESS_I_BACKEND_IF_OWN: return (op->op.i.mode & MCPSESS_I_BACKEND_OWN) != 0;
+    default: return mcpsess_i_backend_skips(op);
+    }
+}
+
+/* A failure that came first stays, unless all is well. */
+static void mcpsess_i_backend_say(mcpsess_backend_op *op, int rc) {
+    if (rc == MCPSESS_OK || op->i.rc == MCPSESS_OK) op->i.rc = rc;
+    if (rc != MCPSESS_OK && op->step == MCPSESS_BACKEND_NO_STEP) op->step = op->i.last;
+}
+
+/* Goes through conditions and verdicts, to a step or to the end. */
+static mcpsess_i_backend_row mcpsess_i_backend_decide(mcpsess_backend_op *op, uint64_t now_ms) {
+    mcpsess_i_backend_row row = mcpsess_i_backend_row_at(op->i.row);
+    while (row.step >= MCPSESS_I_BACKEND_IF_RUNS) {
+        if (row.step == MCPSESS_I_BACKEND_SAY) {
+            mcpsess_i_backend_say(op, (int8_t)row.how);
+            op->i.row = row.ok;
+        } else {
+            op->i.row = mcpsess_i_backend_whether(op, row.step, now_ms) ? row.ok : row.miss;
+        }
+        row = mcpsess_i_backend_row_at(op->i.row);
+    }
+    return row;
+}
+
+/* -- a step */
+
+static uint32_t mcpsess_i_backend_step_ms(const mcpsess_backend_desc *d, uint8_t step) {
+    if (step == MCPSESS_BACKEND_STOP) return d->stop_ms;
+    return step == MCPSESS_BACKEND_IMAGE_CHECK ? d->check_ms : d->step_ms;
+}
+
+/* Before a backend is harmed, nobody is to use it. */
+static void mcpsess_i_backend_prepare(mcpsess_backend_op *op, uint8_t step) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    if (b == NULL) return;
+    if (!mcpsess_i_backend_looks(step)) b->known = true;
+    if (step == MCPSESS_BACKEND_STOP || step == MCPSESS_BACKEND_NETWORK_DOWN || step == MCPSESS_BACKEND_REMOVE) {
+        mcpsess_i_backend_forget(op->i.m, b);
+    }
+    if (step == MCPSESS_BACKEND_INSPECT) op->i.call.running = op->i.call.live = false;
+    op->i.call.orphan = op->i.row == MCPSESS_I_BACKEND_AT_S_RECOVER;
+    op->i.call.fence = mcpsess_i_backend_alone(op->i.m) ? 0 : b->lease.fence;
+    op->i.call.bytes = 0;
+    mcpsess_buf_init(&op->i.address, op->i.address.ptr, op->i.address.cap);
+}
+
+/* The step that is under way. -> PENDING, or its result */
+static int mcpsess_i_backend_step_poll(mcpsess_backend_op *op, uint64_t now_ms) {
+    int rc = mcpsess_poll(op->i.at_work, now_ms);
+    if (rc == MCPSESS_PENDING && now_ms < op->i.until_ms) return rc;
+    if (rc == MCPSESS_PENDING) {
+        mcpsess_cancel(op->i.at_work);
+        op->i.m->stats.late++;
+        rc = MCPSESS_E_TIMEOUT;
+    }
+    op->i.at_work = NULL;
+    return rc;
+}
+
+/* -> PENDING, or its result */
+static int mcpsess_i_backend_step_begin(mcpsess_backend_op *op, const mcpsess_i_backend_row *row, uint64_t now_ms) {
+    const mcpsess_backend_desc *d = &op->i.m->i.desc;
+    mcpsess_backend_fn fn = mcpsess_i_backend_fn(&d->driver, row->step);
+    bool undoes = (row->how & MCPSESS_I_BACKEND_U) != 0;
+    if (fn == NULL) return mcpsess_i_backend_left_out(row->step);
+    if (!undoes && now_ms >= op->op.i.deadline_ms) return MCPSESS_E_TIMEOUT;
+    op->i.last = row->step;
+    op->i.begun_ms = now_ms;
+    op->i.until_ms = mcpsess_time_add(now_ms, mcpsess_i_backend_step_ms(d, row->step));
+    if (!undoes && op->op.i.deadline_ms < op->i.until_ms) op->i.until_ms = op->op.i.deadline_ms;
+    mcpsess_i_backend_prepare(op, row->step);
+    op->i.m->stats.steps++;
+    op->i.at_work = fn(d->driver.user, &op->i.call, now_ms);
+    return op->i.at_work == NULL ? (int)MCPSESS_E_FULL : mcpsess_i_backend_step_poll(op, now_ms);
+}
+
+/* What an answer means: OK, MISS, or why not. */
+static int mcpsess_i_backend_meaning(const mcpsess_backend_op *op, uint8_t step, int rc) {
+    switch (step) {
+    case MCPSESS_BACKEND_IMAGE_CHECK: return rc == MCPSESS_STALE ? MCPSESS_MISS : rc;
+    case MCPSESS_BACKEND_STAT_COPY: return rc == MCPSESS_OK && op->i.call.bytes == 0 ? (int)MCPSESS_MISS : rc;
+    case MCPSESS_BACKEND_NETWORK_UP:
+        if (rc != MCPSESS_OK || op->i.m->i.desc.driver.network_up == NULL) return rc;
+        if (op->i.address.overflow) return MCPSESS_E_TOOBIG;
+        return op->i.address.len == 0 ? (int)MCPSESS_E_NO_ADDRESS : rc;
+    default: return rc;
+    }
+}
+
+/* -- what a step has done */
+
+static void mcpsess_i_backend_inspected(mcpsess_backend_op *op, mcpsess_i_backend *b, int rc, uint64_t now_ms) {
+    bool ours = mcpsess_i_backend_ours(op->i.m, b, now_ms), ran = b->state == MCPSESS_BACKEND_RUNNING;
+    if (rc == MCPSESS_OK) b->known = true;
+    if (!ours && b->state == MCPSESS_BACKEND_ELSEWHERE) return;
+    if (ran && (rc == MCPSESS_MISS || (rc == MCPSESS_OK && !op->i.call.running))) {
+        mcpsess_i_backend_dead(op->i.m, b, now_ms);
+    }
+    b->state = MCPSESS_BACKEND_UNKNOWN;
+    if (rc == MCPSESS_MISS) b->state = MCPSESS_BACKEND_ABSENT;
+    if (rc != MCPSESS_OK) return;
+    b->state = op->i.call.running ? MCPSESS_BACKEND_RUNNING : MCPSESS_BACKEND_STOPPED;
+    if (!op->i.call.running) return;
+    if (!ran) b->since_ms = now_ms;
+    if (ours && !op->i.address.overflow) mcpsess_i_backend_move(op->i.m, b, mcpsess_buf_str(&op->i.address));
+}
+
+/* It is in another state now, or nobody knows in which. */
+static void mcpsess_i_backend_became(mcpsess_backend_op *op, mcpsess_i_backend *b, uint8_t state, int item,
+                                     uint32_t *count, int rc, uint64_t number) {
+    bool there = rc == MCPSESS_OK || rc == MCPSESS_EXISTS || (rc == MCPSESS_MISS && state != MCPSESS_BACKEND_RUNNING);
+    b->state = there ? state : (uint8_t)MCPSESS_BACKEND_UNKNOWN;
+    if (rc != MCPSESS_OK) return;
+    (*count)++;
+    mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_INFO, item, number);
+}
+
+static void mcpsess_i_backend_copied(mcpsess_backend_op *op, mcpsess_i_backend *b, int rc) {
+    mcpsess_backend_stats *stats = &op->i.m->stats;
+    if (rc == MCPSESS_OK || rc == MCPSESS_MISS) b->copy = rc == MCPSESS_OK;
+    if (rc != MCPSESS_OK) return;
+    if (op->i.row == MCPSESS_I_BACKEND_AT_S_RECOVERED) {
+        stats->recovered++;
+        mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_ORPHAN_RECOVERED, op->i.call.bytes);
+    } else if (op->i.row == MCPSESS_I_BACKEND_AT_D_SAFE) {
+        stats->preserved++;
+        mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_DATA_PRESERVED, op->i.call.bytes);
+    }
+}
+
+static void mcpsess_i_backend_uncopied(mcpsess_backend_op *op, mcpsess_i_backend *b, int rc) {
+    bool asked = op->i.row == MCPSESS_I_BACKEND_AT_DISCARD;
+    if (rc == MCPSESS_OK || rc == MCPSESS_MISS) b->copy = false;
+    if (rc != MCPSESS_OK) return;
+    if (!asked) op->i.m->stats.restored++;
+    mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_INFO,
+                          asked ? MCPSESS_ITEM_COPY_DISCARDED : MCPSESS_ITEM_DATA_RESTORED, 0);
+}
+
+static void mcpsess_i_backend_took(mcpsess_backend_op *op, uint8_t step, int rc, uint64_t now_ms) {
+    mcpsess_backend_stats *stats = &op->i.m->stats;
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    switch (step) {
+    case MCPSESS_BACKEND_INSPECT: mcpsess_i_backend_inspected(op, b, rc, now_ms); return;
+    case MCPSESS_BACKEND_CREATE:
+        mcpsess_i_backend_became(op, b, MCPSESS_BACKEND_STOPPED, MCPSESS_ITEM_BACKEND_CREATED, &stats->created, rc, 0);
+        return;
+    case MCPSESS_BACKEND_START:
+        b->since_ms = now_ms;
+        mcpsess_i_backend_became(op, b, MCPSESS_BACKEND_RUNNING, MCPSESS_ITEM_BACKEND_STARTED, &stats->started, rc,
+                                 now_ms - op->i.begun_ms);
+        return;
+    case MCPSESS_BACKEND_STOP:
+        mcpsess_i_backend_became(op, b, MCPSESS_BACKEND_STOPPED, MCPSESS_ITEM_BACKEND_STOPPED, &stats->stopped, rc, 0);
+        return;
+    case MCPSESS_BACKEND_REMOVE:
+        mcpsess_i_backend_became(op, b, MCPSESS_BACKEND_ABSENT, MCPSESS_ITEM_BACKEND_REMOVED, &stats->removed, rc, 0);
+        return;
+    case MCPSESS_BACKEND_NETWORK_UP:
+        if (rc == MCPSESS_OK) mcpsess_i_backend_move(op->i.m, b, mcpsess_buf_str(&op->i.address));
+        return;
+    case MCPSESS_BACKEND_STAT_COPY: mcpsess_i_backend_copied(op, b, rc); return;
+    case MCPSESS_BACKEND_DROP_COPY: mcpsess_i_backend_uncopied(op, b, rc); return;
+    default: return;
+    }
+}
+
+static void mcpsess_i_backend_note(mcpsess_backend_op *op, const mcpsess_i_backend_row *row, int rc) {
+    if (op->step == MCPSESS_BACKEND_NO_STEP) op->step = row->step;
+    if ((row->how & MCPSESS_I_BACKEND_T) == 0) {
+        if (op->i.rc == MCPSESS_OK) op->i.rc = rc;
+        return;
+    }
+    mcpsess_i_backend_log(op->i.m, mcpsess_i_backend_of(op), MCPSESS_LOG_WARN, MCPSESS_ITEM_STEP_FAILED,
+                          mcpsess_i_backend_number(row->step, rc));
+}
+
+/* A step that failed may be worth another try, after a while. */
+static bool mcpsess_i_backend_retries(mcpsess_backend_op *op, const mcpsess_i_backend_row *row, uint64_t now_ms) {
+    const mcpsess_backend_desc *d = &op->i.m->i.desc;
+    uint64_t wait_ms = (op->op.i.mode & MCPSESS_I_BACKEND_HURRIES) != 0 ? 0 : d->network_wait_ms;
+    if ((row->how & MCPSESS_I_BACKEND_R) == 0 || ++op->i.tries >= d->network_tries) return false;
+    op->i.until_ms = mcpsess_time_add(now_ms, wait_ms << (op->i.tries - 1u));
+    op->i.phase = MCPSESS_I_BACKEND_WAITS;
+    return true;
+}
+
+/* A step ended, or was left out: where to go on. */
+static void mcpsess_i_backend_landed(mcpsess_backend_op *op, const mcpsess_i_backend_row *row, int answer,
+                                     uint64_t now_ms) {
+    int rc = mcpsess_i_backend_meaning(op, row->step, answer);
+    bool there = mcpsess_i_backend_fn(&op->i.m->i.desc.driver, row->step) != NULL;
+    if (there) mcpsess_i_backend_took(op, row->step, rc, now_ms);
+    if (rc == MCPSESS_OK || rc == MCPSESS_EXISTS) {
+        op->i.row = row->ok;
+    } else if (rc == MCPSESS_MISS && row->miss != MCPSESS_I_BACKEND_AT_FAIL) {
+        op->i.row = row->miss;
+    } else if (!there || !mcpsess_i_backend_retries(op, row, now_ms)) {
+        if (there || (row->how & MCPSESS_I_BACKEND_T) == 0) mcpsess_i_backend_note(op, row, rc);
+        op->i.row = row->fail;
+    }
+}
+
+/* The driver has seen a newer owner: whatever our lease says, it is not ours. */
+static bool mcpsess_i_backend_fenced(mcpsess_backend_op *op, int rc, uint64_t now_ms) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    if (b == NULL) return false;
+    if (rc == MCPSESS_FENCED && !mcpsess_i_backend_alone(op->i.m)) mcpsess_i_backend_lose(op->i.m, b, now_ms);
+    return rc == MCPSESS_FENCED;
+}
+
+/* Steps, until one has to be waited for. -> PENDING, or the end of it all */
+static int mcpsess_i_backend_steps(mcpsess_backend_op *op, uint64_t now_ms) {
+    mcpsess_i_backend_row row;
+    int rc;
+    if (op->i.phase == MCPSESS_I_BACKEND_WAITS && now_ms < op->i.until_ms && now_ms < op->op.i.deadline_ms) {
+        return MCPSESS_PENDING;
+    }
+    do {
+        op->i.phase = MCPSESS_I_BACKEND_STEPS;
+        if (op->i.at_work != NULL) {
+            row = mcpsess_i_backend_row_at(op->i.row);
+            rc = mcpsess_i_backend_step_poll(op, now_ms);
+        } else {
+            row = mcpsess_i_backend_decide(op, now_ms);
+            if (op->i.row == MCPSESS_I_BACKEND_AT_END) return op->i.rc;
+            rc = mcpsess_i_backend_step_begin(op, &row, now_ms);
+        }
+        if (rc == MCPSESS_PENDING) return rc;
+        if (mcpsess_i_backend_fenced(op, rc, now_ms)) return rc;
+        mcpsess_i_backend_landed(op, &row, rc, now_ms);
+    } while (op->i.phase == MCPSESS_I_BACKEND_STEPS);
+    return MCPSESS_PENDING;
+}
+
+/* ==== backendop ==== */
+/* uses: base op lease backendrows backendbook backendstep */
+
+/* -- an operation, from its place in the queue to its end */
+
+static void mcpsess_i_backend_dequeue(mcpsess_backend_op *op) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    mcpsess_op **link;
+    if (b == NULL) return;
+    for (link = &b->queue; *link != &op->op; link = &(*link)->i.next) {
+    }
+    *link = op->op.i.next;
+}
+
+/* What it has found out about the address. -> the result */
+static int mcpsess_i_backend_answer(mcpsess_backend_op *op, const mcpsess_i_backend *b) {
+    mcpsess_str address = mcpsess_i_backend_address(op->i.m, b);
+    if (address.len == 0) address = mcpsess_buf_str(&op->i.address);
+    if (address.len == 0) return MCPSESS_E_NO_ADDRESS;
+    op->op.need = address.len;
+    if (!mcpsess_i_buf_fits(op->op.i.out, address.len)) return MCPSESS_E_TOOBIG;
+    mcpsess_buf_put(op->op.i.out, address);
+    return MCPSESS_OK;
+}
+
+static void mcpsess_i_backend_count(mcpsess_backend_op *op, const mcpsess_i_backend *b, int rc) {
+    mcpsess_backend_stats *stats = &op->i.m->stats;
+    if (rc == MCPSESS_FENCED) stats->fenced++;
+    else if (rc < 0 && rc != MCPSESS_E_CANCELED) stats->failed++;
+    else return;
+    mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_BACKEND_FAILED,
+                          mcpsess_i_backend_number(op->step, rc));
+}
+
+static int mcpsess_i_backend_finish(mcpsess_backend_op *op, int rc, uint64_t now_ms) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    mcpsess_i_backend_dequeue(op);
+    if (rc == MCPSESS_OK && op->op.i.kind == MCPSESS_I_BACKEND_AT_ADDRESS) rc = mcpsess_i_backend_answer(op, b);
+    if (op->op.i.kind == MCPSESS_I_BACKEND_AT_LIST) op->op.count = op->i.m->i.found;
+    if (b != NULL) {
+        b->rc = rc;
+        b->step = op->step;
+        mcpsess_i_backend_plan(op->i.m, b, now_ms);
+    }
+    (void)mcpsess_op_end(&op->op, rc);
+    mcpsess_i_backend_count(op, b, rc);
+    if (b != NULL) mcpsess_i_backend_tidy(op->i.m, b, now_ms);
+    return rc;
+}
+
+/* -> OK: it is ours, or need not be; PENDING; or what the operation ends with */
+static int mcpsess_i_backend_own(mcpsess_backend_op *op, mcpsess_i_backend *b, uint64_t now_ms) {
+    mcpsess_backend_manager *m = op->i.m;
+    int rc;
+    if (op->i.phase >= MCPSESS_I_BACKEND_STEPS) return MCPSESS_OK;
+    if (op->i.phase == MCPSESS_I_BACKEND_QUEUED) {
+        op->i.phase = MCPSESS_I_BACKEND_STEPS;
+        if (!mcpsess_i_backend_changes(op->op.i.kind) || mcpsess_i_backend_ours(m, b, now_ms)) return MCPSESS_OK;
+        op->i.phase = MCPSESS_I_BACKEND_OWNING;
+        rc = mcpsess_lease_acquire(&m->i.lease, &b->lease, &op->i.lease, mcpsess_i_backend_key(m, b), now_ms);
+    } else {
+        rc = mcpsess_poll(&op->i.lease.op, now_ms);
+    }
+    if (rc == MCPSESS_OK) {
+        mcpsess_i_backend_won(m, b);
+        op->i.phase = MCPSESS_I_BACKEND_STEPS;
+    } else if (rc == MCPSESS_BUSY) {
+        op->op.left_ms = op->i.lease.op.left_ms;
+        mcpsess_i_backend_elsewhere(m, b, op->op.left_ms, now_ms);
+    }
+    if (rc != MCPSESS_OK && rc != MCPSESS_PENDING) op->step = MCPSESS_BACKEND_LEASE;
+    return rc;
+}
+
+/* What is under way, if anything, is over. */
+static void mcpsess_i_backend_stop(mcpsess_backend_op *op) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    mcpsess_op *at_work = op->i.at_work;
+    op->i.at_work = NULL;
+    if (at_work != NULL) mcpsess_cancel(at_work);
+    if (at_work != NULL && b != NULL && mcpsess_i_backend_changes(op->op.i.kind)) b->state = MCPSESS_BACKEND_UNKNOWN;
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) mcpsess_cancel(&op->i.lease.op);
+}
+
+static int mcpsess_i_backend_work(mcpsess_backend_op *op, uint64_t now_ms) {
+    mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    bool late = now_ms >= op->op.i.deadline_ms;
+    int rc = MCPSESS_OK;
+    if (b != NULL && b->queue != &op->op) {
+        return late ? mcpsess_i_backend_finish(op, MCPSESS_E_TIMEOUT, now_ms) : MCPSESS_PENDING;
+    }
+    if (b != NULL) rc = mcpsess_i_backend_own(op, b, now_ms);
+    if (rc == MCPSESS_PENDING && late) {
+        mcpsess_i_backend_stop(op);
+        rc = MCPSESS_E_TIMEOUT;
+    }
+    if (rc == MCPSESS_PENDING) return rc;
+    if (rc == MCPSESS_OK && b != NULL && mcpsess_i_backend_changes(op->op.i.kind) &&
+        !mcpsess_i_backend_ours(op->i.m, b, now_ms)) {
+        mcpsess_i_backend_stop(op);
+        mcpsess_i_backend_lose(op->i.m, b, now_ms);
+        rc = MCPSESS_FENCED;
+    }
+    if (rc == MCPSESS_OK) {
+        rc = mcpsess_i_backend_steps(op, now_ms);
+        if (rc == MCPSESS_PENDING) return rc;
+    }
+    return mcpsess_i_backend_finish(op, rc, now_ms);
+}
+
+/* -- as an operation is seen from outside */
+
+static int mcpsess_i_backend_poll(mcpsess_op *self, uint64_t now_ms) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return mcpsess_op_rc(self);
+    op->i.m->i.now_ms = now_ms;
+    return mcpsess_i_backend_work(op, now_ms);
+}
+
+static void mcpsess_i_backend_cancel(mcpsess_op *self) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return;
+    mcpsess_i_backend_stop(op);
+    (void)mcpsess_i_backend_finish(op, MCPSESS_E_CANCELED, op->i.m->i.now_ms);
+}
+
+static uint64_t mcpsess_i_backend_sooner(uint64_t a_ms, uint64_t b_ms) {
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static uint64_t mcpsess_i_backend_work_due(mcpsess_backend_op *op, uint64_t now_ms) {
+    const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    uint64_t due_ms = now_ms;
+    if (b != NULL && b->queue != &op->op) return MCPSESS_NEVER;
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_next_due(&op->i.lease.op, now_ms);
+    if (op->i.phase == MCPSESS_I_BACKEND_WAITS) due_ms = op->i.until_ms;
+    if (op->i.at_work != NULL)
+        due_ms = mcpsess_i_backend_sooner(mcpsess_next_due(op->i.at_work, now_ms), op->i.until_ms);
+    if (b == NULL || !b->held || !mcpsess_i_backend_changes(op->op.i.kind)) return due_ms;
+    return mcpsess_i_backend_sooner(due_ms, mcpsess_time_add(now_ms, mcpsess_lease_left(&b->lease, now_ms)));
+}
+
+static uint64_t mcpsess_i_backend_next_due(mcpsess_op *self, uint64_t now_ms) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    return mcpsess_i_backend_sooner(mcpsess_i_backend_work_due(op, now_ms), self->i.deadline_ms);
+}
+
+static unsigned mcpsess_i_backend_wants(mcpsess_op *self) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return 0;
+    if (b != NULL && b->queue != self) return MCPSESS_WANT_TIME;
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_want(&op->i.lease.op) | MCPSESS_WANT_TIME;
+    if (op->i.phase == MCPSESS_I_BACKEND_WAITS) return MCPSESS_WANT_TIME;
+    return op->i.at_work != NULL ? mcpsess_want(op->i.at_work) | MCPSESS_WANT_TIME
+                                 : (unsigned)MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
+}
+
+static const mcpsess_op_class mcpsess_i_backend_class = {mcpsess_i_backend_poll, mcpsess_i_backend_cancel,
+                                                         mcpsess_i_backend_next_due, mcpsess_i_backend_wants};
+
+/* Makes op ready for what it is to do, behind what is under way. b NULL: it is about none. -> PENDING, E_STATE */
+static int mcpsess_i_backend_enqueue(mcpsess_backend_manager *m, mcpsess_backend_op *op, const mcpsess_op_class *cls,
+                                     mcpsess_i_backend *b, uint8_t kind, uint64_t now_ms) {
+    mcpsess_op **link;
+    int rc = mcpsess_op_begin(&op->op, cls, op);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->step = MCPSESS_BACKEND_NO_STEP;
+    memset(&op->i, 0, sizeof op->i);
+    mcpsess_op_init(&op->i.lease.op, 0);
+    op->i.m = m;
+    op->op.i.kind = op->i.row = kind;
+    op->op.i.mode = 0;
+    op->op.i.deadline_ms = op->op.timeout_ms == 0 ? MCPSESS_NEVER : mcpsess_time_add(now_ms, op->op.timeout_ms);
+    op->op.i.next = NULL;
+    op->op.i.lane = MCPSESS_I_BACKEND_NONE;
+    op->i.call.address = &op->i.address;
+    if (b == NULL) return rc;
+    op->op.i.lane = (uint16_t)(b - m->i.all);
+    op->i.call.id = mcpsess_i_backend_id(m, b);
+    mcpsess_buf_init(&op->i.address, mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX + m->i.desc.address_max,
+                     m->i.desc.address_max);
+    for (link = &b->queue; *link != NULL; link = &(*link)->i.next) {
+    }
+    *link = &op->op;
+    return rc;
+}
+
+/* -> PENDING, and the backend; or, with nothing begun, why not */
+static int mcpsess_i_backend_begin(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id, uint8_t kind,
+                                   uint64_t now_ms) {
+    mcpsess_i_backend *b = NULL;
+    int rc;
+    if (!mcpsess_i_backend_ready(m) || op == NULL) return MCPSESS_E_ARG;
+    if (mcpsess_op_rc(&op->op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
+    rc = mcpsess_i_backend_take(m, id, &b);
+    if (rc != MCPSESS_OK) return rc;
+    if (kind == MCPSESS_I_BACKEND_AT_STOP || kind == MCPSESS_I_BACKEND_AT_DEL) b->kept = false;
+    return mcpsess_i_backend_enqueue(m, op, &mcpsess_i_backend_class, b, kind, now_ms);
+}
+
+static int mcpsess_i_backend_do(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id, uint8_t kind,
+                                uint64_t now_ms) {
+    int rc = mcpsess_i_backend_begin(m, op, id, kind, now_ms);
+    return rc == MCPSESS_PENDING ? mcpsess_i_backend_poll(&op->op, now_ms) : rc;
+}
+
+/* ==== backend ==== */
+/* uses: base op lease backendbook backendstep backendop */
+
+/* -- looking after them */
+
+static mcpsess_backend_op *mcpsess_i_backend_idle(mcpsess_backend_manager *m) {
+    uint16_t n;
+    for (n = 0; n < m->i.desc.lanes; n++) {
+        if (mcpsess_op_rc(&m->i.own[n].op) != MCPSESS_PENDING) return &m->i.own[n];
+    }
+    return NULL;
+}
+
+/* Has what is kept started, and what nobody knows about looked at. */
+static void mcpsess_i_backend_look_after(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
+    mcpsess_backend_op *op = mcpsess_i_backend_idle(m);
+    bool starts = b->kept && b->state != MCPSESS_BACKEND_RUNNING;
+    if (op == NULL || b->queue != NULL || now_ms < b->due_ms) return;
+    (void)mcpsess_i_backend_enqueue(m, op, &mcpsess_i_backend_class, b,
+                                    starts ? MCPSESS_I_BACKEND_AT_START : MCPSESS_I_BACKEND_AT_LOOK, now_ms);
+    op->op.i.mode = MCPSESS_I_BACKEND_OWN;
+    if (!b->looked) op->op.i.mode |= MCPSESS_I_BACKEND_HURRIES;
+    (void)mcpsess_i_backend_poll(&op->op, now_ms);
+}
+
+MCPSESS_API void mcpsess_backend_step(mcpsess_backend_manager *m, uint64_t now_ms) {
+    uint16_t n;
+    if (!mcpsess_i_backend_ready(m)) return;
+    m->i.now_ms = now_ms;
+    for (n = 0; n < m->i.desc.lanes; n++) (void)mcpsess_poll(&m->i.own[n].op, now_ms);
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        mcpsess_i_backend *b = &m->i.all[n];
+        if (!mcpsess_i_backend_used(b)) continue;
+        mcpsess_i_backend_beat(m, b, now_ms);
+        if (!m->i.leaving) mcpsess_i_backend_look_after(m, b, now_ms);
+        mcpsess_i_backend_tidy(m, b, now_ms);
+    }
+}
+
+MCPSESS_API uint64_t mcpsess_backend_due(mcpsess_backend_manager *m, uint64_t now_ms) {
+    uint64_t due_ms = MCPSESS_NEVER;
+    bool idle;
+    uint16_t n;
+    if (!mcpsess_i_backend_ready(m)) return due_ms;
+    idle = mcpsess_i_backend_idle(m) != NULL;
+    for (n = 0; n < m->i.desc.lanes; n++) {
+        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_next_due(&m->i.own[n].op, now_ms));
+    }
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        mcpsess_i_backend *b = &m->i.all[n];
+        if (!mcpsess_i_backend_used(b)) continue;
+        if (idle && b->queue == NULL) due_ms = mcpsess_i_backend_sooner(due_ms, b->due_ms);
+        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_next_due(&b->extending.op, now_ms));
+        if (b->held && mcpsess_op_rc(&b->extending.op) != MCPSESS_PENDING) {
+            due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_lease_due(&b->lease, now_ms));
+        }
+        if (b->held) {
+            due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_time_add(now_ms, mcpsess_lease_left(&b->lease, now_ms)));
+        }
+    }
+    return due_ms;
+}
+
+MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m) {
+    unsigned want = 0;
+    uint16_t n;
+    if (!mcpsess_i_backend_ready(m)) return want;
+    for (n = 0; n < m->i.desc.lanes; n++) want |= mcpsess_want(&m->i.own[n].op);
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        if (mcpsess_i_backend_used(&m->i.all[n])) want |= mcpsess_want(&m->i.all[n].extending.op);
+    }
+    return want;
+}
+
+/* -- operations about all of them */
+
+static bool mcpsess_i_backend_astray(const mcpsess_i_backend *b) {
+    return b->kept && b->state != MCPSESS_BACKEND_RUNNING && b->state != MCPSESS_BACKEND_ELSEWHERE;
+}
+
+static int mcpsess_i_backend_reconciles(mcpsess_backend_op *op, uint64_t now_ms) {
+    mcpsess_backend_manager *m = op->i.m;
+    bool all = true;
+    uint16_t n;
+    int rc;
+    if (op->i.row != MCPSESS_I_BACKEND_AT_WAIT) {
+        rc = mcpsess_i_backend_steps(op, now_ms);
+        if (rc != MCPSESS_OK) return rc;
+        op->i.row = MCPSESS_I_BACKEND_AT_WAIT;
+        for (n = 0; n < m->i.desc.capacity; n++) {
+            m->i.all[n].looked = false;
+            m->i.all[n].due_ms = now_ms;
+        }
+    }
+    mcpsess_backend_step(m, now_ms);
+    op->op.count = 0;
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        if (mcpsess_i_backend_used(&m->i.all[n]) && !m->i.all[n].looked) all = false;
+        if (mcpsess_i_backend_astray(&m->i.all[n])) op->op.count++;
+    }
+    return all ? MCPSESS_OK : MCPSESS_PENDING;
+}
+
+static int mcpsess_i_backend_leaves(mcpsess_backend_op *op, uint64_t now_ms) {
+    mcpsess_backend_manager *m = op->i.m;
+    uint16_t n;
+    mcpsess_backend_step(m, now_ms);
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        const mcpsess_i_backend *b = &m->i.all[n];
+        if (b->held || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return MCPSESS_PENDING;
+    }
+    return MCPSESS_OK;
+}
+
+static int mcpsess_i_backend_all_poll(mcpsess_op *self, uint64_t now_ms) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    bool leaves = self->i.kind == MCPSESS_I_BACKEND_AT_LEAVE;
+    int rc = mcpsess_op_rc(self);
+    if (rc != MCPSESS_PENDING) return rc;
+    rc = leaves ? mcpsess_i_backend_leaves(op, now_ms) : mcpsess_i_backend_reconciles(op, now_ms);
+    if (rc == MCPSESS_PENDING && now_ms < self->i.deadline_ms) return rc;
+    if (leaves) op->i.m->i.leaving = false;
+    if (rc == MCPSESS_PENDING) mcpsess_i_backend_stop(op);
+    return mcpsess_i_backend_finish(op, rc == MCPSESS_PENDING ? (int)MCPSESS_E_TIMEOUT : rc, now_ms);
+}
+
+static void mcpsess_i_backend_all_cancel(mcpsess_op *self) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (self->i.kind == MCPSESS_I_BACKEND_AT_LEAVE) op->i.m->i.leaving = false;
+    mcpsess_i_backend_cancel(self);
+}
+
+static bool mcpsess_i_backend_all_wait(mcpsess_op *self) {
+    return ((mcpsess_backend_op *)mcpsess_op_object(self))->i.row >= MCPSESS_I_BACKEND_AT_WAIT;
+}
+
+static uint64_t mcpsess_i_backend_all_due(mcpsess_op *self, uint64_t now_ms) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (!mcpsess_i_backend_all_wait(self)) return mcpsess_i_backend_next_due(self, now_ms);
+    return mcpsess_i_backend_sooner(mcpsess_backend_due(op->i.m, now_ms), self->i.deadline_ms);
+}
+
+static unsigned mcpsess_i_backend_all_want(mcpsess_op *self) {
+    mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
+    if (mcpsess_op_rc(self) != MCPSESS_PENDING) return 0;
+    if (!mcpsess_i_backend_all_wait(self)) return mcpsess_i_backend_wants(self);
+    return mcpsess_backend_want(op->i.m) | MCPSESS_WANT_TIME;
+}
+
+static const mcpsess_op_class mcpsess_i_backend_all_class = {mcpsess_i_backend_all_poll, mcpsess_i_backend_all_cancel,
+                                                             mcpsess_i_backend_all_due, mcpsess_i_backend_all_want};
+
+/* -> PENDING, or, with nothing begun, why not */
+static int mcpsess_i_backend_all_begin(mcpsess_backend_manager *m, mcpsess_backend_op *op, const mcpsess_op_class *cls,
+                                       uint8_t kind, uint64_t now_ms) {
+    if (!mcpsess_i_backend_ready(m) || op == NULL) return MCPSESS_E_ARG;
+    return mcpsess_i_backend_enqueue(m, op, cls, NULL, kind, now_ms);
+}
+
+/* -- what is known, and what is told */
+
+MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id, bool kept, uint64_t now_ms) {
+    mcpsess_i_backend *b = NULL;
+    int rc;
+    if (!mcpsess_i_backend_ready(m)) return MCPSESS_E_ARG;
+    rc = mcpsess_i_backend_take(m, id, &b);
+    if (rc != MCPSESS_OK) return rc;
+    if (kept && !b->kept) {
+        b->known = true;
+        b->tries = 0;
+        b->due_ms = b->state == MCPSESS_BACKEND_RUNNING && m->i.desc.look_ms == 0 ? MCPSESS_NEVER : now_ms;
+    }
+    if (!kept) b->due_ms = MCPSESS_NEVER;
+    b->kept = kept;
+    mcpsess_i_backend_tidy(m, b, now_ms);
+    return rc;
+}
+
+MCPSESS_API int mcpsess_backend_died(mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms) {
+    mcpsess_i_backend *b;
+    if (!mcpsess_i_backend_ready(m) || mcpsess_i_str_bad(id)) return MCPSESS_E_ARG;
+    b = mcpsess_i_backend_find(m, id);
+    if (b == NULL || !mcpsess_i_backend_ours(m, b, now_ms)) return MCPSESS_MISS;
+    if (b->state != MCPSESS_BACKEND_RUNNING) return MCPSESS_OK;
+    mcpsess_i_backend_dead(m, b, now_ms);
+    if (b->queue == NULL) mcpsess_i_backend_plan(m, b, now_ms);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_backend_moved(mcpsess_backend_manager *m, mcpsess_str id, mcpsess_str address) {
+    mcpsess_i_backend *b;
+    if (!mcpsess_i_backend_ready(m) || mcpsess_i_str_bad(id) || mcpsess_i_str_bad(address)) return MCPSESS_E_ARG;
+    if (address.len > m->i.desc.address_max) return MCPSESS_E_TOOBIG;
+    b = mcpsess_i_backend_find(m, id);
+    if (b == NULL || b->state != MCPSESS_BACKEND_RUNNING) return MCPSESS_MISS;
+    mcpsess_i_backend_move(m, b, address);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_backend_found(mcpsess_backend_manager *m, mcpsess_str id) {
+    mcpsess_i_backend *b = NULL;
+    int rc;
+    if (!mcpsess_i_backend_ready(m)) return MCPSESS_E_ARG;
+    rc = mcpsess_i_backend_take(m, id, &b);
+    if (rc != MCPSESS_OK) return rc;
+    b->known = true;
+    m->i.found++;
+    return rc;
+}
+
+static void mcpsess_i_backend_tell(const mcpsess_backend_manager *m, const mcpsess_i_backend *b, uint64_t now_ms,
+                                   mcpsess_backend_info *info) {
+    bool ours = !mcpsess_i_backend_alone(m) && mcpsess_i_backend_ours(m, b, now_ms);
+    memset(info, 0, sizeof *info);
+    info->id = mcpsess_i_backend_id(m, b);
+    info->address = mcpsess_i_backend_address(m, b);
+    info->state = b->state;
+    info->step = b->step;
+    info->rc = b->rc;
+    info->kept = b->kept;
+    info->copy = b->copy;
+    info->busy = b->queue != NULL;
+    if (mcpsess_i_backend_alone(m)) info->lease_left_ms = MCPSESS_NEVER;
+    if (ours) info->fence = b->lease.fence;
+    if (ours) info->lease_left_ms = mcpsess_lease_left(&b->lease, now_ms);
+    if (b->state == MCPSESS_BACKEND_ELSEWHERE) info->lease_left_ms = mcpsess_time_left(now_ms, b->theirs_until_ms);
+    info->due_ms = b->due_ms;
+    info->tries = b->tries;
+}
+
+MCPSESS_API int mcpsess_backend_get(const mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms,
+                                    mcpsess_backend_info *info) {
+    const mcpsess_i_backend *b;
+    if (!mcpsess_i_backend_ready(m) || mcpsess_i_str_bad(id) || info == NULL) return MCPSESS_E_ARG;
+    b = mcpsess_i_backend_find(m, id);
+    if (b == NULL) return MCPSESS_MISS;
+    mcpsess_i_backend_tell(m, b, now_ms, info);
+    return MCPSESS_OK;
+}
+
+MCPSESS_API int mcpsess_backend_next(const mcpsess_backend_manager *m, uint16_t *cursor, uint64_t now_ms,
+                                     mcpsess_backend_info *info) {
+    if (!mcpsess_i_backend_ready(m) || cursor == NULL || info == NULL) return MCPSESS_E_ARG;
+    while (*cursor < m->i.desc.capacity) {
+        const mcpsess_i_backend *b = &m->i.all[(*cursor)++];
+        if (!mcpsess_i_backend_used(b)) continue;
+        mcpsess_i_backend_tell(m, b, now_ms, info);
+        return MCPSESS_OK;
+    }
+    return MCPSESS_END;
+}
+
+/* -- operations */
+
+MCPSESS_API int mcpsess_backend_ensure(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       uint64_t now_ms) {
+    return mcpsess_i_backend_do(m, op, id, MCPSESS_I_BACKEND_AT_ENSURE, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_start(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                      uint64_t now_ms) {
+    return mcpsess_i_backend_do(m, op, id, MCPSESS_I_BACKEND_AT_START, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_stop(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                     uint64_t now_ms) {
+    return mcpsess_i_backend_do(m, op, id, MCPSESS_I_BACKEND_AT_STOP, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_del(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id, bool preserve,
+                                    uint64_t now_ms) {
+    int rc;
+    if (preserve && mcpsess_i_backend_ready(m) &&
+        (m->i.desc.driver.export_data == NULL || m->i.desc.driver.stat_copy == NULL)) {
+        return MCPSESS_E_UNSUPPORTED;
+    }
+    rc = mcpsess_i_backend_begin(m, op, id, MCPSESS_I_BACKEND_AT_DEL, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    if (preserve) op->op.i.mode = MCPSESS_I_BACKEND_PRESERVING;
+    return mcpsess_i_backend_poll(&op->op, now_ms);
+}
+
+static int mcpsess_i_backend_transfer(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                      mcpsess_str where, uint8_t kind, uint64_t now_ms) {
+    int rc = mcpsess_i_str_bad(where) ? (int)MCPSESS_E_ARG : mcpsess_i_backend_begin(m, op, id, kind, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->i.call.where = where;
+    return mcpsess_i_backend_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_export(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       mcpsess_str where, uint64_t now_ms) {
+    if (where.len == 0) return MCPSESS_E_ARG;
+    return mcpsess_i_backend_transfer(m, op, id, where, MCPSESS_I_BACKEND_AT_EXPORT, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_import(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                       mcpsess_str where, uint64_t now_ms) {
+    return mcpsess_i_backend_transfer(m, op, id, where, MCPSESS_I_BACKEND_AT_IMPORT, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_discard(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                        uint64_t now_ms) {
+    if (mcpsess_i_backend_ready(m) && m->i.desc.driver.drop_copy == NULL) return MCPSESS_E_UNSUPPORTED;
+    return mcpsess_i_backend_do(m, op, id, MCPSESS_I_BACKEND_AT_DISCARD, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_address(mcpsess_backend_manager *m, mcpsess_backend_op *op, mcpsess_str id,
+                                        mcpsess_buf *out, uint64_t now_ms) {
+    int rc =
+        out == NULL ? (int)MCPSESS_E_ARG : mcpsess_i_backend_begin(m, op, id, MCPSESS_I_BACKEND_AT_ADDRESS, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->op.i.out = out;
+    return mcpsess_i_backend_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_list(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms) {
+    int rc = mcpsess_i_backend_all_begin(m, op, &mcpsess_i_backend_class, MCPSESS_I_BACKEND_AT_LIST, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    m->i.found = 0;
+    return mcpsess_i_backend_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_reconcile(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms) {
+    int rc = mcpsess_i_backend_all_begin(m, op, &mcpsess_i_backend_all_class, MCPSESS_I_BACKEND_AT_WAIT, now_ms);
+    if (rc != MCPSESS_PENDING) return rc;
+    op->i.row = MCPSESS_I_BACKEND_AT_LIST;
+    return mcpsess_i_backend_all_poll(&op->op, now_ms);
+}
+
+MCPSESS_API int mcpsess_backend_prepare(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms) {
+    int rc = mcpsess_i_backend_all_begin(m, op, &mcpsess_i_backend_class, MCPSESS_I_BACKEND_AT_PREPARE, now_ms);
+    return rc == MCPSESS_PENDING ? mcpsess_i_backend_poll(&op->op, now_ms) : rc;
+}
+
+MCPSESS_API int mcpsess_backend_leave(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms) {
+    int rc = mcpsess_i_backend_all_begin(m, op, &mcpsess_i_backend_all_class, MCPSESS_I_BACKEND_AT_LEAVE, now_ms);
+    uint16_t n;
+    if (rc != MCPSESS_PENDING) return rc;
+    m->i.leaving = true;
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        m->i.all[n].kept = false;
+        m->i.all[n].due_ms = MCPSESS_NEVER;
+    }
+    for (n = 0; n < m->i.desc.lanes; n++) mcpsess_cancel(&m->i.own[n].op);
+    return mcpsess_i_backend_all_poll(&op->op, now_ms);
+}
+
+MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m) {
+    uint16_t n;
+    if (!mcpsess_i_backend_ready(m)) return;
+    m->i.ready = 0;
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        mcpsess_i_backend *b = &m->i.all[n];
+        if (!mcpsess_i_backend_used(b)) continue;
+        while (b->queue != NULL) {
+            mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(b->queue);
+            b->queue = op->op.i.next;
+            mcpsess_i_backend_stop(op);
+            (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
+        }
+        mcpsess_cancel(&b->extending.op);
+        mcpsess_i_backend_forget(m, b);
+        b->id_len = 0;
+    }
+}
+
+/* -- beginning */
+
+MCPSESS_API mcpsess_backend_desc mcpsess_backend_desc_default(void) {
+    mcpsess_backend_desc d;
+    memset(&d, 0, sizeof d);
+    return d;
+}
+
+static bool mcpsess_i_backend_desc_bad(const mcpsess_backend_desc *d) {
+    const mcpsess_backend_driver *driver = &d->driver;
+    if (driver->inspect == NULL || driver->start == NULL || driver->stop == NULL) return true;
+    if (driver->stat_copy != NULL && driver->import_data == NULL) return true;
+    if (d->store.cls != NULL && d->random == NULL) return true;
+    return d->capacity == 0 || d->capacity == MCPSESS_I_BACKEND_NONE;
+}
+
+/* What was left out has its default. */
+static mcpsess_backend_desc mcpsess_i_backend_filled(const mcpsess_backend_desc *from) {
+    mcpsess_backend_desc d = *from;
+    d.address_max = (uint16_t)mcpsess_i_or(d.address_max, 64);
+    d.lanes = (uint16_t)mcpsess_i_or(d.lanes, 1);
+    d.lease_ms = mcpsess_i_or(d.lease_ms, 30000);
+    d.timeout_ms = mcpsess_i_or(d.timeout_ms, 5000);
+    if (d.timeout_ms > d.lease_ms / 3) d.timeout_ms = mcpsess_i_or(d.lease_ms / 3, 1);
+    d.step_ms = mcpsess_i_or(d.step_ms, 30000);
+    d.stop_ms = mcpsess_i_or(d.stop_ms, 10000);
+    d.check_ms = mcpsess_i_or(d.check_ms, 15000);
+    d.network_tries = (uint8_t)mcpsess_i_or(d.network_tries, 2);
+    d.network_wait_ms = mcpsess_i_or(d.network_wait_ms, 500);
+    d.backoff_ms = mcpsess_i_or(d.backoff_ms, 1000);
+    d.backoff_max_ms = mcpsess_i_or(d.backoff_max_ms, 60000);
+    d.stable_ms = mcpsess_i_or(d.stable_ms, 60000);
+    return d;
+}
+
+MCPSESS_API size_t mcpsess_backend_bytes(const mcpsess_backend_desc *d) {
+    mcpsess_backend_desc filled;
+    uint64_t bytes;
+    if (d == NULL || mcpsess_i_backend_desc_bad(d)) return 0;
+    filled = mcpsess_i_backend_filled(d);
+    bytes = MCPSESS_BACKEND_BYTES(filled.capacity, filled.address_max, filled.lanes);
+    return bytes > SIZE_MAX ? 0 : (size_t)bytes;
+}
+
+MCPSESS_API int mcpsess_backend_init(mcpsess_backend_manager *m, const mcpsess_backend_desc *d, void *mem,
+                                     size_t mem_len) {
+    uint16_t n;
+    int rc = m == NULL ? (int)MCPSESS_E_ARG : mcpsess_storage_check(mem, mem_len, mcpsess_backend_bytes(d));
+    if (rc != MCPSESS_OK) return rc;
+    memset(m, 0, sizeof *m);
+    m->i.desc = mcpsess_i_backend_filled(d);
+    m->i.lease.store = m->i.desc.store;
+    m->i.lease.ttl_ms = m->i.desc.lease_ms;
+    m->i.lease.timeout_ms = m->i.desc.timeout_ms;
+    m->i.lease.random = m->i.desc.random;
+    m->i.lease.random_user = m->i.desc.random_user;
+    m->i.all = (mcpsess_i_backend *)mem;
+    m->i.own = (mcpsess_backend_op *)(void *)(m->i.all + m->i.desc.capacity);
+    m->i.bytes = (char *)(void *)(m->i.own + m->i.desc.lanes);
+    memset(m->i.all, 0, sizeof *m->i.all * m->i.desc.capacity);
+    memset(m->i.own, 0, sizeof *m->i.own * m->i.desc.lanes);
+    for (n = 0; n < m->i.desc.lanes; n++) mcpsess_op_init(&m->i.own[n].op, 0);
+    m->i.ready = MCPSESS_I_BACKEND_READY;
+    return MCPSESS_OK;
+}
+
+#endif /* MCPSESS_NO_BACKEND */
 
 #ifdef __cplusplus
 }
