@@ -8276,7 +8276,7 @@ static void mcpsess_i_backend_tidy(mcpsess_backend_manager *m, mcpsess_i_backend
 static void mcpsess_i_backend_beat(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
     if (mcpsess_i_backend_alone(m)) return;
     if (mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) {
-        (void)mcpsess_poll(&b->extending.op, now_ms);
+        (void)mcpsess_i_lease_poll(&b->extending.op, now_ms);
     } else if (b->held && now_ms >= mcpsess_lease_due(&b->lease, now_ms)) {
         (void)mcpsess_lease_extend(&m->i.lease, &b->lease, &b->extending, mcpsess_i_backend_key(m, b), now_ms);
     }
@@ -8673,7 +8673,7 @@ static int mcpsess_i_backend_own(mcpsess_backend_op *op, mcpsess_i_backend *b, u
         op->i.phase = MCPSESS_I_BACKEND_OWNING;
         rc = mcpsess_lease_acquire(&m->i.lease, &b->lease, &op->i.lease, mcpsess_i_backend_key(m, b), now_ms);
     } else {
-        rc = mcpsess_poll(&op->i.lease.op, now_ms);
+        rc = mcpsess_i_lease_poll(&op->i.lease.op, now_ms);
     }
     if (rc == MCPSESS_OK) {
         mcpsess_i_backend_won(m, b);
@@ -8693,7 +8693,7 @@ static void mcpsess_i_backend_stop(mcpsess_backend_op *op) {
     op->i.at_work = NULL;
     if (at_work != NULL) mcpsess_cancel(at_work);
     if (at_work != NULL && b != NULL && mcpsess_i_backend_changes(op->op.i.kind)) b->state = MCPSESS_BACKEND_UNKNOWN;
-    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) mcpsess_cancel(&op->i.lease.op);
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) mcpsess_i_lease_cancel(&op->i.lease.op);
 }
 
 static int mcpsess_i_backend_work(mcpsess_backend_op *op, uint64_t now_ms) {
@@ -8746,7 +8746,7 @@ static uint64_t mcpsess_i_backend_work_due(mcpsess_backend_op *op, uint64_t now_
     const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
     uint64_t due_ms = now_ms;
     if (b != NULL && b->queue != &op->op) return MCPSESS_NEVER;
-    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_next_due(&op->i.lease.op, now_ms);
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_i_lease_next_due(&op->i.lease.op, now_ms);
     if (op->i.phase == MCPSESS_I_BACKEND_WAITS) due_ms = op->i.until_ms;
     if (op->i.at_work != NULL)
         due_ms = mcpsess_i_backend_sooner(mcpsess_next_due(op->i.at_work, now_ms), op->i.until_ms);
@@ -8762,10 +8762,11 @@ static uint64_t mcpsess_i_backend_next_due(mcpsess_op *self, uint64_t now_ms) {
 
 static unsigned mcpsess_i_backend_wants(mcpsess_op *self) {
     mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
-    const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    const mcpsess_i_backend *b;
     if (mcpsess_op_rc(self) != MCPSESS_PENDING) return 0;
+    b = mcpsess_i_backend_of(op);
     if (b != NULL && b->queue != self) return MCPSESS_WANT_TIME;
-    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_want(&op->i.lease.op) | MCPSESS_WANT_TIME;
+    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_i_lease_want(&op->i.lease.op) | MCPSESS_WANT_TIME;
     if (op->i.phase == MCPSESS_I_BACKEND_WAITS) return MCPSESS_WANT_TIME;
     return op->i.at_work != NULL ? mcpsess_want(op->i.at_work) | MCPSESS_WANT_TIME
                                  : (unsigned)MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
@@ -8849,7 +8850,7 @@ MCPSESS_API void mcpsess_backend_step(mcpsess_backend_manager *m, uint64_t now_m
     uint16_t n;
     if (!mcpsess_i_backend_ready(m)) return;
     m->i.now_ms = now_ms;
-    for (n = 0; n < m->i.desc.lanes; n++) (void)mcpsess_poll(&m->i.own[n].op, now_ms);
+    for (n = 0; n < m->i.desc.lanes; n++) (void)mcpsess_i_backend_poll(&m->i.own[n].op, now_ms);
     for (n = 0; n < m->i.desc.capacity; n++) {
         mcpsess_i_backend *b = &m->i.all[n];
         if (!mcpsess_i_backend_used(b)) continue;
@@ -8866,13 +8867,13 @@ MCPSESS_API uint64_t mcpsess_backend_due(mcpsess_backend_manager *m, uint64_t no
     if (!mcpsess_i_backend_ready(m)) return due_ms;
     idle = mcpsess_i_backend_idle(m) != NULL;
     for (n = 0; n < m->i.desc.lanes; n++) {
-        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_next_due(&m->i.own[n].op, now_ms));
+        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_i_backend_next_due(&m->i.own[n].op, now_ms));
     }
     for (n = 0; n < m->i.desc.capacity; n++) {
         mcpsess_i_backend *b = &m->i.all[n];
         if (!mcpsess_i_backend_used(b)) continue;
         if (idle && b->queue == NULL) due_ms = mcpsess_i_backend_sooner(due_ms, b->due_ms);
-        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_next_due(&b->extending.op, now_ms));
+        due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_i_lease_next_due(&b->extending.op, now_ms));
         if (b->held && mcpsess_op_rc(&b->extending.op) != MCPSESS_PENDING) {
             due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_lease_due(&b->lease, now_ms));
         }
@@ -8887,9 +8888,9 @@ MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m) {
     unsigned want = 0;
     uint16_t n;
     if (!mcpsess_i_backend_ready(m)) return want;
-    for (n = 0; n < m->i.desc.lanes; n++) want |= mcpsess_want(&m->i.own[n].op);
+    for (n = 0; n < m->i.desc.lanes; n++) want |= mcpsess_i_backend_wants(&m->i.own[n].op);
     for (n = 0; n < m->i.desc.capacity; n++) {
-        if (mcpsess_i_backend_used(&m->i.all[n])) want |= mcpsess_want(&m->i.all[n].extending.op);
+        if (mcpsess_i_backend_used(&m->i.all[n])) want |= mcpsess_i_lease_want(&m->i.all[n].extending.op);
     }
     return want;
 }
@@ -9148,7 +9149,7 @@ MCPSESS_API int mcpsess_backend_reconcile(mcpsess_backend_manager *m, mcpsess_ba
     int rc = mcpsess_i_backend_all_begin(m, op, &mcpsess_i_backend_all_class, MCPSESS_I_BACKEND_AT_WAIT, now_ms);
     if (rc != MCPSESS_PENDING) return rc;
     op->i.row = MCPSESS_I_BACKEND_AT_LIST;
-    return mcpsess_i_backend_all_poll(&op->op, now_ms);
+    return rc;
 }
 
 MCPSESS_API int mcpsess_backend_prepare(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms) {
@@ -9165,8 +9166,8 @@ MCPSESS_API int mcpsess_backend_leave(mcpsess_backend_manager *m, mcpsess_backen
         m->i.all[n].kept = false;
         m->i.all[n].due_ms = MCPSESS_NEVER;
     }
-    for (n = 0; n < m->i.desc.lanes; n++) mcpsess_cancel(&m->i.own[n].op);
-    return mcpsess_i_backend_all_poll(&op->op, now_ms);
+    for (n = 0; n < m->i.desc.lanes; n++) mcpsess_i_backend_cancel(&m->i.own[n].op);
+    return rc;
 }
 
 MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m) {
@@ -9182,7 +9183,7 @@ MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m) {
             mcpsess_i_backend_stop(op);
             (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
         }
-        mcpsess_cancel(&b->extending.op);
+        mcpsess_i_lease_cancel(&b->extending.op);
         mcpsess_i_backend_forget(m, b);
         b->id_len = 0;
     }

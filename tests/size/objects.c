@@ -18,6 +18,8 @@ SIZE_OF(mcpsess_lease);
 SIZE_OF(mcpsess_lease_op);
 SIZE_OF(mcpsess_flights);
 SIZE_OF(mcpsess_flight_op);
+SIZE_OF(mcpsess_backend_manager);
+SIZE_OF(mcpsess_backend_op);
 SIZE_OF(mcpsess_sse);
 SIZE_OF(mcpsess_streams);
 SIZE_OF(mcpsess_stream_writer);
@@ -37,5 +39,8 @@ char size_of_log_entry[PER_LOG];
 #define PER_LANE (MCPSESS_FLIGHT_BYTES(1000, 1000) / 1000 - 1000)
 extern char size_of_flight_lane[PER_LANE];
 char size_of_flight_lane[PER_LANE];
+#define PER_BACKEND (MCPSESS_BACKEND_BYTES(1000, 1000, 1000) / 1000 - 2000 - sizeof(mcpsess_backend_op))
+extern char size_of_backend[PER_BACKEND];
+char size_of_backend[PER_BACKEND];
 extern char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
 char size_of_lru_node_and_head[sizeof(mcpsess_i_lru_node) + sizeof(uint16_t)];
