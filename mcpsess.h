@@ -2031,7 +2031,7 @@ MCPSESS_API int mcpsess_backend_address(mcpsess_backend_manager *m, mcpsess_back
 MCPSESS_API int mcpsess_backend_list(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
 /* After a restart: lists, then inspects all that are known, and starts those to be kept, desc.lanes at a time, without
    waiting between the tries of network_up. One that cannot be started does not keep it from the others.
-   -> OK (op.count: of those to be kept, how many do not run, here or elsewhere) */
+   -> OK (op.count: of those to be kept, how many do not run, here or elsewhere, or cannot be reached) */
 MCPSESS_API int mcpsess_backend_reconcile(mcpsess_backend_manager *m, mcpsess_backend_op *op, uint64_t now_ms);
 /* Sees to it that there is an image, the latest if possible: pulled if there is none, or a newer one; if that fails, or
    it cannot be known, the local one will do.  -> OK (op->step: of what did not succeed) */
@@ -8269,7 +8269,8 @@ static void mcpsess_i_backend_tidy(mcpsess_backend_manager *m, mcpsess_i_backend
         (void)mcpsess_lease_release(&m->i.lease, &b->lease, &b->extending, mcpsess_i_backend_key(m, b), now_ms);
         if (mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return;
     }
-    if (!b->held && (!b->known || b->state == MCPSESS_BACKEND_ABSENT)) b->id_len = 0;
+    if (b->held) return;
+    if (!b->known || b->state == MCPSESS_BACKEND_ABSENT || b->state == MCPSESS_BACKEND_ELSEWHERE) b->id_len = 0;
 }
 
 /* Extends the lease when it is due, and finds out that it was lost. */
@@ -8293,11 +8294,16 @@ static uint64_t mcpsess_i_backend_backoff(const mcpsess_backend_manager *m, mcps
     return wait_ms < m->i.desc.backoff_max_ms ? wait_ms : m->i.desc.backoff_max_ms;
 }
 
+/* It runs, and can be reached. */
+static bool mcpsess_i_backend_serves(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return b->state == MCPSESS_BACKEND_RUNNING && (b->address_len != 0 || m->i.desc.driver.network_up == NULL);
+}
+
 static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
     b->looked = true;
     b->due_ms = MCPSESS_NEVER;
     if (!b->kept) return;
-    if (b->state == MCPSESS_BACKEND_RUNNING) {
+    if (mcpsess_i_backend_serves(m, b)) {
         if (m->i.desc.look_ms != 0) b->due_ms = mcpsess_time_add(now_ms, m->i.desc.look_ms);
     } else if (b->state == MCPSESS_BACKEND_ELSEWHERE) {
         b->due_ms = mcpsess_time_add(b->theirs_until_ms, 1);
@@ -8559,7 +8565,7 @@ static bool mcpsess_i_backend_retries(mcpsess_backend_op *op, const mcpsess_i_ba
     const mcpsess_backend_desc *d = &op->i.m->i.desc;
     uint64_t wait_ms = (op->op.i.mode & MCPSESS_I_BACKEND_HURRIES) != 0 ? 0 : d->network_wait_ms;
     if ((row->how & MCPSESS_I_BACKEND_R) == 0 || ++op->i.tries >= d->network_tries) return false;
-    op->i.until_ms = mcpsess_time_add(now_ms, wait_ms << (op->i.tries - 1u));
+    op->i.until_ms = mcpsess_time_add(now_ms, wait_ms << (op->i.tries < 20 ? op->i.tries - 1u : 19u));
     op->i.phase = MCPSESS_I_BACKEND_WAITS;
     return true;
 }
@@ -8648,10 +8654,11 @@ static void mcpsess_i_backend_count(mcpsess_backend_op *op, const mcpsess_i_back
 
 static int mcpsess_i_backend_finish(mcpsess_backend_op *op, int rc, uint64_t now_ms) {
     mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    bool led = b != NULL && b->queue == &op->op;
     mcpsess_i_backend_dequeue(op);
     if (rc == MCPSESS_OK && op->op.i.kind == MCPSESS_I_BACKEND_AT_ADDRESS) rc = mcpsess_i_backend_answer(op, b);
     if (op->op.i.kind == MCPSESS_I_BACKEND_AT_LIST) op->op.count = op->i.m->i.found;
-    if (b != NULL) {
+    if (led) {
         b->rc = rc;
         b->step = op->step;
         mcpsess_i_backend_plan(op->i.m, b, now_ms);
@@ -8837,7 +8844,7 @@ static mcpsess_backend_op *mcpsess_i_backend_idle(mcpsess_backend_manager *m) {
 /* Has what is kept started, and what nobody knows about looked at. */
 static void mcpsess_i_backend_look_after(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
     mcpsess_backend_op *op = mcpsess_i_backend_idle(m);
-    bool starts = b->kept && b->state != MCPSESS_BACKEND_RUNNING;
+    bool starts = b->kept && !mcpsess_i_backend_serves(m, b);
     if (op == NULL || b->queue != NULL || now_ms < b->due_ms) return;
     (void)mcpsess_i_backend_enqueue(m, op, &mcpsess_i_backend_class, b,
                                     starts ? MCPSESS_I_BACKEND_AT_START : MCPSESS_I_BACKEND_AT_LOOK, now_ms);
@@ -8897,8 +8904,8 @@ MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m) {
 
 /* -- operations about all of them */
 
-static bool mcpsess_i_backend_astray(const mcpsess_i_backend *b) {
-    return b->kept && b->state != MCPSESS_BACKEND_RUNNING && b->state != MCPSESS_BACKEND_ELSEWHERE;
+static bool mcpsess_i_backend_astray(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
+    return b->kept && !mcpsess_i_backend_serves(m, b) && b->state != MCPSESS_BACKEND_ELSEWHERE;
 }
 
 static int mcpsess_i_backend_reconciles(mcpsess_backend_op *op, uint64_t now_ms) {
@@ -8919,7 +8926,7 @@ static int mcpsess_i_backend_reconciles(mcpsess_backend_op *op, uint64_t now_ms)
     op->op.count = 0;
     for (n = 0; n < m->i.desc.capacity; n++) {
         if (mcpsess_i_backend_used(&m->i.all[n]) && !m->i.all[n].looked) all = false;
-        if (mcpsess_i_backend_astray(&m->i.all[n])) op->op.count++;
+        if (mcpsess_i_backend_astray(m, &m->i.all[n])) op->op.count++;
     }
     return all ? MCPSESS_OK : MCPSESS_PENDING;
 }
@@ -8992,7 +8999,7 @@ MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id,
     if (kept && !b->kept) {
         b->known = true;
         b->tries = 0;
-        b->due_ms = b->state == MCPSESS_BACKEND_RUNNING && m->i.desc.look_ms == 0 ? MCPSESS_NEVER : now_ms;
+        b->due_ms = mcpsess_i_backend_serves(m, b) && m->i.desc.look_ms == 0 ? MCPSESS_NEVER : now_ms;
     }
     if (!kept) b->due_ms = MCPSESS_NEVER;
     b->kept = kept;
