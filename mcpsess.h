@@ -307,10 +307,11 @@ typedef int (*mcpsess_random_fn)(void *user, void *dst, size_t len);
     X(DATA_PRESERVED, 29, "data of a backend is in its preserved copy; number: bytes")                          \
     X(DATA_RESTORED, 30, "preserved copy restored")                                                             \
     X(COPY_DISCARDED, 31, "preserved copy dropped, as was asked for")                                           \
-    X(ADDRESS_CHANGED, 32, "backend has another address; number: bytes of it, 0: none")                         \
+    X(ADDRESS_KNOWN, 32, "backend is reached under another address; number: bytes of it")                       \
     X(BACKEND_OWNED, 33, "backend is ours; number: the fence")                                                  \
     X(BACKEND_LOST, 34, "backend is not ours any more, its lease ran out; number: the fence")                   \
-    X(BACKEND_RELEASED, 35, "backend may be another's now; number: the fence")
+    X(BACKEND_RELEASED, 35, "backend may be another's now; number: the fence")                                  \
+    X(ADDRESS_DROPPED, 36, "backend is reached under that address no more")
 
 enum {
 #define MCPSESS_I_ITEM(name, number, text) MCPSESS_ITEM_##name = (number),
@@ -3976,19 +3977,19 @@ MCPSESS_API void *mcpsess_op_object(const mcpsess_op *op) {
 
 MCPSESS_API int mcpsess_poll(mcpsess_op *op, uint64_t now_ms) {
     if (op == NULL) return MCPSESS_E_ARG;
-    return op->i.cls != NULL ? op->i.cls->poll(op, now_ms) : op->i.rc;
+    return op->i.rc == MCPSESS_PENDING ? op->i.cls->poll(op, now_ms) : op->i.rc;
 }
 
 MCPSESS_API void mcpsess_cancel(mcpsess_op *op) {
-    if (op != NULL && op->i.cls != NULL) op->i.cls->cancel(op);
+    if (op != NULL && op->i.rc == MCPSESS_PENDING) op->i.cls->cancel(op);
 }
 
 MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms) {
-    return op != NULL && op->i.cls != NULL ? op->i.cls->next_due(op, now_ms) : MCPSESS_NEVER;
+    return op != NULL && op->i.rc == MCPSESS_PENDING ? op->i.cls->next_due(op, now_ms) : MCPSESS_NEVER;
 }
 
 MCPSESS_API unsigned mcpsess_want(mcpsess_op *op) {
-    return op != NULL && op->i.cls != NULL ? op->i.cls->want(op) : 0;
+    return op != NULL && op->i.rc == MCPSESS_PENDING ? op->i.cls->want(op) : 0;
 }
 
 MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook *hook) {
@@ -8212,7 +8213,7 @@ static void mcpsess_i_backend_forget(mcpsess_backend_manager *m, mcpsess_i_backe
     mcpsess_str old = mcpsess_i_backend_address(m, b);
     if (old.len == 0) return;
     b->address_len = 0;
-    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_CHANGED, 0);
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_DROPPED, 0);
     if (m->i.desc.dropped != NULL) m->i.desc.dropped(m->i.desc.user, mcpsess_i_backend_id(m, b), old);
 }
 
@@ -8221,7 +8222,7 @@ static void mcpsess_i_backend_move(mcpsess_backend_manager *m, mcpsess_i_backend
     mcpsess_i_backend_forget(m, b);
     mcpsess_i_copy(mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX, address.ptr, address.len);
     b->address_len = (uint16_t)address.len;
-    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_CHANGED, address.len);
+    mcpsess_i_backend_log(m, b, MCPSESS_LOG_INFO, MCPSESS_ITEM_ADDRESS_KNOWN, address.len);
 }
 
 /* -- whose it is */

@@ -30,7 +30,7 @@ TEST(codes_and_items_have_texts) {
 
 TEST(an_unknown_code_is_a_question_mark) {
 #ifndef MCPSESS_NO_TEXT
-    static const int unknown[] = {12, -18, 1000, -1000, INT_MAX, INT_MIN};
+    static const int unknown[] = {12, -20, 1000, -1000, INT_MAX, INT_MIN};
     size_t i;
     for (i = 0; i < COUNT_OF(unknown); i++) {
         CHECK_STR(mcpsess_str_z(mcpsess_code_name(unknown[i])), "?");
