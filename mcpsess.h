@@ -1949,6 +1949,7 @@ typedef struct mcpsess_backend_manager {
         mcpsess_i_backend *all;
         mcpsess_backend_op *own; /* desc.lanes of them, for what is kept, and what was not looked at */
         char *bytes;             /* MCPSESS_I_BACKEND_TEXT_BYTES for each backend */
+        mcpsess_op *others;      /* operations about none of them */
         uint64_t now_ms;         /* of the last call: a cancel is told no time */
         uint32_t ready;
         uint32_t found; /* by the driver's list */
@@ -7951,7 +7952,8 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record) {
     STEP(S_SAVED,      STAT_COPY,    S_CREATE,     S_RECOVER,    S_SKIP,       N)      \
     STEP(S_RECOVER,    EXPORT,       S_ASIDE,      S_CREATE,     S_SKIP,       N)      \
     STEP(S_ASIDE,      KEEP_COPY,    S_RECOVERED,  FAIL,         S_SKIP,       N)      \
-    STEP(S_RECOVERED,  STAT_COPY,    S_CREATE,     S_CREATE,     S_SKIP,       N)      \
+    STEP(S_RECOVERED,  STAT_COPY,    S_CREATE,     S_LOST,       S_SKIP,       N)      \
+    SAY(S_LOST,        MCPSESS_E_NOT_PRESERVED, S_SKIP)                                \
     WHETHER(S_SKIP,    SKIPPED,      S_CREATE,     END)                                \
     STEP(S_CREATE,     CREATE,       S_ENSURED,    FAIL,         END,          N)      \
     WHETHER(S_OWN,     OWN,          S_STALE,      S_ENSURED)                          \
@@ -8009,9 +8011,10 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record) {
     WHETHER(I_DONE,    WHERE,        AGAIN,        I_DROP)                             \
     STEP(I_DROP,       DROP_COPY,    AGAIN,        AGAIN,        END,          N)      \
                                                                                        \
-    STEP(DISCARD,      DROP_COPY,    END,          FAIL,         END,          N)      \
+    STEP(DISCARD,      INSPECT,      C_DROP,       C_DROP,       END,          N)      \
+    STEP(C_DROP,       DROP_COPY,    END,          FAIL,         END,          N)      \
                                                                                        \
-    WHETHER(ADDRESS,   REACHED,      END,          Q_LOOK)                             \
+    WHETHER(ADDRESS,   NAMED,        END,          Q_LOOK)                             \
     STEP(Q_LOOK,       INSPECT,      Q_RUNS,       ABSENT,       END,          N)      \
     WHETHER(Q_RUNS,    RUNS,         Q_LABEL,      NOWHERE)                            \
     WHETHER(Q_LABEL,   REACHED,      END,          Q_OURS)                             \
@@ -8059,6 +8062,7 @@ enum {
 enum {
     MCPSESS_I_BACKEND_IF_RUNS = 64, /* as was found */
     MCPSESS_I_BACKEND_IF_LIVE,
+    MCPSESS_I_BACKEND_IF_NAMED,      /* its address is known */
     MCPSESS_I_BACKEND_IF_REACHED,    /* it has an address, or no network */
     MCPSESS_I_BACKEND_IF_OURS,       /* no other replica owns it */
     MCPSESS_I_BACKEND_IF_PRESERVING, /* and so on: as was asked for */
@@ -8295,9 +8299,10 @@ static uint64_t mcpsess_i_backend_backoff(const mcpsess_backend_manager *m, mcps
     return wait_ms < m->i.desc.backoff_max_ms ? wait_ms : m->i.desc.backoff_max_ms;
 }
 
-/* It runs, and can be reached. */
+/* It runs, is ours, and can be reached. */
 static bool mcpsess_i_backend_serves(const mcpsess_backend_manager *m, const mcpsess_i_backend *b) {
-    return b->state == MCPSESS_BACKEND_RUNNING && (b->address_len != 0 || m->i.desc.driver.network_up == NULL);
+    if (b->state != MCPSESS_BACKEND_RUNNING || !(b->held || mcpsess_i_backend_alone(m))) return false;
+    return b->address_len != 0 || m->i.desc.driver.network_up == NULL;
 }
 
 static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
@@ -8377,6 +8382,7 @@ static bool mcpsess_i_backend_whether(mcpsess_backend_op *op, uint8_t condition,
     switch (condition) {
     case MCPSESS_I_BACKEND_IF_RUNS: return op->i.call.running;
     case MCPSESS_I_BACKEND_IF_LIVE: return op->i.call.live;
+    case MCPSESS_I_BACKEND_IF_NAMED: return b->address_len != 0;
     case MCPSESS_I_BACKEND_IF_REACHED: return mcpsess_i_backend_reached(op, b);
     case MCPSESS_I_BACKEND_IF_OURS: return mcpsess_i_backend_ours(op->i.m, b, now_ms);
     case MCPSESS_I_BACKEND_IF_PRESERVING: return (op->op.i.mode & MCPSESS_I_BACKEND_PRESERVING) != 0;
@@ -8419,13 +8425,13 @@ static uint32_t mcpsess_i_backend_step_ms(const mcpsess_backend_desc *d, uint8_t
 static void mcpsess_i_backend_prepare(mcpsess_backend_op *op, uint8_t step) {
     mcpsess_i_backend *b = mcpsess_i_backend_of(op);
     if (b == NULL) return;
-    if (!mcpsess_i_backend_looks(step)) b->known = true;
+    if (!mcpsess_i_backend_looks(step) && step != MCPSESS_BACKEND_DROP_COPY) b->known = true;
     if (step == MCPSESS_BACKEND_STOP || step == MCPSESS_BACKEND_NETWORK_DOWN || step == MCPSESS_BACKEND_REMOVE) {
         mcpsess_i_backend_forget(op->i.m, b);
     }
     if (step == MCPSESS_BACKEND_INSPECT) op->i.call.running = op->i.call.live = false;
     op->i.call.orphan = op->i.row == MCPSESS_I_BACKEND_AT_S_RECOVER;
-    op->i.call.fence = mcpsess_i_backend_alone(op->i.m) ? 0 : b->lease.fence;
+    op->i.call.fence = b->held ? b->lease.fence : 0;
     op->i.call.bytes = 0;
     mcpsess_buf_init(&op->i.address, op->i.address.ptr, op->i.address.cap);
 }
@@ -8515,7 +8521,7 @@ static void mcpsess_i_backend_copied(mcpsess_backend_op *op, mcpsess_i_backend *
 }
 
 static void mcpsess_i_backend_uncopied(mcpsess_backend_op *op, mcpsess_i_backend *b, int rc) {
-    bool asked = op->i.row == MCPSESS_I_BACKEND_AT_DISCARD;
+    bool asked = op->i.row == MCPSESS_I_BACKEND_AT_C_DROP;
     if (rc == MCPSESS_OK || rc == MCPSESS_MISS) b->copy = false;
     if (rc != MCPSESS_OK) return;
     if (!asked) op->i.m->stats.restored++;
@@ -8624,11 +8630,14 @@ static int mcpsess_i_backend_steps(mcpsess_backend_op *op, uint64_t now_ms) {
 
 /* -- an operation, from its place in the queue to its end */
 
-static void mcpsess_i_backend_dequeue(mcpsess_backend_op *op) {
+static mcpsess_op **mcpsess_i_backend_queue(mcpsess_backend_op *op) {
     mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    return b != NULL ? &b->queue : &op->i.m->i.others;
+}
+
+static void mcpsess_i_backend_dequeue(mcpsess_backend_op *op) {
     mcpsess_op **link;
-    if (b == NULL) return;
-    for (link = &b->queue; *link != &op->op; link = &(*link)->i.next) {
+    for (link = mcpsess_i_backend_queue(op); *link != &op->op; link = &(*link)->i.next) {
     }
     *link = op->op.i.next;
 }
@@ -8765,6 +8774,7 @@ static uint64_t mcpsess_i_backend_work_due(mcpsess_backend_op *op, uint64_t now_
 static uint64_t mcpsess_i_backend_next_due(mcpsess_op *self, uint64_t now_ms) {
     mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
     if (mcpsess_op_rc(self) != MCPSESS_PENDING) return MCPSESS_NEVER;
+    if (op->i.at_work != NULL) return mcpsess_i_backend_work_due(op, now_ms); /* which may undo, after the deadline */
     return mcpsess_i_backend_sooner(mcpsess_i_backend_work_due(op, now_ms), self->i.deadline_ms);
 }
 
@@ -8799,12 +8809,13 @@ static int mcpsess_i_backend_enqueue(mcpsess_backend_manager *m, mcpsess_backend
     op->op.i.next = NULL;
     op->op.i.lane = MCPSESS_I_BACKEND_NONE;
     op->i.call.address = &op->i.address;
-    if (b == NULL) return rc;
-    op->op.i.lane = (uint16_t)(b - m->i.all);
-    op->i.call.id = mcpsess_i_backend_id(m, b);
-    mcpsess_buf_init(&op->i.address, mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX + m->i.desc.address_max,
-                     m->i.desc.address_max);
-    for (link = &b->queue; *link != NULL; link = &(*link)->i.next) {
+    if (b != NULL) {
+        op->op.i.lane = (uint16_t)(b - m->i.all);
+        op->i.call.id = mcpsess_i_backend_id(m, b);
+        mcpsess_buf_init(&op->i.address, mcpsess_i_backend_text(m, b) + MCPSESS_ID_MAX + m->i.desc.address_max,
+                         m->i.desc.address_max);
+    }
+    for (link = mcpsess_i_backend_queue(op); *link != NULL; link = &(*link)->i.next) {
     }
     *link = &op->op;
     return rc;
@@ -8909,9 +8920,21 @@ static bool mcpsess_i_backend_astray(const mcpsess_backend_manager *m, const mcp
     return b->kept && !mcpsess_i_backend_serves(m, b) && b->state != MCPSESS_BACKEND_ELSEWHERE;
 }
 
+/* Is there nothing left to wait for? */
+static bool mcpsess_i_backend_all_over(const mcpsess_backend_op *op) {
+    const mcpsess_backend_manager *m = op->i.m;
+    bool leaves = op->op.i.kind == MCPSESS_I_BACKEND_AT_LEAVE;
+    uint16_t n;
+    for (n = 0; n < m->i.desc.capacity; n++) {
+        const mcpsess_i_backend *b = &m->i.all[n];
+        if (!mcpsess_i_backend_used(b)) continue;
+        if (leaves ? b->held || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING : !b->looked) return false;
+    }
+    return true;
+}
+
 static int mcpsess_i_backend_reconciles(mcpsess_backend_op *op, uint64_t now_ms) {
     mcpsess_backend_manager *m = op->i.m;
-    bool all = true;
     uint16_t n;
     int rc;
     if (op->i.row != MCPSESS_I_BACKEND_AT_WAIT) {
@@ -8926,21 +8949,14 @@ static int mcpsess_i_backend_reconciles(mcpsess_backend_op *op, uint64_t now_ms)
     mcpsess_backend_step(m, now_ms);
     op->op.count = 0;
     for (n = 0; n < m->i.desc.capacity; n++) {
-        if (mcpsess_i_backend_used(&m->i.all[n]) && !m->i.all[n].looked) all = false;
         if (mcpsess_i_backend_astray(m, &m->i.all[n])) op->op.count++;
     }
-    return all ? MCPSESS_OK : MCPSESS_PENDING;
+    return mcpsess_i_backend_all_over(op) ? MCPSESS_OK : MCPSESS_PENDING;
 }
 
 static int mcpsess_i_backend_leaves(mcpsess_backend_op *op, uint64_t now_ms) {
-    mcpsess_backend_manager *m = op->i.m;
-    uint16_t n;
-    mcpsess_backend_step(m, now_ms);
-    for (n = 0; n < m->i.desc.capacity; n++) {
-        const mcpsess_i_backend *b = &m->i.all[n];
-        if (b->held || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return MCPSESS_PENDING;
-    }
-    return MCPSESS_OK;
+    mcpsess_backend_step(op->i.m, now_ms);
+    return mcpsess_i_backend_all_over(op) ? MCPSESS_OK : MCPSESS_PENDING;
 }
 
 static int mcpsess_i_backend_all_poll(mcpsess_op *self, uint64_t now_ms) {
@@ -8969,6 +8985,7 @@ static uint64_t mcpsess_i_backend_all_due(mcpsess_op *self, uint64_t now_ms) {
     mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
     if (mcpsess_op_rc(self) != MCPSESS_PENDING) return MCPSESS_NEVER;
     if (!mcpsess_i_backend_all_wait(self)) return mcpsess_i_backend_next_due(self, now_ms);
+    if (mcpsess_i_backend_all_over(op)) return now_ms;
     return mcpsess_i_backend_sooner(mcpsess_backend_due(op->i.m, now_ms), self->i.deadline_ms);
 }
 
@@ -9178,19 +9195,24 @@ MCPSESS_API int mcpsess_backend_leave(mcpsess_backend_manager *m, mcpsess_backen
     return rc;
 }
 
+static void mcpsess_i_backend_end_all(mcpsess_op **queue) {
+    while (*queue != NULL) {
+        mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(*queue);
+        *queue = op->op.i.next;
+        mcpsess_i_backend_stop(op);
+        (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
+    }
+}
+
 MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m) {
     uint16_t n;
     if (!mcpsess_i_backend_ready(m)) return;
     m->i.ready = 0;
+    mcpsess_i_backend_end_all(&m->i.others);
     for (n = 0; n < m->i.desc.capacity; n++) {
         mcpsess_i_backend *b = &m->i.all[n];
         if (!mcpsess_i_backend_used(b)) continue;
-        while (b->queue != NULL) {
-            mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(b->queue);
-            b->queue = op->op.i.next;
-            mcpsess_i_backend_stop(op);
-            (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
-        }
+        mcpsess_i_backend_end_all(&b->queue);
         mcpsess_i_lease_cancel(&b->extending.op);
         mcpsess_i_backend_forget(m, b);
         b->id_len = 0;
