@@ -19,6 +19,11 @@ int main(void) {
     test_flight_wait();
     test_flight_ops();
     test_flight_model();
+    test_backend();
+    test_backend_data();
+    test_backend_ops();
+    test_backend_keep();
+    test_backend_own();
     test_log_model();
     test_stream();
     test_stream_read();

@@ -47,6 +47,11 @@ uint32_t tap_random(void);
 void tap_seed(uint32_t seed);
 
 /* the suites, one per file test_<module>.c */
+void test_backend(void);
+void test_backend_data(void);
+void test_backend_keep(void);
+void test_backend_ops(void);
+void test_backend_own(void);
 void test_backends(void);
 void test_base(void);
 void test_coherence(void);
