@@ -19,6 +19,7 @@ int main(void) {
     test_flight_wait();
     test_flight_ops();
     test_flight_model();
+    test_backend_rows();
     test_backend();
     test_backend_data();
     test_backend_ops();

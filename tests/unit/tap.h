@@ -72,6 +72,7 @@ void test_log_contract(void);
 void test_memstore(void);
 void test_merge(void);
 void test_merge_model(void);
+void test_backend_rows(void);
 void test_record(void);
 void test_redis(void);
 void test_redis_life(void);
