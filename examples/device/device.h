@@ -1,6 +1,6 @@
 /* device: a small MCP server over Streamable HTTP, revisions 2025-03-26, 2025-06-18 and 2025-11-25.
 
-   device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS] [--logs N] [--log-bytes N]
+   device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS] [--logs N] [--log-bytes N] [--data DIR]
 
    HTTP and the event loop are libevent's, JSON is cJSON's; sessions and event streams are kept by mcpsess, in RAM.
 
@@ -18,6 +18,7 @@
      rpc.c       JSON-RPC, and the MCP methods
      tools.c     the tools
      job.c       the slow tool: one step at a time, with progress
+     note.c      what outlives the device: a note, in a file of --data
      stream.c    event streams, each a log: a POST's, and the session's GET stream
      reader.c    a connection that shows an event stream, from its beginning or from a Last-Event-ID on
      sessions.c  one record per session, in an mcpsess table; the store of records and logs */
@@ -45,6 +46,7 @@ enum {
     BACKLOG_MAX = 16 * 1024,     /* bytes that wait for a slow reader, and one event; the others wait in the log */
     SEND_BYTES = 32 * 1024,      /* of a connection, in the kernel */
     RECORD_MAX = 256,            /* bytes of a session record */
+    NOTE_MAX = 200,              /* bytes */
     IDLE_SECONDS = 60,           /* a silent connection is closed */
     KEEP_ALIVE_SECONDS = 15,     /* between comments on a quiet GET stream */
     RETRY_SECONDS = 10,          /* Retry-After when there is no room */
@@ -189,6 +191,12 @@ cJSON *tool_result(const session *s, cJSON *values); /* takes values */
 cJSON *tool_problem(const char *text);               /* a result that says what went wrong */
 void log_message(device *dev, const session *s, const char *logger, const char *text);
 
+/* ---- note.c ---- */
+
+bool note_open(device *dev, const char *folder); /* folder NULL: in RAM */
+void note_close(device *dev);
+cJSON *note(call *c, const cJSON *args); /* a tool */
+
 /* ---- job.c ---- */
 
 typedef struct job job;
@@ -222,6 +230,8 @@ struct device {
     unsigned job_count;
     lost lost;
     uint64_t reported; /* what the last line told */
+    int folder;        /* for the note; -1: none */
+    char note[NOTE_MAX + 1];
 };
 
 uint64_t now_ms(void);

@@ -15,12 +15,13 @@
 #include <time.h>
 
 static const char usage[] = "usage: device --listen HOST:PORT --name NAME [--sessions N] [--ttl SECONDS]\n"
-                            "              [--logs N] [--log-bytes N]\n";
+                            "              [--logs N] [--log-bytes N] [--data DIR]\n";
 
 typedef struct options {
     char host[64];
     unsigned port;
     const char *name;
+    const char *data;
     sessions_options sessions;
 } options;
 
@@ -54,8 +55,10 @@ static bool parse_option(const char *name, const char *value, options *o) {
     if (strcmp(name, "--ttl") == 0) return parse_number(value, 1, 365u * 24 * 3600, &o->sessions.ttl_seconds);
     if (strcmp(name, "--logs") == 0) return parse_number(value, 1, 65534, &o->sessions.logs);
     if (strcmp(name, "--log-bytes") == 0) return parse_number(value, 256, 16u * 1024 * 1024, &o->sessions.log_bytes);
-    if (strcmp(name, "--name") != 0 || !*value) return false;
-    o->name = value;
+    if (!*value) return false;
+    if (strcmp(name, "--data") == 0) o->data = value;
+    else if (strcmp(name, "--name") == 0) o->name = value;
+    else return false;
     return true;
 }
 
@@ -181,10 +184,13 @@ int main(int argc, char **argv) {
     }
     signal(SIGPIPE, SIG_IGN);
     dev.name = o.name;
+    dev.folder = -1;
     dev.base = event_base_new();
     dev.http = dev.base ? new_server(&dev) : NULL;
     if (!dev.http || evutil_secure_rng_init() != 0 || sessions_init(&dev.sessions, &o.sessions) != MCPSESS_OK) {
         fputs("device: out of memory\n", stderr);
+    } else if (!note_open(&dev, o.data)) {
+        fprintf(stderr, "device: no note can be kept in %s\n", o.data);
     } else if (!listen_on(&dev, &o)) {
         fprintf(stderr, "device: cannot listen on %s:%u\n", o.host, o.port);
     } else {
@@ -194,5 +200,6 @@ int main(int argc, char **argv) {
     if (dev.http) evhttp_free(dev.http);
     if (dev.base) event_base_free(dev.base);
     sessions_close(&dev.sessions);
+    note_close(&dev);
     return status;
 }

@@ -108,6 +108,9 @@ static const struct {
      OBJECT("", ""),
      OBJECT("\"device\":{\"type\":\"string\"},\"calls\":{\"type\":\"integer\"},\"led\":{\"type\":\"string\"}",
             "\"device\",\"calls\",\"led\"")},
+    {"note", note, "Keeps a note for all, if there is one to keep, and tells it.",
+     OBJECT("\"text\":{\"type\":\"string\",\"maxLength\":200}", ""),
+     OBJECT("\"note\":{\"type\":\"string\"}", "\"note\"")},
     {"calibrate", calibrate,
      "Calibrates the sensor in five steps, with progress. With poll, the connection is closed at once, and the client "
      "asks for the events by GET with Last-Event-ID until the answer is there (since revision 2025-11-25).",

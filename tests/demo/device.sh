@@ -153,3 +153,35 @@ wait $device && status=0 || status=$?
 check "SIGTERM ends it with 0" test $status = 0
 wait $listener || true
 check "telling who still waits" has stream '"id":7,"error":\{"code":-32603,"message":"the device is stopping"' 1
+
+# ---- what outlives it ----
+
+# note_device NAME ARGUMENTS...: a device by that name, and a session at it
+note_device() {
+    local name=$1
+    shift
+    build/device --listen 127.0.0.1:0 --name "$name" "$@" >"$out/$name" 2>&1 &
+    device=$!
+    await "$out/$name" listening
+    device_url=$(sed -n 's/.*listening on //p' "$out/$name")
+    begin 200 '' 2025-11-25
+    sid=$(session_of_answer)
+}
+mkdir -p $out/data
+note_device keeper --data $out/data
+check "there is no note at first" post 200 '"note":""' "$(call note '{}')"
+check "a note is kept" post 200 '"note":"door open"' "$(call note '{"text":"door open"}')"
+check "one that is too long is not" post 200 '"isError":true' "$(call note "{\"text\":\"$(printf %201s x)\"}")"
+check "nor is a number" post 200 '"isError":true' "$(call note '{"text":7}')"
+kill -KILL $device
+wait $device || true
+note_device again --data $out/data
+check "a device that was killed finds it again" post 200 '"note":"door open"' "$(call note '{}')"
+kill $device
+wait $device || true
+note_device none
+check "without --data there is none" post 200 '"note":""' "$(call note '{}')"
+kill $device
+wait $device || true
+check "a folder that is not there is told" bash -c \
+    "build/device --listen 127.0.0.1:0 --name x --data $out/nowhere 2>&1 | grep 'no note can be kept in'"

@@ -43,7 +43,7 @@ const everything = {
 const deviceKind = {
     title: 'device',
     server: /^[ab]$/,
-    tools: ['read_sensor', 'set_led', 'whoami', 'calibrate'],
+    tools: ['read_sensor', 'set_led', 'whoami', 'note', 'calibrate'],
     start: (name, port = 0) => start(device, ['--listen', `127.0.0.1:${port}`, '--name', name]),
     question: n => ({ name: 'read_sensor', arguments: { channel: n % 4 } }),
     answer: n => JSON.stringify({ channel: n % 4, celsius: 20.5 + 1.25 * (n % 4), calibrated: false }),
