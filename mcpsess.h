@@ -7977,7 +7977,9 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record) {
     SAY(TAKEN,         MCPSESS_EXISTS, END)                                            \
     WHETHER(D_LIVE,    LIVE,         D_RUNS,       D_QUIET)                            \
     STEP(D_QUIET,      STOP,         D_EXPORT,     D_EXPORT,     AGAIN,        N)      \
-    STEP(D_EXPORT,     EXPORT,       D_KEEP,       D_DOWN,       AGAIN,        N)      \
+    STEP(D_EXPORT,     EXPORT,       D_KEEP,       D_DOWN,       D_UNSURE,     N)      \
+    WHETHER(D_UNSURE,  KEEPS,        AGAIN,        D_SEE)                              \
+    STEP(D_SEE,        STAT_COPY,    END,          AGAIN,        END,          U)      \
     WHETHER(D_RUNS,    RUNS,         D_ONLINE,     DOWN)                               \
     SAY(DOWN,          MCPSESS_E_STATE, END)                                           \
     STEP(D_ONLINE,     EXPORT,       D_HALT,       D_DOWN,       END,          N)      \
@@ -8065,6 +8067,7 @@ enum {
     MCPSESS_I_BACKEND_IF_NAMED,      /* its address is known */
     MCPSESS_I_BACKEND_IF_REACHED,    /* it has an address, or no network */
     MCPSESS_I_BACKEND_IF_OURS,       /* no other replica owns it */
+    MCPSESS_I_BACKEND_IF_KEEPS,      /* what is exported aside is no copy yet */
     MCPSESS_I_BACKEND_IF_PRESERVING, /* and so on: as was asked for */
     MCPSESS_I_BACKEND_IF_ENSURING,
     MCPSESS_I_BACKEND_IF_WHERE,
@@ -8385,6 +8388,7 @@ static bool mcpsess_i_backend_whether(mcpsess_backend_op *op, uint8_t condition,
     case MCPSESS_I_BACKEND_IF_NAMED: return b->address_len != 0;
     case MCPSESS_I_BACKEND_IF_REACHED: return mcpsess_i_backend_reached(op, b);
     case MCPSESS_I_BACKEND_IF_OURS: return mcpsess_i_backend_ours(op->i.m, b, now_ms);
+    case MCPSESS_I_BACKEND_IF_KEEPS: return op->i.m->i.desc.driver.keep_copy != NULL;
     case MCPSESS_I_BACKEND_IF_PRESERVING: return (op->op.i.mode & MCPSESS_I_BACKEND_PRESERVING) != 0;
     case MCPSESS_I_BACKEND_IF_ENSURING: return op->op.i.kind == MCPSESS_I_BACKEND_AT_ENSURE;
     case MCPSESS_I_BACKEND_IF_WHERE: return op->i.call.where.len != 0;
