@@ -49,6 +49,7 @@ void tap_seed(uint32_t seed);
 /* the suites, one per file test_<module>.c */
 void test_backend(void);
 void test_backend_data(void);
+void test_backend_faults(void);
 void test_backend_keep(void);
 void test_backend_ops(void);
 void test_backend_own(void);
