@@ -17,6 +17,9 @@
                  │             │      └─ streams.c the logs behind both, and the operations under way there
                  │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
                  │             ├──── backend.c  which backends there are, which are up, who has the fewest sessions
+                 │             │      └─ fleet.c   those that the gateway runs itself, kept running
+                 │             │          └─ process.c  as child processes: record.c and copies.c are what they have on
+                 │             │                        disk, worker.c does what takes its time
                  │             └──── directory.c which of them a user may use, if a service is to be asked for that
                  ├─ conns.c    who is connected, and who is too slow
                  ├─ exchange.c one client request and its reply
@@ -95,10 +98,13 @@ struct redis_config {
 };
 
 struct config {
-    const char *host; /* address to listen on */
-    uint16_t port;    /* 0: any */
-    const char *backends[BACKENDS_MAX];
+    const char *host;                   /* address to listen on */
+    uint16_t port;                      /* 0: any */
+    const char *backends[BACKENDS_MAX]; /* URLs, and commands */
     size_t backend_count;
+    const char *data; /* the directory of those that the gateway runs */
+    uint32_t backend_lease_ms, backend_backoff_ms;
+    bool leave_running;
     const char *directory; /* whom to ask for a user's backends instead; NULL: nobody */
     uint64_t directory_ttl_ms;
     uint32_t directory_lease_ms;
@@ -259,6 +265,8 @@ struct backend {
     char path[URL_MAX + 1];
     uint16_t port;
     bool given; /* with --backend: stays */
+    struct process
+        *process; /* gateways run it: url is its id, and the port is where it runs now; NULL: it is elsewhere */
     bool up;
     unsigned sessions;
     unsigned in_flight;
@@ -279,6 +287,109 @@ int backend_pick(const struct exchange *x, bool by_sessions);
 bool backend_usable(const struct exchange *x, unsigned backend); /* up, and x has not tried it */
 void backend_tried(struct exchange *x);                          /* x->backend */
 void backend_down(struct backend *b); /* no connection: probe it, later and later, until it is back */
+void backend_runs(struct backend *b); /* its process does, and accepts connections */
+
+/* ---- fleet.c: the backends that the gateway runs */
+
+struct fleet; /* NULL: there are none */
+
+bool fleet_is_command(const char *text);                      /* of --backend; else it should be a URL */
+int fleet_open(struct gateway *g);                            /* what there is on disk, before the store is opened */
+int fleet_start(struct gateway *g);                           /* and what is to be done, when all else is */
+struct process *fleet_process(struct gateway *g, unsigned n); /* the n-th command */
+uint64_t fleet_fence(const struct gateway *g);                /* the highest there was */
+void fleet_step(struct gateway *g);
+uint64_t fleet_due(struct gateway *g, uint64_t now);
+void fleet_stop(struct gateway *g); /* stops those of ours, or leaves them to others */
+bool fleet_stopped(const struct gateway *g);
+void fleet_close(struct gateway *g);
+void fleet_health(struct gateway *g, struct evbuffer *out);
+void fleet_metrics(struct gateway *g, struct evbuffer *out);
+
+/* ---- process.c: backends that the gateway runs, as a driver of mcpsess_backend */
+
+#define PROCESS_ID_MAX 32u
+#define PROCESS_ADDRESS_MAX 40u /* http://127.0.0.1:65535/mcp */
+#define PROCESS_DIR_MAX 512u    /* bytes of the path that all of them are below */
+#define PROCESS_PATH_SIZE (PROCESS_DIR_MAX + 320u)
+
+struct process;
+struct processes;
+
+/* One of them: looked at until it is done, or done by a worker of its own. */
+struct process_step {
+    int (*look)(struct process *p);
+    int (*work)(struct process *p);
+    bool becomes; /* the worker becomes the backend */
+};
+
+struct process {
+    mcpsess_op op; /* the step under way */
+    struct processes *all;
+    char id[PROCESS_ID_MAX + 1];
+    const char *command;
+    pid_t child; /* it, if it was started here, and not seen to end; 0 */
+    const struct process_step *step;
+    mcpsess_backend_call *call;
+    pid_t worker; /* of the step; 0 */
+    int result;   /* the end of its pipe */
+    uint64_t due_ms;
+};
+
+struct processes {
+    char dir[PROCESS_DIR_MAX]; /* absolute */
+    struct process of[BACKENDS_MAX];
+    unsigned count;
+    bool closing; /* nobody waits any more for one to accept connections */
+    void (*died)(void *user, mcpsess_str id);
+    mcpsess_backend_manager *manager; /* that is told what there is */
+    void *user;
+    mcpsess_op listing;
+};
+
+int processes_open(struct processes *all, const char *dir);
+bool process_add(struct processes *all, const char *id, const char *command); /* -> false: there is one of this id */
+mcpsess_backend_driver process_driver(struct processes *all);
+void processes_reap(struct processes *all);                  /* a child ended: whose? */
+uint16_t process_port(const struct process *p);              /* 0: it does not run, whoever started it */
+uint64_t process_highest_fence(const struct processes *all); /* that was ever seen */
+
+/* ---- worker.c: their steps, as operations */
+
+#define PROCESS_POLL_MS 10u /* how often a worker, or a port, is looked at */
+
+mcpsess_op *process_begin(struct processes *all, const struct process_step *step, mcpsess_backend_call *call,
+                          uint64_t now);
+struct process *process_find(struct processes *all, mcpsess_str id); /* NULL: there is none */
+
+/* ---- record.c: what is on disk of them */
+
+#define BOOT_SIZE 40u /* of the kernel's name for this boot */
+
+struct record {
+    uint16_t port;
+    long pid; /* 0: it never ran */
+    uint64_t start;
+    char boot[BOOT_SIZE];
+};
+
+bool record_read(const struct process *p, struct record *r); /* -> false: there is none */
+bool record_write(const struct process *p, const struct record *r);
+bool record_take(struct record *r);        /* makes it that of the process that calls */
+bool record_alive(const struct record *r); /* that very process; not one that only waits for its parent */
+void record_kill_rest(const struct process *p, const struct record *r); /* what it left behind when it died */
+/* A change may be made until *fd is closed.
+   -> OK, FENCED, E_IO; PENDING: somebody else makes one, if it is not to wait */
+int process_fence(const struct process *p, bool wait, int *fd);
+void process_path(char *out, const struct process *p, const char *name); /* of PROCESS_PATH_SIZE bytes */
+bool process_sync(const char *path);
+uint16_t port_free(uint16_t port); /* this one, or if somebody else listens there, or it is 0, another one; 0: none */
+bool port_accepts(uint16_t port);
+
+/* ---- copies.c: their data */
+
+void copies_driver(mcpsess_backend_driver *d);
+void process_tidy(const struct process *p); /* away with what is temporary */
 
 /* ---- directory.c: whose backends are whose */
 
@@ -609,6 +720,7 @@ struct metrics {
         drains_dropped, resumed, refused_ids, replaced, taken_over, orphans, again, again_failed, too_big;
 };
 void metrics_write(struct gateway *g, struct evbuffer *out);
+void metric_family(struct evbuffer *out, const char *name, const char *type, const char *help);
 void metric(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value);
 
 /* ---- the gateway */
@@ -624,6 +736,7 @@ struct gateway {
     struct backend backends[KNOWN_MAX];
     size_t backend_count;
     struct directory *directory;
+    struct fleet *fleet;
     unsigned errands;
 
     TAILQ_HEAD(, leg) legs;
