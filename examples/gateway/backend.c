@@ -13,6 +13,7 @@
 
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 10000u
+#define BACKOFF_RUN_MS 500u /* of one that gateways run: it is looked up, and is to be back soon */
 #define PROBE_TIMEOUT_S 2
 
 /* ---- choosing */
@@ -45,8 +46,9 @@ int backend_pick(const struct exchange *x, bool by_sessions) {
 
 static void probe_later(struct backend *b) {
     struct timeval tv = {(time_t)(b->backoff_ms / 1000), (suseconds_t)(b->backoff_ms % 1000) * 1000};
+    uint32_t most = b->process != NULL ? BACKOFF_RUN_MS : BACKOFF_MAX_MS;
     evtimer_add(b->probe_timer, &tv);
-    b->backoff_ms = b->backoff_ms * 2 < BACKOFF_MAX_MS ? b->backoff_ms * 2 : BACKOFF_MAX_MS;
+    b->backoff_ms = b->backoff_ms * 2 < most ? b->backoff_ms * 2 : most;
 }
 
 static void probe_done(struct bufferevent *bev, short what, void *user) {
@@ -61,11 +63,25 @@ static void probe_done(struct bufferevent *bev, short what, void *user) {
     }
 }
 
+/* -> false: its process does not run */
+static bool locate(struct backend *b) {
+    uint16_t port = process_port(b->process);
+    if (port == 0) return false;
+    if (port != b->port) legs_reap(b, MCPSESS_NEVER);
+    b->port = port;
+    snprintf(b->authority, sizeof b->authority, "127.0.0.1:%u", (unsigned)port);
+    return true;
+}
+
 static void probe(evutil_socket_t fd, short what, void *user) {
     struct backend *b = user;
     struct timeval tv = {PROBE_TIMEOUT_S, 0};
     (void)fd;
     (void)what;
+    if (b->process != NULL && !locate(b)) {
+        probe_later(b);
+        return;
+    }
     b->probe = bufferevent_socket_new(b->g->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
     if (b->probe == NULL) {
         probe_later(b);
@@ -86,6 +102,15 @@ void backend_down(struct backend *b) {
     b->up = false;
     b->backoff_ms = BACKOFF_MIN_MS;
     probe_later(b);
+}
+
+void backend_runs(struct backend *b) {
+    if (!locate(b)) return; /* not any more */
+    if (b->probe != NULL) bufferevent_free(b->probe);
+    b->probe = NULL;
+    evtimer_del(b->probe_timer);
+    if (!b->up) say(b->g, "backend %s is up, on port %u", b->url, (unsigned)b->port);
+    b->up = true;
 }
 
 /* ---- opening */
@@ -147,21 +172,40 @@ static int find_place(const struct gateway *g) {
     return -1;
 }
 
-/* -> its index; -1: not an http:// URL, no room, no memory */
-static int backend_add(struct gateway *g, const char *url, bool given) {
-    struct backend fresh = {0};
-    int at = backend_parse(&fresh, url) ? find_place(g) : -1;
+/* -> its index; -1: no room, no memory */
+static int add(struct gateway *g, struct backend fresh) {
+    int at = find_place(g);
     if (at < 0) return -1;
     struct backend *b = &g->backends[at];
     fresh.g = g;
-    fresh.given = given;
-    fresh.up = true; /* until shown otherwise */
     fresh.probe_timer = evtimer_new(g->base, probe, b);
     if (fresh.probe_timer == NULL) return -1;
     if ((size_t)at < g->backend_count) backend_close(b);
     else g->backend_count++;
     *b = fresh;
     TAILQ_INIT(&b->idle);
+    return at;
+}
+
+/* -> its index; -1: not an http:// URL, or add */
+static int add_url(struct gateway *g, const char *url, bool given) {
+    struct backend fresh = {0};
+    fresh.given = given;
+    fresh.up = true; /* until shown otherwise */
+    return backend_parse(&fresh, url) ? add(g, fresh) : -1;
+}
+
+/* It is down until it is seen to run, here or by another gateway. */
+static int add_process(struct gateway *g, struct process *p) {
+    struct backend fresh = {0};
+    fresh.given = true;
+    fresh.process = p;
+    fresh.backoff_ms = BACKOFF_MIN_MS;
+    snprintf(fresh.url, sizeof fresh.url, "%s", p->id);
+    snprintf(fresh.host, sizeof fresh.host, "127.0.0.1");
+    snprintf(fresh.path, sizeof fresh.path, "/mcp");
+    int at = add(g, fresh);
+    if (at >= 0) probe_later(&g->backends[at]);
     return at;
 }
 
@@ -172,13 +216,16 @@ int backend_find(struct gateway *g, mcpsess_str url) {
     }
     if (g->directory == NULL || url.len == 0 || url.len > URL_MAX) return -1;
     snprintf(text, sizeof text, "%.*s", (int)url.len, url.ptr);
-    return backend_add(g, text, false);
+    return add_url(g, text, false);
 }
 
 int backends_open(struct gateway *g) {
+    unsigned commands = 0;
     g->dns = evdns_base_new(g->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     for (size_t i = 0; i < g->config.backend_count; i++) {
-        if (backend_add(g, g->config.backends[i], true) >= 0) continue;
+        const char *text = g->config.backends[i];
+        if (fleet_is_command(text) ? add_process(g, fleet_process(g, commands++)) >= 0 : add_url(g, text, true) >= 0)
+            continue;
         fprintf(stderr, "gateway: not an http:// URL: %s\n", g->config.backends[i]);
         return -1;
     }

@@ -144,6 +144,7 @@ static void on_health(struct exchange *x) {
         return;
     }
     evbuffer_add_printf(body, "%s\n", x->g->stopping ? "stopping" : ok ? "ok" : "no backend is up");
+    fleet_health(x->g, body);
     reply_text(x, ok ? 200 : 503, "text/plain", body);
 }
 

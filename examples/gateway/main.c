@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define TICK_MS 100
+#define FLEET_STOP_MS 15000u /* for the backends that it runs, after that */
 
 static uint64_t clock_ms(clockid_t clock) {
     struct timespec t;
@@ -58,6 +59,14 @@ static void stop(evutil_socket_t number, short what, void *user) {
     }
 }
 
+/* First what is under way, then the backends that run here. */
+static void go_on_stopping(struct gateway *g) {
+    bool quiet = g->in_flight == 0 && !conns_any_busy(g);
+    if (!quiet && now_ms() < g->stop_by_ms) return;
+    fleet_stop(g);
+    if (fleet_stopped(g) || now_ms() >= g->stop_by_ms + FLEET_STOP_MS) event_base_loopexit(g->base, NULL);
+}
+
 static void tick(evutil_socket_t fd, short what, void *user) {
     struct gateway *g = user;
     bool second = ++g->ticks % (1000 / TICK_MS) == 0;
@@ -67,9 +76,7 @@ static void tick(evutil_socket_t fd, short what, void *user) {
     feeds_tick(g);
     if (second) table_sweep(g);
     if (second || g->crowded || g->stopping) conns_sweep(g);
-    if (!g->stopping) return;
-    bool quiet = g->in_flight == 0 && !conns_any_busy(g);
-    if (quiet || now_ms() >= g->stop_by_ms) event_base_loopexit(g->base, NULL);
+    if (g->stopping) go_on_stopping(g);
 }
 
 static int watch_signals(struct gateway *g) {
@@ -93,15 +100,16 @@ static int gateway_open(struct gateway *g) {
     TAILQ_INIT(&g->steps_done);
     TAILQ_INIT(&g->farewells);
     g->base = event_base_new();
-    if (g->base == NULL || conns_open(g) != 0 || table_open(g) != 0) return -1;
+    if (g->base == NULL || conns_open(g) != 0 || fleet_open(g) != 0 || table_open(g) != 0) return -1;
     if (backends_open(g) != 0 || directory_open(g) != 0 || front_open(g) != 0 || watch_signals(g) != 0) return -1;
-    return 0;
+    return fleet_start(g);
 }
 
 static void gateway_close(struct gateway *g) {
     struct exchange *x;
     while ((x = TAILQ_FIRST(&g->exchanges)) != NULL) exchange_cut(x);
     legs_close(g);
+    fleet_close(g);
     front_close(g);
     streams_close(g);
     table_close(g);

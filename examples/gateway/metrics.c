@@ -4,18 +4,19 @@
 
 #include <inttypes.h>
 
-static void family(struct evbuffer *out, const char *name, const char *type, const char *help) {
+void metric_family(struct evbuffer *out, const char *name, const char *type, const char *help) {
     evbuffer_add_printf(out, "# HELP mcp_gateway_%s %s\n# TYPE mcp_gateway_%s %s\n", name, help, name, type);
 }
 
 void metric(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value) {
-    family(out, name, type, help);
+    metric_family(out, name, type, help);
     evbuffer_add_printf(out, "mcp_gateway_%s %" PRIu64 "\n", name, value);
 }
 
 static void requests(struct gateway *g, struct evbuffer *out) {
     static const char *const kinds[KINDS] = {"initialize", "session", "modern", "refused", "health", "metrics"};
-    family(out, "requests_total", "counter", "Requests answered, by kind and HTTP status (499: the client left).");
+    metric_family(out, "requests_total", "counter",
+                  "Requests answered, by kind and HTTP status (499: the client left).");
     for (unsigned k = 0; k < KINDS; k++) {
         for (unsigned s = 0; s < 600; s++) {
             uint64_t n = g->metrics.requests[k][s];
@@ -57,11 +58,11 @@ static void sessions(struct gateway *g, struct evbuffer *out) {
 }
 
 static void backends(struct gateway *g, struct evbuffer *out) {
-    family(out, "backend_up", "gauge", "1 if the backend accepts connections.");
+    metric_family(out, "backend_up", "gauge", "1 if the backend accepts connections.");
     for (size_t i = 0; i < g->backend_count; i++) {
         evbuffer_add_printf(out, "mcp_gateway_backend_up{backend=\"%s\"} %d\n", g->backends[i].url, g->backends[i].up);
     }
-    family(out, "backend_sessions", "gauge", "Sessions bound to the backend.");
+    metric_family(out, "backend_sessions", "gauge", "Sessions bound to the backend.");
     for (size_t i = 0; i < g->backend_count; i++) {
         evbuffer_add_printf(out, "mcp_gateway_backend_sessions{backend=\"%s\"} %u\n", g->backends[i].url,
                             g->backends[i].sessions);
@@ -75,4 +76,5 @@ void metrics_write(struct gateway *g, struct evbuffer *out) {
     redis_metrics(g, out);
     directory_metrics(g, out);
     backends(g, out);
+    fleet_metrics(g, out);
 }

@@ -9,11 +9,12 @@
 
 #define PASSWORD_VARIABLE "MCPSESS_REDIS_PASSWORD"
 
+/* In parts, each as long as every compiler takes a string. */
 static const char usage[] =
     "usage: gateway --listen HOST:PORT --backend URL [--backend URL ...] [option ...]\n"
     "       gateway --listen HOST:PORT --directory URL --principal-header NAME [option ...]\n"
     "  --listen HOST:PORT       address to listen on; port 0: any that is free\n"
-    "  --backend URL            an MCP server, http://HOST[:PORT]/PATH\n"
+    "  --backend URL            an MCP server, http://HOST[:PORT]/PATH; or a command, see below\n"
     "  --ttl SECONDS            a session nobody uses ends after this (1800)\n"
     "  --sessions N             sessions at a time, 1..65534 (1024); with --redis, those this gateway keeps at hand\n"
     "  --full refuse|evict      when there are that many: refuse a new one, or drop the least recently used (refuse)\n"
@@ -24,7 +25,19 @@ static const char usage[] =
     "  --max-body BYTES         of a request (1048576)\n"
     "  --timeout-ms N           for a client to bring a request, for a backend to begin its answer (60000)\n"
     "  --grace-ms N             for what is under way at SIGTERM (5000)\n"
-    "  --verbose                say what happens, on stderr\n"
+    "  --verbose                say what happens, on stderr\n";
+static const char usage_backends[] =
+    "backends that the gateway runs:\n"
+    "  --backend [NAME: ]CMD    an MCP server, run by sh in a directory of its own, on the loopback port PORT, which\n"
+    "                           is in its environment, as is MCP_DATA, that directory; {port} and {data} in CMD are\n"
+    "                           replaced by them. It answers at http://127.0.0.1:PORT/mcp, is started again when it\n"
+    "                           ends, and is called NAME, or b1, b2 ... in the order of the commands\n"
+    "  --data DIR               where their directories are; with --redis gateways of one machine may share it\n"
+    "                           (gateway-data)\n"
+    "  --backend-lease-ms N     if a gateway dies that runs a backend, another one takes over after so long;\n"
+    "                           300..600000 (10000)\n"
+    "  --backend-backoff-ms N   before it is started again, then twice that, 60000 at most; 10..60000 (1000)\n"
+    "  --leave-running          at SIGTERM they run on, for the next gateway to find\n"
     "backends that depend on the user:\n"
     "  --directory URL          instead of --backend: GET URL?user=NAME tells which ones a user may use, as\n"
     "                           {\"backends\":[\"http://...\", ...]}, at most 32, with 4096 bytes in all\n"
@@ -32,7 +45,8 @@ static const char usage[] =
     "for\n"
     "                           again after an eighth of that, at most 10 s (300)\n"
     "  --directory-lease-ms N   if a gateway dies that is asking, another one takes over after so long; 100..60000 "
-    "(3000)\n"
+    "(3000)\n";
+static const char usage_streams[] =
     "streams of events, which clients may come back to:\n"
     "  --linger SECONDS         an answer whose client is away is kept this long for it, a session's own stream for 30 "
     "at\n"
@@ -62,6 +76,10 @@ static const char usage[] =
     "  --tls-cert FILE          of this gateway, for a server that asks for one\n"
     "  --tls-key FILE           of that certificate\n";
 
+static void print_usage(FILE *to) {
+    fprintf(to, "%s%s%s", usage, usage_backends, usage_streams);
+}
+
 enum {
     LISTEN = 1,
     BACKEND,
@@ -80,6 +98,10 @@ enum {
     DIRECTORY, /* about the directory */
     DIRECTORY_TTL,
     DIRECTORY_LEASE,
+    DATA, /* about backends that it runs */
+    BACKEND_LEASE,
+    BACKEND_BACKOFF,
+    LEAVE_RUNNING,
     LINGER, /* about streams */
     DRAINS,
     EVENTS,
@@ -219,6 +241,15 @@ static bool directory_option(struct config *c, int which, const char *text) {
     }
 }
 
+static bool fleet_option(struct config *c, int which, const char *text) {
+    switch (which) {
+    case DATA: c->data = text; return text[0] != '\0';
+    case BACKEND_LEASE: return u32(text, 300, 600000, &c->backend_lease_ms);
+    case BACKEND_BACKOFF: return u32(text, 10, 60000, &c->backend_backoff_ms);
+    default: c->leave_running = true; return true;
+    }
+}
+
 static bool stream_option(struct config *c, int which, const char *text) {
     uint64_t n;
     switch (which) {
@@ -258,7 +289,8 @@ static bool redis_option(struct redis_config *c, int which, char *text) {
 
 static bool option(struct config *c, int which, char *text) {
     if (which >= REDIS) return redis_option(&c->redis, which, text);
-    if (which >= DIRECTORY && which < LINGER) return directory_option(c, which, text);
+    if (which >= DIRECTORY && which < DATA) return directory_option(c, which, text);
+    if (which >= DATA && which < LINGER) return fleet_option(c, which, text);
     if (which >= LINGER) return stream_option(c, which, text);
     switch (which) {
     case LISTEN: return listen_at(c, text);
@@ -285,6 +317,9 @@ static struct config defaults(void) {
     c.modern = true;
     c.directory_ttl_ms = 300u * 1000;
     c.directory_lease_ms = 3000;
+    c.data = "gateway-data";
+    c.backend_lease_ms = 10000;
+    c.backend_backoff_ms = 1000;
     c.linger_ms = 300u * 1000;
     c.keep_alive_ms = 15000;
     c.drains = 256;
@@ -295,6 +330,13 @@ static struct config defaults(void) {
     return c;
 }
 
+static bool any_command(const struct config *c) {
+    for (size_t i = 0; i < c->backend_count; i++) {
+        if (fleet_is_command(c->backends[i])) return true;
+    }
+    return false;
+}
+
 /* What is wrong with the options as a whole. -> NULL: nothing */
 static const char *contradiction(const struct config *c, uint64_t given) {
     const struct redis_config *r = &c->redis;
@@ -303,6 +345,7 @@ static const char *contradiction(const struct config *c, uint64_t given) {
     if (c->directory == NULL && (given >> DIRECTORY_TTL & 3u) != 0) return "--directory is missing";
     if (c->directory != NULL && c->backend_count > 0) return "--directory takes the place of --backend";
     if (c->directory != NULL && c->principal_header == NULL) return "--directory needs --principal-header";
+    if (!any_command(c) && (given >> DATA & 15u) != 0) return "--data and the like need a command as --backend";
     if (r->host == NULL && given >> REDIS != 0) return "what is said about Redis needs --redis HOST:PORT";
     if (r->host != NULL && (given >> FULL & 1u) != 0) return "--full is about sessions in memory, not on Redis";
     if (r->host != NULL && (given >> STREAMS & 1u) != 0) return "--streams is about streams in memory, not on Redis";
@@ -343,6 +386,10 @@ static const struct option names[] = {
     {"directory", 1, NULL, DIRECTORY},
     {"directory-ttl", 1, NULL, DIRECTORY_TTL},
     {"directory-lease-ms", 1, NULL, DIRECTORY_LEASE},
+    {"data", 1, NULL, DATA},
+    {"backend-lease-ms", 1, NULL, BACKEND_LEASE},
+    {"backend-backoff-ms", 1, NULL, BACKEND_BACKOFF},
+    {"leave-running", 0, NULL, LEAVE_RUNNING},
     {"linger", 1, NULL, LINGER},
     {"drains", 1, NULL, DRAINS},
     {"stream-events", 1, NULL, EVENTS},
@@ -369,7 +416,7 @@ static bool read_all(struct config *c, int argc, char **argv, uint64_t *given) {
     int which, at = 0;
     while ((which = getopt_long(argc, argv, "", names, &at)) != -1) {
         if (which == HELP) {
-            fputs(usage, stdout);
+            print_usage(stdout);
             exit(0);
         }
         if (which == '?') return false;
@@ -387,6 +434,6 @@ bool options(struct config *c, int argc, char **argv) {
     uint64_t given = 0;
     *c = defaults();
     if (read_all(c, argc, argv, &given) && finish(c, given)) return true;
-    fputs(usage, stderr);
+    print_usage(stderr);
     return false;
 }

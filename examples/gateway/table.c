@@ -74,6 +74,8 @@ static uint64_t due(struct gateway *g, uint64_t now) {
         if (next < at) at = next;
     }
     uint64_t next = streams_due(g, now);
+    if (next < at) at = next;
+    next = fleet_due(g, now);
     return next < at ? next : at;
 }
 
@@ -126,6 +128,7 @@ void table_pump(evutil_socket_t fd, short what, void *user) {
         unlink_task(g, t);
         t->then(t->user, mcpsess_op_rc(&t->op));
     }
+    fleet_step(g);
     table_schedule(g);
 }
 
@@ -272,7 +275,9 @@ static int memory_open(struct gateway *g, mcpsess_store *store) {
         d.flags = LISTS_MAX;
         d.flag_max = MCPSESS_FINGERPRINT_MAX + LIST_MAX;
     }
+    if (g->fleet != NULL) d.leases = BACKENDS_MAX;
     d.fence_base = wall_ms(); /* ids from before a restart mean nothing after it */
+    if (d.fence_base <= fleet_fence(g)) d.fence_base = fleet_fence(g) + 1; /* the clock was set back */
     d.log.log = on_log;
     d.log.user = g;
     size_t size = mcpsess_memstore_bytes(&d);

@@ -5,8 +5,9 @@ const { Gateway, run, skip, tests } = require('./kit.js');
 const { Redis } = require('./redis.js');
 
 const everything = ['session', 'revive', 'directory', 'modern', 'stream', 'resume', 'input', 'limits', 'life'];
+everything.push('process', 'copies');
 if (Redis.there) everything.push('redis', 'replicas', 'lists');
-const slow = ['session', 'revive', 'directory', 'resume', 'store'];
+const slow = ['session', 'revive', 'directory', 'resume', 'store', 'process'];
 if (Redis.there) slow.push('names');
 
 // The tests of a file, fresh ones each time.

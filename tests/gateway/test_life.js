@@ -91,7 +91,7 @@ test('--help: usage, and status 0', async () => {
     const { status, stdout } = await Gateway.ends('--help');
     assert.equal(status, 0);
     const names = [...stdout.matchAll(/^  (--[a-z-]+)/gm)].map((m) => m[1]);
-    assert.equal(names.length, 35);
+    assert.equal(names.length, 40);
     for (const name of names) {
         assert.doesNotMatch((await Gateway.ends(name, '0')).stderr, /unrecognized/); // known, whatever its value
     }
@@ -136,7 +136,7 @@ test('wrong options: usage, and status 2', async () => {
 test('a backend that is no http URL, an address that is taken: status 1', async () => {
     const urls = [
         '',
-        'x',
+        'ftp://127.0.0.1/',
         'https://127.0.0.1/',
         'http://',
         'http:///mcp',
