@@ -10,9 +10,10 @@ unit_suites=(base lru eventid sse ring record backends memstore memlog log_contr
     toolhive csharp csharpstore librechat)
 
 # build_unit OUTPUT PORT SUITES COMPILER...: one image of the named suites (space separated); the others are left out.
-# Files that are no suite, and no port, are shared by the suites.
+# Files that are no suite, and no port, are shared by the suites. Where unit_objects names a folder, what was compiled
+# is kept there for the next image, which must be of the same compiler and flags.
 build_unit() {
-    local output=$1 port=$2 chosen=" $3 " suite file sources=()
+    local output=$1 port=$2 chosen=" $3 " suite file objects=() sources=()
     shift 3
     echo '#include "tap.h"' >"$output.absent.c"
     for suite in "${unit_suites[@]}"; do
@@ -28,5 +29,13 @@ build_unit() {
         *) [[ $file == */port_* ]] || sources+=("$file") ;;
         esac
     done
-    "$@" -I. -Itests/unit -o "$output" "${sources[@]}" "$output.absent.c" "tests/unit/port_$port.c"
+    sources+=("tests/unit/port_$port.c")
+    if [ -n "${unit_objects:-}" ]; then
+        for file in "${sources[@]}"; do
+            objects+=("$unit_objects/$(basename "$file").o")
+            [ -e "${objects[-1]}" ] || "$@" -I. -Itests/unit -c -o "${objects[-1]}" "$file" || return 1
+        done
+        sources=("${objects[@]}")
+    fi
+    "$@" -I. -Itests/unit -o "$output" "${sources[@]}" "$output.absent.c"
 }
