@@ -8210,6 +8210,7 @@ static int mcpsess_i_backend_take(mcpsess_backend_manager *m, mcpsess_str id, mc
     mcpsess_i_copy(text + 2, id.ptr, id.len);
     (*found)->id_len = (uint8_t)id.len;
     (*found)->due_ms = MCPSESS_NEVER;
+    (*found)->looked = true;
     return MCPSESS_OK;
 }
 
@@ -8308,13 +8309,15 @@ static bool mcpsess_i_backend_serves(const mcpsess_backend_manager *m, const mcp
     return b->address_len != 0 || m->i.desc.driver.network_up == NULL;
 }
 
-static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
-    b->looked = true;
+/* tried: it was looked at, or there was a try to start it; whatever else was done with it puts nothing off. */
+static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend *b, bool tried, uint64_t now_ms) {
+    if (tried) b->looked = true;
+    if (!tried && b->due_ms != MCPSESS_NEVER && (b->kept || !b->looked)) return;
     b->due_ms = MCPSESS_NEVER;
     if (!b->kept) return;
     if (mcpsess_i_backend_serves(m, b)) {
         if (m->i.desc.look_ms != 0) b->due_ms = mcpsess_time_add(now_ms, m->i.desc.look_ms);
-    } else if (b->state == MCPSESS_BACKEND_ELSEWHERE) {
+    } else if (b->state == MCPSESS_BACKEND_ELSEWHERE && b->theirs_until_ms >= now_ms) {
         b->due_ms = mcpsess_time_add(b->theirs_until_ms, 1);
     } else {
         b->due_ms = mcpsess_time_add(now_ms, mcpsess_i_backend_backoff(m, b));
@@ -8325,6 +8328,7 @@ static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend
 static void mcpsess_i_backend_dead(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
     uint64_t ran_ms = now_ms - b->since_ms;
     b->state = MCPSESS_BACKEND_STOPPED;
+    b->due_ms = MCPSESS_NEVER; /* until it is planned anew */
     if (ran_ms >= m->i.desc.stable_ms) b->tries = 0;
     m->stats.died++;
     mcpsess_i_backend_log(m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_BACKEND_DIED, ran_ms);
@@ -8457,9 +8461,12 @@ static int mcpsess_i_backend_step_poll(mcpsess_backend_op *op, uint64_t now_ms) 
 static int mcpsess_i_backend_step_begin(mcpsess_backend_op *op, const mcpsess_i_backend_row *row, uint64_t now_ms) {
     const mcpsess_backend_desc *d = &op->i.m->i.desc;
     mcpsess_backend_fn fn = mcpsess_i_backend_fn(&d->driver, row->step);
+    const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
     bool undoes = (row->how & MCPSESS_I_BACKEND_U) != 0;
     if (fn == NULL) return mcpsess_i_backend_left_out(row->step);
     if (!undoes && now_ms >= op->op.i.deadline_ms) return MCPSESS_E_TIMEOUT;
+    if (b != NULL && !mcpsess_i_backend_looks(row->step) && !mcpsess_i_backend_ours(op->i.m, b, now_ms))
+        return MCPSESS_FENCED;
     op->i.last = row->step;
     op->i.begun_ms = now_ms;
     op->i.until_ms = mcpsess_time_add(now_ms, mcpsess_i_backend_step_ms(d, row->step));
@@ -8489,8 +8496,9 @@ static void mcpsess_i_backend_inspected(mcpsess_backend_op *op, mcpsess_i_backen
     bool ours = mcpsess_i_backend_ours(op->i.m, b, now_ms), ran = b->state == MCPSESS_BACKEND_RUNNING;
     if (rc == MCPSESS_OK) b->known = true;
     if (!ours && b->state == MCPSESS_BACKEND_ELSEWHERE) return;
-    if (ran && (rc == MCPSESS_MISS || (rc == MCPSESS_OK && !op->i.call.running))) {
-        mcpsess_i_backend_dead(op->i.m, b, now_ms);
+    if (rc == MCPSESS_MISS || (rc == MCPSESS_OK && !op->i.call.running)) {
+        if (ran) mcpsess_i_backend_dead(op->i.m, b, now_ms);
+        mcpsess_i_backend_forget(op->i.m, b);
     }
     b->state = MCPSESS_BACKEND_UNKNOWN;
     if (rc == MCPSESS_MISS) b->state = MCPSESS_BACKEND_ABSENT;
@@ -8553,7 +8561,8 @@ static void mcpsess_i_backend_took(mcpsess_backend_op *op, uint8_t step, int rc,
         mcpsess_i_backend_became(op, b, MCPSESS_BACKEND_ABSENT, MCPSESS_ITEM_BACKEND_REMOVED, &stats->removed, rc, 0);
         return;
     case MCPSESS_BACKEND_NETWORK_UP:
-        if (rc == MCPSESS_OK) mcpsess_i_backend_move(op->i.m, b, mcpsess_buf_str(&op->i.address));
+        if (rc != MCPSESS_OK || !mcpsess_i_backend_ours(op->i.m, b, now_ms)) return;
+        mcpsess_i_backend_move(op->i.m, b, mcpsess_buf_str(&op->i.address));
         return;
     case MCPSESS_BACKEND_STAT_COPY: mcpsess_i_backend_copied(op, b, rc); return;
     case MCPSESS_BACKEND_DROP_COPY: mcpsess_i_backend_uncopied(op, b, rc); return;
@@ -8669,13 +8678,14 @@ static void mcpsess_i_backend_count(mcpsess_backend_op *op, const mcpsess_i_back
 static int mcpsess_i_backend_finish(mcpsess_backend_op *op, int rc, uint64_t now_ms) {
     mcpsess_i_backend *b = mcpsess_i_backend_of(op);
     bool led = b != NULL && b->queue == &op->op;
+    bool tried = op->op.i.kind == MCPSESS_I_BACKEND_AT_START || op->op.i.kind == MCPSESS_I_BACKEND_AT_LOOK;
     mcpsess_i_backend_dequeue(op);
     if (rc == MCPSESS_OK && op->op.i.kind == MCPSESS_I_BACKEND_AT_ADDRESS) rc = mcpsess_i_backend_answer(op, b);
     if (op->op.i.kind == MCPSESS_I_BACKEND_AT_LIST) op->op.count = op->i.m->i.found;
     if (led) {
         b->rc = rc;
         b->step = op->step;
-        mcpsess_i_backend_plan(op->i.m, b, now_ms);
+        mcpsess_i_backend_plan(op->i.m, b, tried, now_ms);
     }
     (void)mcpsess_op_end(&op->op, rc);
     mcpsess_i_backend_count(op, b, rc);
@@ -8844,6 +8854,16 @@ static int mcpsess_i_backend_do(mcpsess_backend_manager *m, mcpsess_backend_op *
     return rc == MCPSESS_PENDING ? mcpsess_i_backend_poll(&op->op, now_ms) : rc;
 }
 
+/* Of a manager that is closed. */
+static void mcpsess_i_backend_end_all(mcpsess_op **queue) {
+    while (*queue != NULL) {
+        mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(*queue);
+        *queue = op->op.i.next;
+        mcpsess_i_backend_stop(op);
+        (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
+    }
+}
+
 /* ==== backend ==== */
 /* uses: base op lease backendbook backendstep backendop */
 
@@ -8888,7 +8908,7 @@ MCPSESS_API uint64_t mcpsess_backend_due(mcpsess_backend_manager *m, uint64_t no
     bool idle;
     uint16_t n;
     if (!mcpsess_i_backend_ready(m)) return due_ms;
-    idle = mcpsess_i_backend_idle(m) != NULL;
+    idle = !m->i.leaving && mcpsess_i_backend_idle(m) != NULL;
     for (n = 0; n < m->i.desc.lanes; n++) {
         due_ms = mcpsess_i_backend_sooner(due_ms, mcpsess_i_backend_next_due(&m->i.own[n].op, now_ms));
     }
@@ -8932,7 +8952,9 @@ static bool mcpsess_i_backend_all_over(const mcpsess_backend_op *op) {
     for (n = 0; n < m->i.desc.capacity; n++) {
         const mcpsess_i_backend *b = &m->i.all[n];
         if (!mcpsess_i_backend_used(b)) continue;
-        if (leaves ? b->held || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING : !b->looked) return false;
+        if (leaves && (b->held || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING)) return false;
+        if (!leaves && !b->looked && b->due_ms != MCPSESS_NEVER)
+            return false; /* else it is not to be looked at any more */
     }
     return true;
 }
@@ -9036,7 +9058,7 @@ MCPSESS_API int mcpsess_backend_died(mcpsess_backend_manager *m, mcpsess_str id,
     if (b == NULL || !mcpsess_i_backend_ours(m, b, now_ms)) return MCPSESS_MISS;
     if (b->state != MCPSESS_BACKEND_RUNNING) return MCPSESS_OK;
     mcpsess_i_backend_dead(m, b, now_ms);
-    if (b->queue == NULL) mcpsess_i_backend_plan(m, b, now_ms);
+    if (b->queue == NULL) mcpsess_i_backend_plan(m, b, false, now_ms);
     return MCPSESS_OK;
 }
 
@@ -9197,15 +9219,6 @@ MCPSESS_API int mcpsess_backend_leave(mcpsess_backend_manager *m, mcpsess_backen
     }
     for (n = 0; n < m->i.desc.lanes; n++) mcpsess_i_backend_cancel(&m->i.own[n].op);
     return rc;
-}
-
-static void mcpsess_i_backend_end_all(mcpsess_op **queue) {
-    while (*queue != NULL) {
-        mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(*queue);
-        *queue = op->op.i.next;
-        mcpsess_i_backend_stop(op);
-        (void)mcpsess_op_end(&op->op, MCPSESS_E_CLOSED);
-    }
 }
 
 MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m) {
