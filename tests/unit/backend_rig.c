@@ -77,7 +77,7 @@ static uint32_t copy_of(const world_backend *w) {
 static void look(const world_backend *w) {
     uint32_t most = copy_of(w);
     if (w->present && w->data > most) most = w->data;
-    if (w->orphan > most) most = w->orphan;
+    if (w->orphan > most && (!w->present || given.skip_orphans)) most = w->orphan; /* else nobody finds it */
     world_must(most >= w->needed, "data is somewhere");
     world_must(!w->running || w->present, "what runs is there");
 }
@@ -227,8 +227,7 @@ static int do_drop_copy(world_job *j, world_backend *w) {
     w->copy = 0;
     w->copy_bytes = 0;
     if (j->asked != WORLD_DISCARD) return MCPSESS_OK;
-    w->needed = w->present ? w->data : 0u;
-    if (w->orphan > w->needed) w->needed = w->orphan;
+    w->needed = w->present ? w->data : w->orphan;
     return MCPSESS_OK;
 }
 
@@ -447,7 +446,10 @@ static mcpsess_op *begin(void *user, uint8_t step, mcpsess_backend_call *call, u
             world_must(call->live == br.backends[j->backend].live, "export_data is told what it is");
         check_fence(j);
     }
-    if (j->fate >= WORLD_CRASH) br.crashed = true;
+    if (j->fate >= WORLD_CRASH) {
+        br.crashed = true;
+        br.crashed_manager = j->manager;
+    }
     if (j->fate == WORLD_CRASH_AFTER && j->result != MCPSESS_FENCED) (void)take_effect(j);
     if (j->due_ms <= now_ms && r->takes_ms == 0 && (br.calls & 1u) != 0)
         (void)finish(j); /* at once; else when polled */
@@ -604,6 +606,7 @@ int world_begin(unsigned ask, unsigned manager, uint8_t kind, unsigned b) {
     mcpsess_backend_manager *m = &br.managers[manager].m;
     if (mcpsess_op_rc(&a->op.op) == MCPSESS_PENDING) return MCPSESS_E_STATE;
     mcpsess_buf_init(&a->out, a->mem, sizeof a->mem);
+    br.due_ms[ask] = br.now_ms;
     a->kind = kind;
     a->backend = (uint8_t)b;
     a->manager = (uint8_t)manager;
@@ -654,55 +657,68 @@ int world_do(uint8_t kind, unsigned b) {
     return world_do_by(0, kind, b);
 }
 
-static bool poll_due(const uint64_t *due_ms) {
+static unsigned manager_of(unsigned n) {
+    return n < WORLD_ASKS ? br.asks[n].manager : n - WORLD_ASKS;
+}
+
+static bool goes(unsigned n) {
+    unsigned manager = manager_of(n);
+    return !br.managers[manager].stopped && (manager == 0 || br.shared) && !br.crashed;
+}
+
+static uint64_t next_due(unsigned n) {
+    if (!goes(n)) return MCPSESS_NEVER;
+    if (n < WORLD_ASKS) return mcpsess_next_due(&br.asks[n].op.op, br.now_ms);
+    return mcpsess_backend_due(&br.managers[manager_of(n)].m, br.now_ms);
+}
+
+/* Something wants to go on at once, or the time that it named has come. */
+static bool is_due(unsigned n) {
+    unsigned want;
+    if (!goes(n)) return false;
+    if (n < WORLD_ASKS && mcpsess_op_rc(&br.asks[n].op.op) != MCPSESS_PENDING) return false;
+    want = n < WORLD_ASKS ? mcpsess_want(&br.asks[n].op.op) : mcpsess_backend_want(&br.managers[manager_of(n)].m);
+    return (want & MCPSESS_WANT_NOW) != 0 || br.due_ms[n] <= br.now_ms;
+}
+
+static bool poll_due(void) {
     bool busy = false;
     unsigned n;
-    for (n = 0; n < WORLD_ASKS && !br.crashed; n++) {
-        mcpsess_op *op = &br.asks[n].op.op;
-        if (mcpsess_op_rc(op) != MCPSESS_PENDING || br.managers[br.asks[n].manager].stopped) continue;
-        if ((mcpsess_want(op) & MCPSESS_WANT_NOW) == 0 && due_ms[n] > br.now_ms) continue;
-        (void)mcpsess_poll(op, br.now_ms);
+    for (n = 0; n < WORLD_ASKS + WORLD_MANAGERS; n++) {
+        if (!is_due(n)) continue;
         busy = true;
-    }
-    for (n = 0; n < (br.shared ? WORLD_MANAGERS : 1u) && !br.crashed; n++) {
-        mcpsess_backend_manager *m = &br.managers[n].m;
-        if (br.managers[n].stopped) continue;
-        if ((mcpsess_backend_want(m) & MCPSESS_WANT_NOW) == 0 && due_ms[WORLD_ASKS + n] > br.now_ms) continue;
-        mcpsess_backend_step(m, br.now_ms);
-        busy = true;
+        if (n < WORLD_ASKS) (void)world_poll(n);
+        else mcpsess_backend_step(&br.managers[manager_of(n)].m, br.now_ms);
     }
     return busy;
 }
 
-/* When each is to be looked at again, of those that do not stand still. -> the first of it */
-static uint64_t next_due(uint64_t *due_ms) {
+uint64_t world_turn(void) {
     uint64_t next_ms = MCPSESS_NEVER;
-    unsigned n;
+    unsigned n, turns;
+    bool busy = true;
+    for (n = 0; n < WORLD_ASKS + WORLD_MANAGERS; n++) { /* what was done to them meanwhile counts as well */
+        uint64_t due_ms = next_due(n);
+        if (due_ms < br.due_ms[n]) br.due_ms[n] = due_ms;
+    }
+    for (turns = 0; turns < POLLS_MAX && busy && !br.crashed; turns++) {
+        busy = poll_due();
+        for (n = 0; n < WORLD_ASKS + WORLD_MANAGERS; n++) br.due_ms[n] = next_due(n);
+    }
+    world_must(turns < POLLS_MAX, "it comes to rest");
     for (n = 0; n < WORLD_ASKS + WORLD_MANAGERS; n++) {
-        unsigned manager = n < WORLD_ASKS ? br.asks[n].manager : n - WORLD_ASKS;
-        due_ms[n] = MCPSESS_NEVER;
-        if (br.managers[manager].stopped || (manager != 0 && !br.shared)) continue;
-        if (n < WORLD_ASKS) due_ms[n] = mcpsess_next_due(&br.asks[n].op.op, br.now_ms);
-        else due_ms[n] = mcpsess_backend_due(&br.managers[manager].m, br.now_ms);
-        if (due_ms[n] < next_ms) next_ms = due_ms[n];
+        if (br.due_ms[n] < next_ms) next_ms = br.due_ms[n];
     }
     return next_ms;
 }
 
 void world_loop(uint64_t until_ms) {
-    uint64_t due_ms[WORLD_ASKS + WORLD_MANAGERS], next_ms;
-    unsigned n, turns;
-    for (n = 0; n < COUNT_OF(due_ms); n++) due_ms[n] = br.now_ms;
-    for (turns = 0; turns < POLLS_MAX; turns++) {
-        bool busy = poll_due(due_ms);
+    while (!br.crashed && br.broken == NULL) {
+        uint64_t next_ms = world_turn();
         if (br.crashed) return;
-        next_ms = next_due(due_ms);
-        if (busy) continue;
         if (next_ms > until_ms) break;
-        if (next_ms > br.now_ms) turns = 0;
         br.now_ms = next_ms;
     }
-    world_must(turns < POLLS_MAX, "it comes to rest");
     if (br.now_ms < until_ms) br.now_ms = until_ms;
 }
 

@@ -124,6 +124,7 @@ typedef struct backend_rig {
     int image_check;                 /* what it answers */
     bool image_local;
     bool crashed; /* by WORLD_CRASH or WORLD_CRASH_AFTER */
+    uint8_t crashed_manager;
 
     /* what was seen */
     char trace[WORLD_TRACE];
@@ -134,9 +135,10 @@ typedef struct backend_rig {
     uint64_t item_number; /* of the last one */
     unsigned dropped;
     char dropped_address[WORLD_ADDRESS];
-    unsigned refused, late; /* calls with a fence that was too low; effects after a cancel */
-    const char *broken;     /* the first thing that did not hold */
-    bool shared;            /* there is a store */
+    unsigned refused, late;                       /* calls with a fence that was too low; effects after a cancel */
+    const char *broken;                           /* the first thing that did not hold */
+    bool shared;                                  /* there is a store */
+    uint64_t due_ms[WORLD_ASKS + WORLD_MANAGERS]; /* as each has said when it was looked at last */
 } backend_rig;
 extern backend_rig br;
 
@@ -162,6 +164,8 @@ int world_poll(unsigned ask);
 int world_end(unsigned ask);            /* polls it when it says so, and moves the clock, until it is done */
 int world_do(uint8_t kind, unsigned b); /* begin and end; ask 0, manager 0 */
 int world_do_by(unsigned manager, uint8_t kind, unsigned b);
+/* All that is due now of asks and managers that do not stand still, until nothing is. -> the next instant */
+uint64_t world_turn(void);
 void world_loop(uint64_t until_ms); /* all that is due of all asks and managers, until then */
 mcpsess_backend_info world_info(unsigned manager, unsigned b);
 

@@ -4,7 +4,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
     -Wcast-qual -Wvla -Werror)
 unit_suites=(base lru eventid sse ring record backends memstore memlog log_contract log_model stream stream_read
     flags lease flight flight_wait flight_ops flight_model
-    backend_rows backend backend_data backend_ops backend_keep backend_own backend_faults
+    backend_rows backend backend_data backend_ops backend_keep backend_own backend_faults backend_model
     session session_io session_model coherence merge merge_model
     resp redis redis_life redis_outcomes redis_model redisstore rlogs rflags redis_session
     toolhive csharp csharpstore librechat)

@@ -26,6 +26,7 @@ int main(void) {
     test_backend_keep();
     test_backend_own();
     test_backend_faults();
+    test_backend_model();
     test_log_model();
     test_stream();
     test_stream_read();

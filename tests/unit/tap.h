@@ -51,6 +51,7 @@ void test_backend(void);
 void test_backend_data(void);
 void test_backend_faults(void);
 void test_backend_keep(void);
+void test_backend_model(void);
 void test_backend_ops(void);
 void test_backend_own(void);
 void test_backends(void);

@@ -275,6 +275,64 @@ TEST(backend_reconcile_and_leave_are_due_when_another_operation_is_over) {
     }
 }
 
+TEST(backend_reconcile_does_not_wait_for_what_is_not_to_be_kept_any_more) {
+    world_start_with(WORLD_STOPPED);
+    world_put(B, WORLD_STOPPED);
+    keep(A);
+    keep(B);
+    br.managers[0].takes_ms = 100;
+    CHECK_EQ(world_begin(0, 0, WORLD_RECONCILE, 0), MCPSESS_PENDING);
+    pass(150);
+    CHECK_EQ(mcpsess_backend_keep(m0(), world_id(B), false, br.now_ms), MCPSESS_OK);
+    pass(1000);
+    CHECK_EQ(mcpsess_op_rc(&br.asks[0].op.op), MCPSESS_OK);
+    CHECK(br.backends[A].running && !br.backends[B].running);
+    world_sound();
+}
+
+TEST(backend_reconcile_during_leave_waits_for_it) {
+    mcpsess_backend_desc d = world_desc_shared();
+    world_start_as(&d);
+    world_put(A, WORLD_STOPPED);
+    CHECK_DONE(world_do(WORLD_START, A));
+    br.managers[0].net.hang = true;
+    CHECK_EQ(world_begin(0, 0, WORLD_LEAVE, 0), MCPSESS_PENDING);
+    CHECK_EQ(world_begin(1, 0, WORLD_RECONCILE, 0), MCPSESS_PENDING);
+    pass(WORLD_LEASE);
+    CHECK_EQ(mcpsess_op_rc(&br.asks[0].op.op), MCPSESS_OK);
+    CHECK_EQ(mcpsess_op_rc(&br.asks[1].op.op), MCPSESS_OK);
+    world_sound();
+}
+
+/* Who asks for the address of one that is down does not put off its start. */
+TEST(backend_that_waits_for_its_start_is_not_put_off_by_other_operations) {
+    unsigned n;
+    world_start_with(WORLD_STOPPED);
+    keep(A);
+    pass(0);
+    die(A);
+    for (n = 1; n < 10; n++) {
+        pass(WORLD_BACKOFF / 10u);
+        CHECK_EQ(world_do(WORLD_ADDRESS_OF, A), MCPSESS_E_NO_ADDRESS);
+    }
+    CHECK_EQ(world_info(0, A).tries, 1);
+    pass(WORLD_BACKOFF / 10u);
+    CHECK(br.backends[A].running);
+    world_sound();
+}
+
+/* Only reconcile has no time to wait. */
+TEST(backend_that_is_kept_waits_between_the_tries_of_a_network) {
+    world_start_with(WORLD_STOPPED);
+    br.backends[A].address = "";
+    keep(A);
+    pass(WORLD_WAIT - 1u);
+    CHECK_EQ(br.steps[MCPSESS_BACKEND_NETWORK_UP], 1);
+    pass(1);
+    CHECK_EQ(br.steps[MCPSESS_BACKEND_NETWORK_UP], 2);
+    world_sound();
+}
+
 void test_backend_keep(void) {
     RUN(backend_that_is_kept_is_started);
     RUN(backend_that_died_is_started_again_after_a_backoff_that_grows);
@@ -291,4 +349,8 @@ void test_backend_keep(void) {
     RUN(backend_reconcile_does_not_wait_between_the_tries_of_a_network);
     RUN(backend_reconcile_that_cannot_list_says_so);
     RUN(backend_reconcile_and_leave_are_due_when_another_operation_is_over);
+    RUN(backend_reconcile_does_not_wait_for_what_is_not_to_be_kept_any_more);
+    RUN(backend_reconcile_during_leave_waits_for_it);
+    RUN(backend_that_waits_for_its_start_is_not_put_off_by_other_operations);
+    RUN(backend_that_is_kept_waits_between_the_tries_of_a_network);
 }

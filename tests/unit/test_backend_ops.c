@@ -429,6 +429,22 @@ TEST(backend_that_is_absent_needs_no_room) {
     }
 }
 
+TEST(backend_that_is_found_not_to_run_has_no_address) {
+    world_start_with(WORLD_RUNNING);
+    CHECK_DONE(address());
+    br.fault_of = MCPSESS_BACKEND_INSPECT;
+    br.fate = WORLD_HANGS;
+    CHECK_EQ(world_begin(0, 0, WORLD_ENSURE, A), MCPSESS_PENDING);
+    mcpsess_cancel(&br.asks[0].op.op);
+    CHECK_STATE(MCPSESS_BACKEND_UNKNOWN, "addr-a");
+    br.fault_of = 0;
+    world_die(A);
+    CHECK_DONE(world_do(WORLD_ENSURE, A));
+    CHECK_STATE(MCPSESS_BACKEND_STOPPED, "");
+    CHECK_EQ(br.dropped, 1);
+    CHECK_EQ(address(), MCPSESS_E_NO_ADDRESS);
+}
+
 void test_backend_ops(void) {
     RUN(backend_id_is_checked_before_anything_is_asked);
     RUN(backend_operation_that_cannot_be_begun);
@@ -454,4 +470,5 @@ void test_backend_ops(void) {
     RUN(backend_address_that_changed_is_told_to_the_pool);
     RUN(backend_address_that_inspect_tells_needs_no_network);
     RUN(backend_that_is_absent_needs_no_room);
+    RUN(backend_that_is_found_not_to_run_has_no_address);
 }

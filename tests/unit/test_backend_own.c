@@ -294,6 +294,39 @@ TEST(backend_lease_is_released_after_a_discard) {
     CHECK_DONE(world_do_by(1, WORLD_START, A));
 }
 
+TEST(backend_that_cannot_be_taken_over_is_tried_again_after_a_backoff) {
+    unsigned submits;
+    start_with(WORLD_STOPPED);
+    CHECK_DONE(world_do(WORLD_START, A));
+    CHECK_EQ(mcpsess_backend_keep(m(1), world_id(A), true, br.now_ms), MCPSESS_OK);
+    pass(10);
+    br.managers[0].stopped = true;
+    br.managers[1].net.fail = MCPSESS_E_IO;
+    pass(WORLD_LEASE + 1u);
+    submits = br.managers[1].net.submits;
+    pass(8u * WORLD_BACKOFF);
+    CHECK(br.managers[1].net.submits > submits && br.managers[1].net.submits <= submits + 4u);
+    br.managers[1].net.fail = MCPSESS_OK;
+    pass(4u * WORLD_BACKOFF);
+    CHECK_EQ(m(1)->stats.taken_over, 1);
+    world_sound();
+}
+
+/* What only looks needs no lease; bringing a network up does. */
+TEST(backend_address_that_lost_its_lease_meanwhile_brings_no_network_up) {
+    start_with(WORLD_RUNNING);
+    br.backends[A].labelled = false;
+    br.backends[A].address = "";
+    CHECK_EQ(world_do(WORLD_START, A), MCPSESS_E_NO_ADDRESS);
+    CHECK(world_info(0, A).fence != 0);
+    CHECK_EQ(world_begin(1, 0, WORLD_ADDRESS_OF, A), MCPSESS_PENDING); /* waits between two tries */
+    br.now_ms += WORLD_LEASE;
+    br.calls = 0;
+    CHECK_EQ(world_end(1), MCPSESS_FENCED);
+    CHECK_EQ(br.calls, 0);
+    world_sound();
+}
+
 void test_backend_own(void) {
     RUN(backend_that_is_owned_is_busy_for_others);
     RUN(backend_lease_is_kept_while_it_runs_by_step_alone);
@@ -314,4 +347,6 @@ void test_backend_own(void) {
     RUN(backend_that_was_ours_and_is_elsewhere_is_looked_at_without_a_fence);
     RUN(backend_that_was_seen_to_run_and_is_to_be_kept_becomes_ours);
     RUN(backend_lease_is_released_after_a_discard);
+    RUN(backend_that_cannot_be_taken_over_is_tried_again_after_a_backoff);
+    RUN(backend_address_that_lost_its_lease_meanwhile_brings_no_network_up);
 }
