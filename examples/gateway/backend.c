@@ -1,20 +1,14 @@
-/* backend.c - the backends: parsing their URLs, choosing one, and finding out when one that was down is back.
+/* backend.c - the backends: parsing their URLs, choosing one, and which are up.
 
    Those that were given are known from the beginning. Where a directory names others, they become known as lists and
    records name them, and are forgotten again when room is needed and nothing here has to do with them. */
 
 #include "gateway.h"
 
-#include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#define BACKOFF_MIN_MS 100u
-#define BACKOFF_MAX_MS 10000u
-#define BACKOFF_RUN_MS 500u /* of one that gateways run: it is looked up, and is to be back soon */
-#define PROBE_TIMEOUT_S 2
 
 /* ---- choosing */
 
@@ -44,73 +38,24 @@ int backend_pick(const struct exchange *x, bool by_sessions) {
 
 /* ---- up and down */
 
-static void probe_later(struct backend *b) {
-    struct timeval tv = {(time_t)(b->backoff_ms / 1000), (suseconds_t)(b->backoff_ms % 1000) * 1000};
-    uint32_t most = b->process != NULL ? BACKOFF_RUN_MS : BACKOFF_MAX_MS;
-    evtimer_add(b->probe_timer, &tv);
-    b->backoff_ms = b->backoff_ms * 2 < most ? b->backoff_ms * 2 : most;
+void backend_is(struct backend *b, bool up) {
+    if (b->up != up) say(b->g, "backend %s is %s", b->url, up ? "up" : "down");
+    b->up = up;
 }
 
-static void probe_done(struct bufferevent *bev, short what, void *user) {
-    struct backend *b = user;
-    bufferevent_free(bev);
-    b->probe = NULL;
-    b->up = (what & BEV_EVENT_CONNECTED) != 0;
-    if (b->up) {
-        say(b->g, "backend %s is back", b->url);
-    } else {
-        probe_later(b);
-    }
+void backend_down(struct backend *b) {
+    if (!b->up) return;
+    backend_is(b, false);
+    if (b->process == NULL) remotes_lost(b);
 }
 
-/* -> false: its process does not run */
-static bool locate(struct backend *b) {
+bool backend_locate(struct backend *b) {
     uint16_t port = process_port(b->process);
     if (port == 0) return false;
     if (port != b->port) legs_reap(b, MCPSESS_NEVER);
     b->port = port;
     snprintf(b->authority, sizeof b->authority, "127.0.0.1:%u", (unsigned)port);
     return true;
-}
-
-static void probe(evutil_socket_t fd, short what, void *user) {
-    struct backend *b = user;
-    struct timeval tv = {PROBE_TIMEOUT_S, 0};
-    (void)fd;
-    (void)what;
-    if (b->process != NULL && !locate(b)) {
-        probe_later(b);
-        return;
-    }
-    b->probe = bufferevent_socket_new(b->g->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (b->probe == NULL) {
-        probe_later(b);
-        return;
-    }
-    bufferevent_setcb(b->probe, NULL, NULL, probe_done, b);
-    bufferevent_set_timeouts(b->probe, &tv, &tv);
-    bufferevent_enable(b->probe, EV_WRITE);
-    if (bufferevent_socket_connect_hostname(b->probe, b->g->dns, AF_UNSPEC, b->host, b->port) == 0) return;
-    bufferevent_free(b->probe);
-    b->probe = NULL;
-    probe_later(b);
-}
-
-void backend_down(struct backend *b) {
-    if (!b->up) return;
-    say(b->g, "backend %s is down", b->url);
-    b->up = false;
-    b->backoff_ms = BACKOFF_MIN_MS;
-    probe_later(b);
-}
-
-void backend_runs(struct backend *b) {
-    if (!locate(b)) return; /* not any more */
-    if (b->probe != NULL) bufferevent_free(b->probe);
-    b->probe = NULL;
-    evtimer_del(b->probe_timer);
-    if (!b->up) say(b->g, "backend %s is up, on port %u", b->url, (unsigned)b->port);
-    b->up = true;
 }
 
 /* ---- opening */
@@ -149,8 +94,7 @@ bool backend_parse(struct backend *b, const char *url) {
 
 static void backend_close(struct backend *b) {
     legs_reap(b, MCPSESS_NEVER);
-    if (b->probe != NULL) bufferevent_free(b->probe);
-    if (b->probe_timer != NULL) event_free(b->probe_timer);
+    if (b->process == NULL) remotes_forget(b);
 }
 
 static void mark_used(const struct exchange *x, bool *used) {
@@ -172,14 +116,12 @@ static int find_place(const struct gateway *g) {
     return -1;
 }
 
-/* -> its index; -1: no room, no memory */
+/* -> its index; -1: no room */
 static int add(struct gateway *g, struct backend fresh) {
     int at = find_place(g);
     if (at < 0) return -1;
     struct backend *b = &g->backends[at];
     fresh.g = g;
-    fresh.probe_timer = evtimer_new(g->base, probe, b);
-    if (fresh.probe_timer == NULL) return -1;
     if ((size_t)at < g->backend_count) backend_close(b);
     else g->backend_count++;
     *b = fresh;
@@ -192,7 +134,9 @@ static int add_url(struct gateway *g, const char *url, bool given) {
     struct backend fresh = {0};
     fresh.given = given;
     fresh.up = true; /* until shown otherwise */
-    return backend_parse(&fresh, url) ? add(g, fresh) : -1;
+    int at = backend_parse(&fresh, url) ? add(g, fresh) : -1;
+    if (at >= 0) remotes_keep(&g->backends[at]);
+    return at;
 }
 
 /* It is down until it is seen to run, here or by another gateway. */
@@ -200,13 +144,10 @@ static int add_process(struct gateway *g, struct process *p) {
     struct backend fresh = {0};
     fresh.given = true;
     fresh.process = p;
-    fresh.backoff_ms = BACKOFF_MIN_MS;
     snprintf(fresh.url, sizeof fresh.url, "%s", p->id);
     snprintf(fresh.host, sizeof fresh.host, "127.0.0.1");
     snprintf(fresh.path, sizeof fresh.path, "/mcp");
-    int at = add(g, fresh);
-    if (at >= 0) probe_later(&g->backends[at]);
-    return at;
+    return add(g, fresh);
 }
 
 int backend_find(struct gateway *g, mcpsess_str url) {
@@ -221,6 +162,7 @@ int backend_find(struct gateway *g, mcpsess_str url) {
 
 int backends_open(struct gateway *g) {
     unsigned commands = 0;
+    if (remotes_open(g) != MCPSESS_OK) return -1;
     g->dns = evdns_base_new(g->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     for (size_t i = 0; i < g->config.backend_count; i++) {
         const char *text = g->config.backends[i];
@@ -234,5 +176,6 @@ int backends_open(struct gateway *g) {
 
 void backends_close(struct gateway *g) {
     for (size_t i = 0; i < g->backend_count; i++) backend_close(&g->backends[i]);
+    remotes_close(g);
     if (g->dns != NULL) evdns_base_free(g->dns, 1);
 }

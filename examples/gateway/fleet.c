@@ -5,7 +5,7 @@
    it all the same; it takes over when the owner is gone, and finds the process running, or starts it.
 
    A backend goes by its id, in sessions' records, too: it is the same one whatever its port. It is up as soon as its
-   port accepts, and down when it is seen to end; in between backend.c finds out, as of any other backend. */
+   port accepts, and down when it is seen to end, or a request finds that it does not accept any more. */
 
 #include "gateway.h"
 
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define LOOK_MS 500u   /* how often one that was not started here is looked at */
+#define PORT_MS 100u   /* and the port of one that is down */
 #define LOCK_TRIES 100 /* for a directory that a gateway that just ended had */
 
 struct member {
@@ -29,7 +30,8 @@ struct member {
     struct backend *backend;
     mcpsess_backend_op op;
     struct step step;
-    bool running; /* as of the last look */
+    bool running;     /* as of the last look */
+    uint64_t port_ms; /* when to try its port again */
 };
 
 struct fleet {
@@ -133,13 +135,22 @@ static mcpsess_backend_info info_of(const struct member *m) {
     return info;
 }
 
+/* Whoever started it. */
+static void try_port(struct member *m) {
+    uint64_t now = now_ms();
+    if (m->backend->up || now < m->port_ms) return;
+    m->port_ms = mcpsess_time_add(now, PORT_MS);
+    if (backend_locate(m->backend) && port_accepts(m->backend->port)) backend_is(m->backend, true);
+}
+
 static void look_at(struct member *m) {
     mcpsess_backend_info info = info_of(m);
     bool running = info.state == MCPSESS_BACKEND_RUNNING && info.address.len > 0;
     bool stopped = info.state == MCPSESS_BACKEND_STOPPED || info.state == MCPSESS_BACKEND_ABSENT;
-    if (running && !m->running) backend_runs(m->backend);
-    if (stopped && m->running) backend_down(m->backend);
+    if (stopped && m->running) backend_is(m->backend, false);
+    if (running && !m->running) m->port_ms = 0;
     if (running || stopped) m->running = running;
+    try_port(m);
 }
 
 void fleet_step(struct gateway *g) {
@@ -154,7 +165,12 @@ uint64_t fleet_due(struct gateway *g, uint64_t now) {
     struct fleet *f = g->fleet;
     if (f == NULL || !f->managed) return MCPSESS_NEVER;
     if ((mcpsess_backend_want(&f->manager) & MCPSESS_WANT_NOW) != 0) return now;
-    return mcpsess_backend_due(&f->manager, now);
+    uint64_t at = mcpsess_backend_due(&f->manager, now);
+    for (unsigned i = 0; i < f->processes.count; i++) {
+        const struct member *m = &f->members[i];
+        if (!m->backend->up && m->port_ms < at) at = m->port_ms;
+    }
+    return at;
 }
 
 static void on_child(evutil_socket_t number, short what, void *user) {

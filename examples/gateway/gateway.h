@@ -17,6 +17,7 @@
                  │             │      └─ streams.c the logs behind both, and the operations under way there
                  │             ├──── table.c    sessions: mcpsess store, local tier, and the operations under way
                  │             ├──── backend.c  which backends there are, which are up, who has the fewest sessions
+                 │             │      ├─ remote.c  those at URLs: looked for until they are back
                  │             │      └─ fleet.c   those that the gateway runs itself, kept running
                  │             │          └─ process.c  as child processes: record.c and copies.c are what they have on
                  │             │                        disk, worker.c does what takes its time
@@ -270,9 +271,6 @@ struct backend {
     bool up;
     unsigned sessions;
     unsigned in_flight;
-    unsigned backoff_ms;
-    struct event *probe_timer;
-    struct bufferevent *probe;
     struct conn_list idle;
     unsigned idle_count;
 };
@@ -286,8 +284,21 @@ int backend_find(struct gateway *g, mcpsess_str url);
 int backend_pick(const struct exchange *x, bool by_sessions);
 bool backend_usable(const struct exchange *x, unsigned backend); /* up, and x has not tried it */
 void backend_tried(struct exchange *x);                          /* x->backend */
-void backend_down(struct backend *b); /* no connection: probe it, later and later, until it is back */
-void backend_runs(struct backend *b); /* its process does, and accepts connections */
+void backend_down(struct backend *b);                            /* no connection */
+void backend_is(struct backend *b, bool up);
+bool backend_locate(struct backend *b); /* of one that gateways run: on which port. -> false: it does not run */
+
+/* ---- remote.c: the backends that somebody else runs, as a driver of mcpsess_backend */
+
+struct remotes;
+
+int remotes_open(struct gateway *g);
+void remotes_close(struct gateway *g);
+void remotes_keep(struct backend *b);   /* whether it is up is to be known */
+void remotes_forget(struct backend *b); /* or not any more */
+void remotes_lost(struct backend *b);   /* it was seen to be down */
+void remotes_step(struct gateway *g);
+uint64_t remotes_due(struct gateway *g, uint64_t now);
 
 /* ---- fleet.c: the backends that the gateway runs */
 
@@ -736,6 +747,7 @@ struct gateway {
     struct backend backends[KNOWN_MAX];
     size_t backend_count;
     struct directory *directory;
+    struct remotes *remotes;
     struct fleet *fleet;
     unsigned errands;
 

@@ -75,6 +75,8 @@ static uint64_t due(struct gateway *g, uint64_t now) {
     }
     uint64_t next = streams_due(g, now);
     if (next < at) at = next;
+    next = remotes_due(g, now);
+    if (next < at) at = next;
     next = fleet_due(g, now);
     return next < at ? next : at;
 }
@@ -128,6 +130,7 @@ void table_pump(evutil_socket_t fd, short what, void *user) {
         unlink_task(g, t);
         t->then(t->user, mcpsess_op_rc(&t->op));
     }
+    remotes_step(g);
     fleet_step(g);
     table_schedule(g);
 }

@@ -1,7 +1,8 @@
 'use strict';
 // A backend loses a session: it dies, or it says that it does not know the session.
 
-const { assert, initialize, plain, scene, sleep, until } = require('./kit.js');
+const { Backend } = require('./backend.js');
+const { Gateway, assert, initialize, plain, scene, sleep, test, until } = require('./kit.js');
 
 const json404 = { jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null };
 
@@ -297,6 +298,19 @@ scene('an initialize too long to be kept: such a session is lost with its backen
     a.kill();
     assert.equal((await g.call(sid)).status, 404);
     assert.equal(b.seen.length, 0);
+});
+
+test('a backend that is not there at first is known to be down, and found when it comes', async () => {
+    const a = await Backend.start('A');
+    a.kill();
+    const g = await Gateway.start([`http://localhost:${a.port}/mcp`]);
+    const health = async () => (await g.request('GET', { path: '/healthz' })).status;
+    await until(async () => (await health()) === 503, 'it to be down');
+    await a.open();
+    await until(async () => (await health()) === 200, 'it to be up');
+    await g.session();
+    a.close();
+    await g.stop();
 });
 
 scene('no backend at all is 503, and it goes on when one is back', 1, {}, async (g, a) => {
