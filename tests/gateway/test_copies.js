@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const { assert, sleep, until } = require('./kit.js');
 const { place } = require('./place.js');
 
@@ -170,6 +170,19 @@ place('nothing is written through a link of the same archive', {}, async (p) => 
     execFileSync('tar', ['-C', two, '-rf', path.join(p.dir, '.archives', 'x.tar'), 'l/f']);
     assert.equal(await p.step('import_data', 1, 'x'), 'E_FORMAT');
     assert.deepEqual(fs.readdirSync(out), []);
+});
+
+// ---- one process
+
+place('whoever starts it at the same time: it is one process', {}, async (p) => {
+    assert.equal(await p.step('create', 1), 'OK');
+    spawn('flock', [p.file('fence'), 'sleep', '0.3'], { stdio: 'ignore' }); // so that all set out together
+    await sleep(50);
+    const all = await Promise.all(Array.from({ length: 6 }, () => p.step('start', 1)));
+    assert.deepEqual(all, Array(6).fill('OK'));
+    await p.server();
+    await until(() => p.starts() > 0, 'its start');
+    assert.equal(p.starts(), 1);
 });
 
 // ---- operations

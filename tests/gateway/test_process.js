@@ -88,6 +88,7 @@ place('one that is killed is started again; its sessions are initialised again, 
     const after = await called(g, sid);
     assert.equal(after.count, 2);
     assert.notEqual(after.pid, pid);
+    assert.equal(fs.existsSync(`/proc/${pid}`), false); // nor is it a zombie
     assert.equal(await g.metric('backend_deaths_total'), 1);
     assert.equal(await g.metric('reinitialisations_total'), 1);
     assert.match(g.err, /^gateway: backend b1: backend died \(\d+\)$/m);
@@ -187,6 +188,16 @@ place('a pid that is another process\'s by now is let alone', {}, async (p) => {
     const h = await p.start();
     await isUp(h);
     assert.notEqual(await p.server(), process.pid);
+});
+
+place('a fence of a clock that was ahead, or of another store, is no obstacle', {}, async (p) => {
+    const g = await p.start();
+    await isUp(g);
+    await g.stop();
+    const ahead = String(Date.now() * 1000).padStart(20, '0');
+    fs.writeFileSync(p.file('fence'), `${ahead}\n`);
+    await isUp(await p.start());
+    assert.ok(p.read('fence') > ahead);
 });
 
 place('a directory is one gateway\'s, if they share no Redis', {}, async (p) => {
