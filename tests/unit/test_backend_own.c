@@ -240,6 +240,23 @@ TEST(backend_lease_outlives_a_heartbeat_that_failed) {
     world_sound();
 }
 
+/* Its owner's lease has run out, as far as is known, and nobody can be asked. */
+TEST(backend_that_is_elsewhere_is_asked_for_with_a_backoff_when_the_store_is_away) {
+    start_with(WORLD_STOPPED);
+    CHECK_DONE(world_do(WORLD_START, A));
+    CHECK_EQ(mcpsess_backend_keep(m(1), world_id(A), true, br.now_ms), MCPSESS_OK);
+    pass(0);
+    CHECK_EQ(world_info(1, A).state, MCPSESS_BACKEND_ELSEWHERE);
+    br.managers[1].net.fail = MCPSESS_E_IO;
+    pass(WORLD_LEASE + 1u);
+    CHECK_EQ(m(1)->stats.failed, 1);
+    CHECK(world_info(1, A).due_ms > br.now_ms);
+    br.managers[1].net.fail = MCPSESS_OK;
+    pass(3u * WORLD_LEASE);
+    CHECK_EQ(world_info(1, A).state, MCPSESS_BACKEND_ELSEWHERE);
+    world_sound();
+}
+
 /* What it had asked for is canceled with it; the store must not write into what is no more. */
 TEST(backend_close_forgets_its_requests) {
     start_with(WORLD_STOPPED);
@@ -342,6 +359,7 @@ void test_backend_own(void) {
     RUN(backend_lease_that_cannot_be_asked_for_ends_the_operation);
     RUN(backend_lease_needs_random_bytes);
     RUN(backend_lease_outlives_a_heartbeat_that_failed);
+    RUN(backend_that_is_elsewhere_is_asked_for_with_a_backoff_when_the_store_is_away);
     RUN(backend_close_forgets_its_requests);
     RUN(backend_reconcile_leaves_what_is_elsewhere);
     RUN(backend_that_was_ours_and_is_elsewhere_is_looked_at_without_a_fence);
