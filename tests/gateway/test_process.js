@@ -281,6 +281,41 @@ if (Redis.there) {
         assert.equal((await called(h, sid)).count, 2);
     });
 
+    two('with Redis away the process runs on; then it has an owner again', waits, async (p, g, h, redis) => {
+        const pid = await p.server();
+        const sid = await g.session();
+        for (const each of [g, h]) await called(each, sid);
+        await redis.kill();
+        await sleep(1500);
+        for (const each of [g, h]) assert.equal((await called(each, sid)).pid, pid);
+        assert.ok((await g.metric('backend_failures_total')) + (await h.metric('backend_failures_total')) < 20);
+        await redis.run();
+        const owners = async () => (await state(g, 'running')) + (await state(h, 'running'));
+        await until(async () => (await owners()) === 1, 'one owner');
+        process.kill(pid, 'SIGKILL');
+        await until(() => p.starts() === 2, 'the second start');
+        for (const each of [g, h]) await isUp(each);
+        assert.notEqual((await called(g, await g.session())).pid, pid);
+    });
+
+    two('gateways and the process are killed again and again', waits, async (p, g, h, redis) => {
+        const gateways = [g, h];
+        let [sid, last] = [await g.session(), 0];
+        for (let i = 0; i < 12; i++) {
+            const one = i % 2;
+            const [pid] = p.processes();
+            if (i % 3 !== 0 && pid) process.kill(pid, 'SIGKILL');
+            await p.kill(gateways[one]);
+            await sleep(Math.random() * 300);
+            assert.ok(p.processes().length <= 1);
+            gateways[one] = await p.start({ redis: redis.at });
+            const { count } = await called(gateways[i % 4 < 2 ? 0 : 1], sid);
+            assert.ok(count > last, `${count} after ${last}`);
+            last = count;
+        }
+        await p.server();
+    });
+
     two('the owner sleeps past its lease: what it wakes to is not its own any more', {}, async (p, g, h) => {
         const pid = await p.server();
         const sid = await h.session();
