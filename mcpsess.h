@@ -1983,7 +1983,8 @@ MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m);
 MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id, bool kept, uint64_t now_ms);
 /* The driver saw it end.  -> OK, MISS: it is not known, or not ours, E_ARG */
 MCPSESS_API int mcpsess_backend_died(mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms);
-/* It is known to be reached under another address; an empty one changes nothing.  -> OK, MISS, E_TOOBIG, E_ARG */
+/* It is known to be reached under another address; an empty one changes nothing.  -> OK, MISS: it does not run,
+   or is not ours, E_TOOBIG, E_ARG */
 MCPSESS_API int mcpsess_backend_moved(mcpsess_backend_manager *m, mcpsess_str id, mcpsess_str address);
 /* For the driver's list: there is one of this id. It is looked at by the next reconcile.
    -> OK, E_ID, E_FULL, E_ARG */
@@ -8271,6 +8272,7 @@ static void mcpsess_i_backend_elsewhere(mcpsess_backend_manager *m, mcpsess_i_ba
 /* Nobody needs it from us: what does not run may be another's, and what is absent needs no slot. */
 static void mcpsess_i_backend_tidy(mcpsess_backend_manager *m, mcpsess_i_backend *b, uint64_t now_ms) {
     bool rests = b->state == MCPSESS_BACKEND_ABSENT || b->state == MCPSESS_BACKEND_STOPPED || m->i.leaving;
+    if (b->state == MCPSESS_BACKEND_UNKNOWN && !b->known) rests = true; /* nothing was done to it, nor seen of it */
     if (b->kept || b->queue != NULL || mcpsess_op_rc(&b->extending.op) == MCPSESS_PENDING) return;
     if (b->held && rests) {
         b->held = false;
@@ -8341,6 +8343,7 @@ static void mcpsess_i_backend_dead(mcpsess_backend_manager *m, mcpsess_i_backend
 /* op.i.phase */
 enum {
     MCPSESS_I_BACKEND_QUEUED,
+    MCPSESS_I_BACKEND_AWAITS, /* the end of what is under way about the lease, whose token it uses */
     MCPSESS_I_BACKEND_OWNING, /* acquires the lease */
     MCPSESS_I_BACKEND_STEPS,
     MCPSESS_I_BACKEND_WAITS /* until it tries a step again */
@@ -8514,6 +8517,7 @@ static void mcpsess_i_backend_became(mcpsess_backend_op *op, mcpsess_i_backend *
                                      uint32_t *count, int rc, uint64_t number) {
     bool there = rc == MCPSESS_OK || rc == MCPSESS_EXISTS || (rc == MCPSESS_MISS && state != MCPSESS_BACKEND_RUNNING);
     b->state = there ? state : (uint8_t)MCPSESS_BACKEND_UNKNOWN;
+    if (b->state != MCPSESS_BACKEND_RUNNING) mcpsess_i_backend_forget(op->i.m, b); /* what was told meanwhile */
     if (rc != MCPSESS_OK) return;
     (*count)++;
     mcpsess_i_backend_log(op->i.m, b, MCPSESS_LOG_INFO, item, number);
@@ -8562,6 +8566,7 @@ static void mcpsess_i_backend_took(mcpsess_backend_op *op, uint8_t step, int rc,
         return;
     case MCPSESS_BACKEND_NETWORK_UP:
         if (rc != MCPSESS_OK || !mcpsess_i_backend_ours(op->i.m, b, now_ms)) return;
+        if (b->state != MCPSESS_BACKEND_RUNNING) return; /* it died meanwhile */
         mcpsess_i_backend_move(op->i.m, b, mcpsess_buf_str(&op->i.address));
         return;
     case MCPSESS_BACKEND_STAT_COPY: mcpsess_i_backend_copied(op, b, rc); return;
@@ -8701,6 +8706,10 @@ static int mcpsess_i_backend_own(mcpsess_backend_op *op, mcpsess_i_backend *b, u
     if (op->i.phase == MCPSESS_I_BACKEND_QUEUED) {
         op->i.phase = MCPSESS_I_BACKEND_STEPS;
         if (!mcpsess_i_backend_changes(op->op.i.kind) || mcpsess_i_backend_ours(m, b, now_ms)) return MCPSESS_OK;
+        op->i.phase = MCPSESS_I_BACKEND_AWAITS;
+    }
+    if (op->i.phase == MCPSESS_I_BACKEND_AWAITS) {
+        if (mcpsess_i_lease_poll(&b->extending.op, now_ms) == MCPSESS_PENDING) return MCPSESS_PENDING;
         op->i.phase = MCPSESS_I_BACKEND_OWNING;
         rc = mcpsess_lease_acquire(&m->i.lease, &b->lease, &op->i.lease, mcpsess_i_backend_key(m, b), now_ms);
     } else {
@@ -8715,6 +8724,12 @@ static int mcpsess_i_backend_own(mcpsess_backend_op *op, mcpsess_i_backend *b, u
     }
     if (rc != MCPSESS_OK && rc != MCPSESS_PENDING) op->step = MCPSESS_BACKEND_LEASE;
     return rc;
+}
+
+/* The request about the lease that it waits for, or NULL. */
+static mcpsess_op *mcpsess_i_backend_asked(mcpsess_backend_op *op) {
+    if (op->i.phase == MCPSESS_I_BACKEND_AWAITS) return &mcpsess_i_backend_of(op)->extending.op;
+    return op->i.phase == MCPSESS_I_BACKEND_OWNING ? &op->i.lease.op : NULL;
 }
 
 /* What is under way, if anything, is over. */
@@ -8775,9 +8790,10 @@ static uint64_t mcpsess_i_backend_sooner(uint64_t a_ms, uint64_t b_ms) {
 
 static uint64_t mcpsess_i_backend_work_due(mcpsess_backend_op *op, uint64_t now_ms) {
     const mcpsess_i_backend *b = mcpsess_i_backend_of(op);
+    mcpsess_op *asked = mcpsess_i_backend_asked(op);
     uint64_t due_ms = now_ms;
     if (b != NULL && b->queue != &op->op) return MCPSESS_NEVER;
-    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_i_lease_next_due(&op->i.lease.op, now_ms);
+    if (asked != NULL && mcpsess_op_rc(asked) == MCPSESS_PENDING) return mcpsess_i_lease_next_due(asked, now_ms);
     if (op->i.phase == MCPSESS_I_BACKEND_WAITS) due_ms = op->i.until_ms;
     if (op->i.at_work != NULL)
         due_ms = mcpsess_i_backend_sooner(mcpsess_next_due(op->i.at_work, now_ms), op->i.until_ms);
@@ -8795,10 +8811,13 @@ static uint64_t mcpsess_i_backend_next_due(mcpsess_op *self, uint64_t now_ms) {
 static unsigned mcpsess_i_backend_wants(mcpsess_op *self) {
     mcpsess_backend_op *op = (mcpsess_backend_op *)mcpsess_op_object(self);
     const mcpsess_i_backend *b;
+    mcpsess_op *asked;
     if (mcpsess_op_rc(self) != MCPSESS_PENDING) return 0;
     b = mcpsess_i_backend_of(op);
+    asked = mcpsess_i_backend_asked(op);
     if (b != NULL && b->queue != self) return MCPSESS_WANT_TIME;
-    if (op->i.phase == MCPSESS_I_BACKEND_OWNING) return mcpsess_i_lease_want(&op->i.lease.op) | MCPSESS_WANT_TIME;
+    if (asked != NULL && mcpsess_op_rc(asked) == MCPSESS_PENDING)
+        return mcpsess_i_lease_want(asked) | MCPSESS_WANT_TIME;
     if (op->i.phase == MCPSESS_I_BACKEND_WAITS) return MCPSESS_WANT_TIME;
     return op->i.at_work != NULL ? mcpsess_want(op->i.at_work) | MCPSESS_WANT_TIME
                                  : (unsigned)MCPSESS_WANT_TIME | MCPSESS_WANT_NOW;
@@ -9041,7 +9060,6 @@ MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id,
     rc = mcpsess_i_backend_take(m, id, &b);
     if (rc != MCPSESS_OK) return rc;
     if (kept && !b->kept) {
-        b->known = true;
         b->tries = 0;
         b->due_ms = mcpsess_i_backend_serves(m, b) && m->i.desc.look_ms == 0 ? MCPSESS_NEVER : now_ms;
     }
@@ -9067,7 +9085,8 @@ MCPSESS_API int mcpsess_backend_moved(mcpsess_backend_manager *m, mcpsess_str id
     if (!mcpsess_i_backend_ready(m) || mcpsess_i_str_bad(id) || mcpsess_i_str_bad(address)) return MCPSESS_E_ARG;
     if (address.len > m->i.desc.address_max) return MCPSESS_E_TOOBIG;
     b = mcpsess_i_backend_find(m, id);
-    if (b == NULL || b->state != MCPSESS_BACKEND_RUNNING) return MCPSESS_MISS;
+    if (b == NULL || b->state != MCPSESS_BACKEND_RUNNING || !(b->held || mcpsess_i_backend_alone(m)))
+        return MCPSESS_MISS;
     mcpsess_i_backend_move(m, b, address);
     return MCPSESS_OK;
 }

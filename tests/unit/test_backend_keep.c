@@ -186,6 +186,13 @@ TEST(backend_that_hangs_does_not_keep_others_from_being_asked_for) {
     mcpsess_backend_close(m0());
 }
 
+TEST(backend_that_was_never_looked_at_and_is_not_kept_needs_no_room) {
+    world_start();
+    keep(A);
+    CHECK_EQ(mcpsess_backend_keep(m0(), world_id(A), false, br.now_ms), MCPSESS_OK);
+    CHECK_EQ(world_info(0, A).state, 0xFF);
+}
+
 /* ---- reconcile; spec 5.2, 14 ---- */
 
 static int reconcile(void) {
@@ -343,6 +350,7 @@ void test_backend_keep(void) {
     RUN(backend_that_died_and_is_not_kept_is_stopped);
     RUN(backend_lanes_bound_how_many_are_started_at_a_time);
     RUN(backend_that_hangs_does_not_keep_others_from_being_asked_for);
+    RUN(backend_that_was_never_looked_at_and_is_not_kept_needs_no_room);
     RUN(backend_reconcile_starts_what_is_to_be_kept);
     RUN(backend_reconcile_looks_at_what_is_not_to_be_kept);
     RUN(backend_reconcile_of_one_that_fails_goes_on_with_the_others);

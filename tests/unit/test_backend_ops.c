@@ -406,6 +406,29 @@ TEST(backend_address_that_changed_is_told_to_the_pool) {
     CHECK_EQ(br.items[MCPSESS_ITEM_ADDRESS_DROPPED], 3);
 }
 
+/* The driver may tell of an address, or of an end, while a step is under way. */
+TEST(backend_address_is_none_of_what_was_stopped_or_died_meanwhile) {
+    world_start_with(WORLD_RUNNING);
+    CHECK_DONE(world_do(WORLD_ADDRESS_OF, A));
+    br.managers[0].takes_ms = 10;
+    CHECK_EQ(world_begin(1, 0, WORLD_STOP_IT, A), MCPSESS_PENDING);
+    br.now_ms += 10;
+    CHECK_EQ(world_poll(1), MCPSESS_PENDING); /* inspected; it is being stopped */
+    CHECK_EQ(mcpsess_backend_moved(m0(), world_id(A), MCPSESS_STR("addr-z")), MCPSESS_OK);
+    CHECK_EQ(world_end(1), MCPSESS_OK);
+    CHECK_STATE(MCPSESS_BACKEND_STOPPED, "");
+    CHECK_EQ(br.dropped, 2);
+    CHECK_EQ(world_begin(1, 0, WORLD_START, A), MCPSESS_PENDING);
+    while (br.steps[MCPSESS_BACKEND_NETWORK_UP] == 0) {
+        br.now_ms += 10;
+        CHECK_EQ(world_poll(1), MCPSESS_PENDING);
+    }
+    CHECK_EQ(mcpsess_backend_died(m0(), world_id(A), br.now_ms), MCPSESS_OK);
+    CHECK_EQ(world_end(1), MCPSESS_OK);
+    CHECK_STATE(MCPSESS_BACKEND_STOPPED, "");
+    world_sound();
+}
+
 TEST(backend_address_that_inspect_tells_needs_no_network) {
     mcpsess_backend_desc d = world_desc();
     d.driver.network_up = NULL;
@@ -468,6 +491,7 @@ void test_backend_ops(void) {
     RUN(backend_address_needs_room);
     RUN(backend_address_longer_than_its_bound_is_none);
     RUN(backend_address_that_changed_is_told_to_the_pool);
+    RUN(backend_address_is_none_of_what_was_stopped_or_died_meanwhile);
     RUN(backend_address_that_inspect_tells_needs_no_network);
     RUN(backend_that_is_absent_needs_no_room);
     RUN(backend_that_is_found_not_to_run_has_no_address);

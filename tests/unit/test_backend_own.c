@@ -344,6 +344,53 @@ TEST(backend_address_that_lost_its_lease_meanwhile_brings_no_network_up) {
     world_sound();
 }
 
+/* The token that it goes by is in use until the store has answered. */
+TEST(backend_lease_that_is_being_released_is_acquired_when_that_is_over) {
+    test_store *net = &br.managers[0].net;
+    unsigned n;
+    for (n = 0; n < 2; n++) { /* the store answers; it does not */
+        start_with(WORLD_STOPPED);
+        CHECK_DONE(world_do(WORLD_START, A));
+        net->hang = true;
+        CHECK_DONE(world_do(WORLD_STOP_IT, A));
+        CHECK_EQ(net->kinds[MCPSESS_LEASE_RELEASE], 1);
+        net->hang = false;
+        CHECK_EQ(world_begin(1, 0, WORLD_START, A), MCPSESS_PENDING);
+        CHECK_EQ(world_poll(1), MCPSESS_PENDING);
+        CHECK_EQ(net->kinds[MCPSESS_LEASE_ACQUIRE], 1);
+        CHECK(mcpsess_next_due(&br.asks[1].op.op, br.now_ms) == br.now_ms + WORLD_LEASE / 3u);
+        CHECK((mcpsess_want(&br.asks[1].op.op) & (MCPSESS_WANT_READ | MCPSESS_WANT_NOW)) == MCPSESS_WANT_READ);
+        if (n == 0) test_store_release(net);
+        CHECK_EQ(world_end(1), MCPSESS_OK);
+        CHECK_EQ(net->kinds[MCPSESS_LEASE_ACQUIRE], 2);
+        CHECK_EQ(br.now_ms, n == 0 ? 1001u : 1000u + WORLD_LEASE / 3u);
+        CHECK(world_info(0, A).fence != 0);
+        world_sound();
+    }
+}
+
+/* Whatever ids are asked for, and whatever the driver says to them: they take neither room nor leases. */
+TEST(backend_of_which_nothing_is_known_is_let_go) {
+    start_with(WORLD_ABSENT);
+    br.fault_of = MCPSESS_BACKEND_INSPECT;
+    br.fate = WORLD_FAILS;
+    CHECK_EQ(world_do(WORLD_START, A), MCPSESS_E_IO);
+    CHECK_EQ(world_info(0, A).state, 0xFF);
+    br.fault_of = 0;
+    CHECK_DONE(world_do_by(1, WORLD_START, A));
+    CHECK_EQ(m(0)->stats.lost, 0);
+}
+
+/* What only looked at one that is another's keeps no address of it: nobody would hear when that changes. */
+TEST(backend_that_is_not_ours_is_not_told_to_have_moved) {
+    start_with(WORLD_RUNNING);
+    CHECK_DONE(world_do(WORLD_RECONCILE, 0));
+    CHECK(world_info(0, A).state == MCPSESS_BACKEND_RUNNING && world_info(0, A).fence == 0);
+    CHECK_EQ(mcpsess_backend_moved(m(0), world_id(A), MCPSESS_STR("addr-z")), MCPSESS_MISS);
+    CHECK_DONE(world_do(WORLD_ADDRESS_OF, A));
+    CHECK_STR(mcpsess_buf_str(&br.asks[0].out), "addr-a");
+}
+
 void test_backend_own(void) {
     RUN(backend_that_is_owned_is_busy_for_others);
     RUN(backend_lease_is_kept_while_it_runs_by_step_alone);
@@ -367,4 +414,7 @@ void test_backend_own(void) {
     RUN(backend_lease_is_released_after_a_discard);
     RUN(backend_that_cannot_be_taken_over_is_tried_again_after_a_backoff);
     RUN(backend_address_that_lost_its_lease_meanwhile_brings_no_network_up);
+    RUN(backend_lease_that_is_being_released_is_acquired_when_that_is_over);
+    RUN(backend_of_which_nothing_is_known_is_let_go);
+    RUN(backend_that_is_not_ours_is_not_told_to_have_moved);
 }
