@@ -6,7 +6,7 @@
      copy.tar      its data, preserved (copies.c)
      fence         the highest fence of those who had a say here
      running       locked by the process, and by whatever it left behind, for as long as that lives
-     log, log.old  what it said since it was started, and the time before
+     log, log.old  what it said since it was started, and the time before; of LOG_MAX bytes nothing is left
      *.tmp         what was under way; of no use after a crash
 
    Whatever may take its time is done by a worker, a child of the gateway (worker.c). The one that starts a backend
@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOG_MAX (4 << 20)
 #define PATIENT_MS 3000u  /* for a process to end when it is told to, before it is killed */
 #define STRAGGLER_MS 200u /* for what a process left behind to end, before it is killed */
 
@@ -41,6 +42,14 @@ static void put_address(const struct process *p, uint16_t port) {
     mcpsess_buf_put(p->call->address, mcpsess_str_z(text));
 }
 
+/* It is appended to, so what comes next is at its beginning. */
+static void limit_log(const struct process *p) {
+    char path[PROCESS_PATH_SIZE];
+    struct stat st;
+    process_path(path, p, "log");
+    if (stat(path, &st) == 0 && st.st_size > LOG_MAX) (void)!truncate(path, 0);
+}
+
 /* The owner's fence counts from its first look on: who owned it before is refused even if nothing was to be done. */
 static int look_inspect(struct process *p) {
     struct record r;
@@ -49,6 +58,7 @@ static int look_inspect(struct process *p) {
     if (p->call->fence != 0) rc = process_fence(p, false, &fd);
     if (rc != MCPSESS_OK) return rc;
     if (p->call->fence != 0) close(fd);
+    limit_log(p);
     p->call->running = record_alive(&r);
     if (p->call->running && port_accepts(r.port)) put_address(p, r.port);
     return MCPSESS_OK;

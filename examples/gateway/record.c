@@ -57,6 +57,7 @@ static bool write_file(const char *path, const char *text) {
 static void boot_name(char *out) {
     if (read_file("/proc/sys/kernel/random/boot_id", out, BOOT_SIZE) < 0) out[0] = '\0';
     out[strcspn(out, "\n")] = '\0';
+    if (out[0] == '\0') strcpy(out, "-"); /* a record has a word there */
 }
 
 /* -> false: there is none */

@@ -262,7 +262,7 @@ place('who is killed while tar works takes it along', {}, async (p) => {
     await until(() => works() === 0, 'its end', 2000);
 });
 
-// Killed at random moments of each operation; what comes next finds everything as it was.
+// At random moments of each operation it is killed, or the process; what comes next finds everything as it was.
 for (const [name, ...args] of [['start'], ['preserve'], ['export', 'x'], ['import', 'x']]) {
     place(`killed at any moment of ${name}: one process at most, and all data`, waits, async (p) => {
         await runs(p);
@@ -272,7 +272,8 @@ for (const [name, ...args] of [['start'], ['preserve'], ['export', 'x'], ['impor
             if (name === 'start') await p.driver(['stop']);
             const done = p.driver([name, ...args]);
             await sleep(Math.random() * 120);
-            p.child.kill('SIGKILL');
+            if (i % 3 < 2) p.child.kill('SIGKILL');
+            else for (const pid of p.processes()) process.kill(pid, 'SIGKILL');
             await done;
             assert.ok(p.processes().length <= 1);
             await runs(p);

@@ -127,6 +127,16 @@ place('one that dies at once is started later and later; meanwhile it is 503', w
     assert.match(g.err, /^gateway: backend b1: operation on a backend failed \(network_up: E_IO\)$/m);
 });
 
+place('what it says is kept, but not too much of it', {}, async (p) => {
+    const g = await p.start({}, `head -c 4200000 /dev/zero; echo ready; ${COMMAND}`);
+    await isUp(g);
+    await until(() => fs.statSync(p.file('log')).size < 1000, 'the log to begin anew');
+    await g.stop();
+    await isUp(await p.start({}, `echo said; echo more >&2; ${COMMAND}`));
+    assert.equal(p.read('log'), 'said\nmore\n');
+    assert.ok(fs.existsSync(p.file('log.old')));
+});
+
 place('one of two that cannot be started does not keep the other from it', {}, async (p) => {
     const g = await p.start({}, 'sleep 60', COMMAND);
     await isUp(g, 'b2');
