@@ -24,6 +24,26 @@
 #define COPY "copy.tar"
 #define ARCHIVE_NAME_MAX 100u
 
+/* ---- programs of the system */
+
+/* It ends with the worker. -> it succeeded */
+static bool run(const char *const *args) {
+    char *argv[8] = {0}; /* exec promises not to write to them, but its type does not say so */
+    pid_t worker = getpid(), child;
+    int status;
+    memcpy(argv, args, sizeof argv - sizeof *argv);
+    child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        unsetenv("TAR_OPTIONS");
+        if (getppid() == worker) execvp(argv[0], argv);
+        _exit(127);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* ---- trees */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
@@ -33,8 +53,16 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-static bool remove_tree(const char *path) {
+static bool try_to_remove(const char *path) {
     return nftw(path, remove_one, WALK_FDS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
+}
+
+/* With directories out of which nothing may be taken. */
+static bool remove_tree(const char *path) {
+    const char *const open_up[8] = {"chmod", "-R", "u+rwx", path};
+    if (try_to_remove(path)) return true;
+    run(open_up); /* as far as they are ours */
+    return try_to_remove(path);
 }
 
 static bool has_suffix(const char *name, const char *suffix) {
@@ -80,27 +108,7 @@ static bool is_empty(const char *path) {
 
 static bool exists(const char *path) {
     struct stat st;
-    return lstat(path, &st) == 0;
-}
-
-/* ---- tar */
-
-/* It ends with the worker. -> it succeeded */
-static bool run_tar(const char *const *args) {
-    char *argv[8] = {0}; /* exec promises not to write to them, but its type does not say so */
-    pid_t worker = getpid(), child;
-    int status;
-    memcpy(argv, args, sizeof argv - sizeof *argv);
-    child = fork();
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        unsetenv("TAR_OPTIONS");
-        if (getppid() == worker) execvp("tar", argv);
-        _exit(127);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return lstat(path, &st) == 0 || errno != ENOENT; /* what cannot be seen may be there */
 }
 
 /* ---- where */
@@ -114,13 +122,17 @@ static bool is_archive_name(mcpsess_str name) {
     return true;
 }
 
+static void archives_path(char *out, const struct process *p) {
+    snprintf(out, PROCESS_PATH_SIZE, "%s/.archives", p->all->dir);
+}
+
 /* Below the directory of all, and nowhere else. -> false: it is not such a name */
-static bool archive_path(char *out, const struct process *p, const char *suffix) {
+static bool archive_path(char *out, const struct process *p) {
     mcpsess_str name = p->call->where;
     if (!is_archive_name(name)) return false;
-    snprintf(out, PROCESS_PATH_SIZE, "%s/.archives", p->all->dir);
+    archives_path(out, p);
     if (mkdir(out, 0700) != 0 && errno != EEXIST) return false;
-    snprintf(out, PROCESS_PATH_SIZE, "%s/.archives/%.*s.tar%s", p->all->dir, (int)name.len, name.ptr, suffix);
+    snprintf(out, PROCESS_PATH_SIZE, "%s/.archives/%.*s.tar", p->all->dir, (int)name.len, name.ptr);
     return true;
 }
 
@@ -138,6 +150,17 @@ static bool sync_home(const struct process *p) {
 
 /* ---- steps of a worker */
 
+/* Not if somebody else had a say meanwhile: it may have changed while it was read. */
+static int put_archive(const struct process *p, const char *fresh, const char *place) {
+    char archives[PROCESS_PATH_SIZE];
+    int fd, rc = process_fence(p, true, &fd);
+    if (rc != MCPSESS_OK) return rc;
+    archives_path(archives, p);
+    if (rename(fresh, place) != 0 || !process_sync(archives)) rc = MCPSESS_E_IO;
+    close(fd);
+    return rc;
+}
+
 static int work_export(struct process *p) {
     char data[PROCESS_PATH_SIZE], fresh[PROCESS_PATH_SIZE], place[PROCESS_PATH_SIZE];
     const char *const args[8] = {"tar", "-C", data, "-cf", fresh, "."};
@@ -148,12 +171,13 @@ static int work_export(struct process *p) {
     close(fd);
     process_path(data, p, "data");
     temporary(fresh, p, "copy");
-    if (!aside && (!archive_path(place, p, "") || !archive_path(fresh, p, ".tmp"))) return MCPSESS_E_ARG;
+    if (!aside && !archive_path(place, p)) return MCPSESS_E_ARG;
     if (!exists(data)) return MCPSESS_MISS;
     umask(077);
-    if (!run_tar(args) || !process_sync(fresh)) return MCPSESS_E_IO;
-    if (!aside && rename(fresh, place) != 0) return MCPSESS_E_IO;
-    return MCPSESS_OK;
+    if (!run(args) || !process_sync(fresh)) rc = MCPSESS_E_IO;
+    if (rc == MCPSESS_OK && !aside) rc = put_archive(p, fresh, place);
+    if (rc != MCPSESS_OK) unlink(fresh); /* the disk may be full */
+    return rc;
 }
 
 static int work_keep_copy(struct process *p) {
@@ -227,7 +251,7 @@ static int take_place(const struct process *p, const char *fresh) {
 /* -> OK, E_FORMAT, E_IO */
 static int unpack(const char *from, const char *to, bool foreign) {
     const char *const args[8] = {"tar", "-C", to, "-xpf", from};
-    if (!run_tar(args) || (foreign && nftw(to, check_one, WALK_FDS, FTW_PHYS) != 0)) return MCPSESS_E_FORMAT;
+    if (!run(args) || (foreign && nftw(to, check_one, WALK_FDS, FTW_PHYS) != 0)) return MCPSESS_E_FORMAT;
     return chmod(to, 0700) == 0 && sync_tree(to) ? MCPSESS_OK : MCPSESS_E_IO; /* the archive has a mode for it, too */
 }
 
@@ -240,7 +264,7 @@ static int work_import(struct process *p) {
     close(fd);
     process_path(from, p, COPY);
     temporary(fresh, p, "import");
-    if (foreign && !archive_path(from, p, "")) return MCPSESS_E_ARG;
+    if (foreign && !archive_path(from, p)) return MCPSESS_E_ARG;
     if (!exists(from)) return MCPSESS_MISS;
     if (mkdir(fresh, 0700) != 0) return MCPSESS_E_IO;
     rc = unpack(from, fresh, foreign);

@@ -95,6 +95,31 @@ place('data without a record is an orphan', {}, async (p) => {
     assert.equal(await p.step('find_orphan', 1), 'OK');
 });
 
+place('data that is not to be written to is replaced, and removed, like any other', {}, async (p) => {
+    p.demote();
+    assert.equal(await p.step('create', 1), 'OK');
+    fs.mkdirSync(p.file('data/a/b'), { recursive: true });
+    put(p, 'a/one', '1');
+    put(p, 'a/b/two', '2');
+    const before = tree(p.file('data'));
+    const close = () => ['a/b', 'a'].forEach((name) => {
+        const at = p.file(`data/${name}`);
+        if (p.user !== undefined) fs.chownSync(at, p.user.uid, p.user.gid);
+        fs.chmodSync(at, 0o555);
+    });
+    close();
+    assert.equal(await p.step('export_data', 1), 'OK');
+    assert.equal(await p.step('keep_copy', 1), 'OK');
+    for (let i = 0; i < 2; i++) {
+        assert.equal(await p.step('import_data', 1), 'OK');
+        assert.deepEqual(tree(p.file('data')), before);
+        assert.deepEqual(temporary(p), []);
+    }
+    fs.chmodSync(p.file('data/a/b'), 0);
+    assert.equal(await p.step('remove', 1), 'OK');
+    assert.deepEqual(Object.keys(tree(p.file('.'))).sort(), ['copy.tar', 'fence']);
+});
+
 // ---- archives from elsewhere
 
 place('an archive goes where it may, and nowhere else', {}, async (p) => {
@@ -112,6 +137,36 @@ place('an archive goes where it may, and nowhere else', {}, async (p) => {
     put(p, 'one', 'another');
     assert.equal(await p.step('import_data', 1, 'x'), 'OK');
     assert.deepEqual(tree(p.file('data')), before);
+});
+
+place('an archive that is not whole, as when the disk is full, is no archive', {}, async (p) => {
+    await created(p);
+    assert.equal(await p.step('export_data', 1, 'x'), 'OK');
+    const archives = path.join(p.dir, '.archives');
+    const before = tree(archives);
+    const full = fakeTar(p, `echo part >"$4"; ls ${archives} >${path.join(p.dir, 'seen')}; exit 2`);
+    for (const where of ['', 'x', 'y']) {
+        assert.equal(await p.driver(['step', 'export_data', 1, where], full), 'E_IO - 0');
+        assert.deepEqual(temporary(p), []);
+        assert.deepEqual(tree(archives), before);
+        // nor is one under way, where another backend may have an archive of the same name under way
+        assert.equal(fs.readFileSync(path.join(p.dir, 'seen'), 'utf8'), 'x.tar\n');
+    }
+});
+
+place('an archive of data that got another owner meanwhile is none', {}, async (p) => {
+    await created(p);
+    assert.equal(await p.step('export_data', 1, 'x'), 'OK');
+    const before = tree(path.join(p.dir, '.archives'));
+    const [works, goes] = ['works', 'goes'].map((name) => path.join(p.dir, name));
+    const slow = fakeTar(p, `touch ${works}; while [ ! -e ${goes} ]; do sleep 0.01; done; echo torn >"$4"`);
+    const done = p.driver(['step', 'export_data', 1, 'x'], slow);
+    await until(() => fs.existsSync(works), 'tar');
+    assert.equal(await p.step('inspect', 2), 'OK');
+    fs.writeFileSync(goes, '');
+    assert.equal(await done, 'FENCED - 0');
+    assert.deepEqual(tree(path.join(p.dir, '.archives')), before);
+    assert.deepEqual(temporary(p), []);
 });
 
 // Makes an archive in the place of one that was exported.
