@@ -479,7 +479,7 @@ static void note(void *user, int level, int item, mcpsess_str key, uint64_t numb
     (void)key;
     world_must(level >= MCPSESS_LOG_ERROR && level <= MCPSESS_LOG_INFO, "a level that there is");
     if (item <= MCPSESS_ITEM_ADDRESS_DROPPED) br.items[item]++;
-    br.item_number = number;
+    if (br.watched == 0 || br.watched == item) br.item_number = number;
 }
 
 static void on_dropped(void *user, mcpsess_str id, mcpsess_str address) {

@@ -132,7 +132,8 @@ typedef struct backend_rig {
     bool trace_ids;
     unsigned steps[MCPSESS_BACKEND_LEASE + 1];
     unsigned items[MCPSESS_ITEM_ADDRESS_DROPPED + 1];
-    uint64_t item_number; /* of the last one */
+    int watched;          /* an item; 0: any */
+    uint64_t item_number; /* of the last one of it */
     unsigned dropped;
     char dropped_address[WORLD_ADDRESS];
     unsigned refused, late;                       /* calls with a fence that was too low; effects after a cancel */

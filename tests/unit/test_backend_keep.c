@@ -340,6 +340,20 @@ TEST(backend_that_is_kept_waits_between_the_tries_of_a_network) {
     world_sound();
 }
 
+TEST(backend_that_died_had_run_since_it_was_started_or_first_seen_to) {
+    unsigned seen;
+    for (seen = 0; seen < 2; seen++) {
+        world_start_with(seen == 0 ? WORLD_STOPPED : WORLD_RUNNING);
+        br.watched = MCPSESS_ITEM_BACKEND_DIED;
+        CHECK_DONE(world_do(WORLD_START, A));
+        pass(30);
+        CHECK_DONE(world_do(WORLD_ENSURE, A));
+        pass(40);
+        die(A);
+        CHECK_EQ(br.item_number, 70);
+    }
+}
+
 void test_backend_keep(void) {
     RUN(backend_that_is_kept_is_started);
     RUN(backend_that_died_is_started_again_after_a_backoff_that_grows);
@@ -361,4 +375,5 @@ void test_backend_keep(void) {
     RUN(backend_reconcile_during_leave_waits_for_it);
     RUN(backend_that_waits_for_its_start_is_not_put_off_by_other_operations);
     RUN(backend_that_is_kept_waits_between_the_tries_of_a_network);
+    RUN(backend_that_died_had_run_since_it_was_started_or_first_seen_to);
 }

@@ -468,6 +468,17 @@ TEST(backend_that_is_found_not_to_run_has_no_address) {
     CHECK_EQ(address(), MCPSESS_E_NO_ADDRESS);
 }
 
+/* Not even one that would be done at once. */
+TEST(backend_operation_that_is_late_does_not_try_again) {
+    world_start_with(WORLD_STOPPED);
+    br.fault_at = 4;
+    br.fate = WORLD_FAILS;
+    br.asks[0].op.op.timeout_ms = 100;
+    CHECK_END(world_do(WORLD_START, A), MCPSESS_E_TIMEOUT, MCPSESS_BACKEND_NETWORK_UP);
+    CHECK_TRACE("inspect stat_copy:MISS start network_up:failed stop");
+    CHECK_EQ(br.now_ms, 1100);
+}
+
 void test_backend_ops(void) {
     RUN(backend_id_is_checked_before_anything_is_asked);
     RUN(backend_operation_that_cannot_be_begun);
@@ -495,4 +506,5 @@ void test_backend_ops(void) {
     RUN(backend_address_that_inspect_tells_needs_no_network);
     RUN(backend_that_is_absent_needs_no_room);
     RUN(backend_that_is_found_not_to_run_has_no_address);
+    RUN(backend_operation_that_is_late_does_not_try_again);
 }

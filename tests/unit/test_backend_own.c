@@ -391,6 +391,24 @@ TEST(backend_that_is_not_ours_is_not_told_to_have_moved) {
     CHECK_STR(mcpsess_buf_str(&br.asks[0].out), "addr-a");
 }
 
+/* Not only when it is over: another may begin at any time from then on. */
+TEST(backend_step_under_way_is_canceled_when_the_lease_runs_out) {
+    unsigned n;
+    mcpsess_backend_desc d = world_desc_shared();
+    d.step_ms = 10u * WORLD_LEASE;
+    world_start_as(&d);
+    world_put(A, WORLD_STOPPED);
+    br.managers[0].takes_ms = 5u * WORLD_LEASE;
+    CHECK_EQ(world_begin(0, 0, WORLD_START, A), MCPSESS_PENDING);
+    br.managers[0].net.hang = true;
+    pass(WORLD_LEASE - 1u);
+    CHECK_EQ(world_poll(0), MCPSESS_PENDING);
+    pass(1);
+    CHECK_END(world_poll(0), MCPSESS_FENCED, MCPSESS_BACKEND_NO_STEP);
+    for (n = 0; n < WORLD_JOBS; n++) CHECK(!br.jobs[n].open);
+    CHECK_TRACE("inspect:canceled");
+}
+
 void test_backend_own(void) {
     RUN(backend_that_is_owned_is_busy_for_others);
     RUN(backend_lease_is_kept_while_it_runs_by_step_alone);
@@ -417,4 +435,5 @@ void test_backend_own(void) {
     RUN(backend_lease_that_is_being_released_is_acquired_when_that_is_over);
     RUN(backend_of_which_nothing_is_known_is_let_go);
     RUN(backend_that_is_not_ours_is_not_told_to_have_moved);
+    RUN(backend_step_under_way_is_canceled_when_the_lease_runs_out);
 }
