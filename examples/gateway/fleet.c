@@ -32,6 +32,7 @@ struct member {
     struct step step;
     bool running;     /* as of the last look */
     uint64_t port_ms; /* when to try its port again */
+    uint64_t ask_ms;  /* and when to ask whether it is still another gateway's */
 };
 
 struct fleet {
@@ -43,7 +44,7 @@ struct fleet {
     struct step step;
     struct event *sigchld;
     unsigned stopping; /* of them */
-    bool managed, left;
+    bool managed, ending, left;
     int lock;
 };
 
@@ -135,12 +136,34 @@ static mcpsess_backend_info info_of(const struct member *m) {
     return info;
 }
 
+static void go_on(struct gateway *g, struct step *s, mcpsess_backend_op *op, int rc, void (*then)(void *, int),
+                  void *user) {
+    if (rc == MCPSESS_PENDING) step_wait(g, s, &op->op, then, user);
+    else then(user, rc);
+}
+
+static void asked(void *user, int rc) {
+    (void)user;
+    (void)rc; /* the manager knows */
+}
+
+/* It does not run, and is another gateway's: which may have given it up, long before its lease would have run out. */
+static void ask_for(struct member *m, uint64_t now) {
+    struct fleet *f = m->g->fleet;
+    bool elsewhere = info_of(m).state == MCPSESS_BACKEND_ELSEWHERE;
+    if (!elsewhere || f->ending || now < m->ask_ms || process_port(m->process) != 0 || m->step.op != NULL) return;
+    m->ask_ms = mcpsess_time_add(now, LOOK_MS);
+    go_on(m->g, &m->step, &m->op, mcpsess_backend_start(&f->manager, &m->op, mcpsess_str_z(m->process->id), now), asked,
+          m);
+}
+
 /* Whoever started it. */
 static void try_port(struct member *m) {
     uint64_t now = now_ms();
     if (m->backend->up || now < m->port_ms) return;
     m->port_ms = mcpsess_time_add(now, PORT_MS);
     if (backend_locate(m->backend) && port_accepts(m->backend->port)) backend_is(m->backend, true);
+    else ask_for(m, now);
 }
 
 static void look_at(struct member *m) {
@@ -203,12 +226,6 @@ static void on_log(void *user, int level, int item, mcpsess_str key, uint64_t nu
 }
 
 /* ---- the beginning */
-
-static void go_on(struct gateway *g, struct step *s, mcpsess_backend_op *op, int rc, void (*then)(void *, int),
-                  void *user) {
-    if (rc == MCPSESS_PENDING) step_wait(g, s, &op->op, then, user);
-    else then(user, rc);
-}
 
 static void reconciled(void *user, int rc) {
     struct gateway *g = user;
@@ -284,6 +301,7 @@ static void stop_one(struct member *m) {
     struct fleet *f = m->g->fleet;
     mcpsess_str id = mcpsess_str_z(m->process->id);
     mcpsess_backend_info info = info_of(m);
+    step_forget(&m->step);
     if (info.fence == 0 && !info.busy) return; /* another gateway's */
     f->stopping++;
     go_on(m->g, &m->step, &m->op, mcpsess_backend_stop(&f->manager, &m->op, id, now_ms()), stopped, m);
@@ -291,7 +309,8 @@ static void stop_one(struct member *m) {
 
 void fleet_stop(struct gateway *g) {
     struct fleet *f = g->fleet;
-    if (f == NULL || !f->managed || f->stopping > 0 || f->left) return;
+    if (f == NULL || !f->managed || f->ending) return;
+    f->ending = true;
     step_forget(&f->step);
     f->processes.closing = true;
     f->stopping = 1; /* until all were asked */

@@ -233,13 +233,13 @@ test('backends that cannot be: said, and status 1 or 2', async () => {
 
 // ---- two gateways on one Redis
 
-function two(name, options, body) {
+function two(name, { more, ...options }, body) {
     place(`redis: ${name}`, options, async (p) => {
         const redis = await Redis.start();
         try {
-            const g = await p.start({ redis: redis.at });
+            const g = await p.start({ redis: redis.at, ...more });
             await isUp(g);
-            const h = await p.start({ redis: redis.at });
+            const h = await p.start({ redis: redis.at, ...more });
             await isUp(h);
             await body(p, g, h, redis);
             for (const each of p.gateways) if (each.status === undefined) await each.stop();
@@ -250,6 +250,8 @@ function two(name, options, body) {
 }
 
 if (Redis.there) {
+    const patient = { more: { 'backend-lease-ms': 60000 } };
+
     two('two gateways run one process, and both serve it', {}, async (p, g, h) => {
         const pid = await p.server();
         const sid = await g.session();
@@ -284,11 +286,12 @@ if (Redis.there) {
         assert.equal(p.starts(), 2);
     });
 
-    two('the owner is stopped: the other one starts it', {}, async (p, g, h) => {
+    two('the owner is stopped: the other one starts it, without waiting for a lease', patient, async (p, g, h) => {
         const sid = await g.session();
         await called(h, sid);
         await g.stop();
         assert.equal((await called(h, sid)).count, 2);
+        assert.equal(p.starts(), 2);
     });
 
     two('with Redis away the process runs on; then it has an owner again', waits, async (p, g, h, redis) => {
@@ -306,6 +309,12 @@ if (Redis.there) {
         await until(() => p.starts() === 2, 'the second start');
         for (const each of [g, h]) await isUp(each);
         assert.notEqual((await called(g, await g.session())).pid, pid);
+    });
+
+    two('with Redis away a stop ends, and what is still its own with it', patient, async (p, g, h, redis) => {
+        await redis.kill();
+        await g.stop();
+        assert.deepEqual(p.processes(), []);
     });
 
     two('gateways and the process are killed again and again', waits, async (p, g, h, redis) => {
