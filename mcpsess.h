@@ -1753,7 +1753,8 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record);
 
    backend    what is known                                     leaves to
    unknown    nothing, or not how the last step ended:          any: it is inspected
-              who asks next has it inspected
+              who asks next has it inspected; if its
+              lease is ours, a backoff does
    absent     there is none; perhaps a preserved copy           stopped: ensure; running: start
    stopped    it is there, and does not run                     running: start; absent: delete
    running    it runs; where it has a network, it is reached    stopped: stop, or it died; absent: delete
@@ -8316,7 +8317,7 @@ static void mcpsess_i_backend_plan(mcpsess_backend_manager *m, mcpsess_i_backend
     if (tried) b->looked = true;
     if (!tried && b->due_ms != MCPSESS_NEVER && (b->kept || !b->looked)) return;
     b->due_ms = MCPSESS_NEVER;
-    if (!b->kept) return;
+    if (!b->kept && !(b->held && b->state == MCPSESS_BACKEND_UNKNOWN)) return; /* whose lease may be of use to others */
     if (mcpsess_i_backend_serves(m, b)) {
         if (m->i.desc.look_ms != 0) b->due_ms = mcpsess_time_add(now_ms, m->i.desc.look_ms);
     } else if (b->state == MCPSESS_BACKEND_ELSEWHERE && b->theirs_until_ms >= now_ms) {

@@ -381,6 +381,27 @@ TEST(backend_of_which_nothing_is_known_is_let_go) {
     CHECK_EQ(m(0)->stats.lost, 0);
 }
 
+/* A lease is not held for ever because nobody knows whether that is of any use. */
+TEST(backend_of_which_we_do_not_know_how_a_step_ended_is_looked_at) {
+    unsigned n;
+    for (n = 0; n < 2; n++) { /* it was stopped; it was not */
+        start_with(WORLD_STOPPED);
+        CHECK_DONE(world_do(WORLD_START, A));
+        br.fault_of = MCPSESS_BACKEND_STOP;
+        br.fate = n == 0 ? WORLD_LATE : WORLD_HANGS;
+        CHECK_EQ(world_begin(1, 0, WORLD_STOP_IT, A), MCPSESS_PENDING);
+        mcpsess_cancel(&br.asks[1].op.op);
+        CHECK_EQ(world_info(0, A).state, MCPSESS_BACKEND_UNKNOWN);
+        CHECK_EQ(world_info(0, A).due_ms, br.now_ms + WORLD_BACKOFF);
+        pass(2u * WORLD_LEASE);
+        br.fault_of = 0;
+        CHECK_EQ(world_info(0, A).state, n == 0 ? MCPSESS_BACKEND_STOPPED : MCPSESS_BACKEND_RUNNING);
+        CHECK_EQ(world_info(0, A).due_ms, MCPSESS_NEVER);
+        CHECK_EQ(world_do_by(1, WORLD_START, A), n == 0 ? MCPSESS_OK : MCPSESS_BUSY);
+        world_sound();
+    }
+}
+
 /* What only looked at one that is another's keeps no address of it: nobody would hear when that changes. */
 TEST(backend_that_is_not_ours_is_not_told_to_have_moved) {
     start_with(WORLD_RUNNING);
@@ -434,6 +455,7 @@ void test_backend_own(void) {
     RUN(backend_address_that_lost_its_lease_meanwhile_brings_no_network_up);
     RUN(backend_lease_that_is_being_released_is_acquired_when_that_is_over);
     RUN(backend_of_which_nothing_is_known_is_let_go);
+    RUN(backend_of_which_we_do_not_know_how_a_step_ended_is_looked_at);
     RUN(backend_that_is_not_ours_is_not_told_to_have_moved);
     RUN(backend_step_under_way_is_canceled_when_the_lease_runs_out);
 }
