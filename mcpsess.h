@@ -1768,16 +1768,17 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record);
                an address, network_up; after a failure it is stopped, and what import_data failed with ends it before
                it runs
    stop        stop
-   delete      to preserve its data: stop, export_data, keep_copy, stat_copy, and if any of these failed, it is started
-               again, as it was; then network_down, stop, both of which may fail, and remove
+   delete      to preserve its data: stop, export_data, keep_copy, stat_copy; if one of them failed, it is started
+               again, as it was, unless nobody knows whether there is a copy now; then network_down, stop, both of
+               which may fail, and remove
    export      stop, export_data to where the user wants it, started again
    import      stop, import_data, started again; of the preserved copy: not if that failed; then drop_copy
    address     what is known; else inspect, else network_up
 
    What may be lost by it is not done: a preserved copy is never overwritten (EXISTS), an empty one is none, and a
    backend that has one does not run before it was restored. `preserve` of one that is stopped and has a copy takes that
-   for its data, which it is: it has not run since. Where data can be reached only while a backend runs, it is exported
-   first and stopped then.
+   for its data, which it is: it has not run since. Where data can be reached only while a backend runs (`live`), it is
+   exported first and stopped then; but a preserved copy of it is imported before it starts.
 
    All of these first inspect. On one backend they go one after the other, in the order in which they were begun;
    different backends do not wait for each other. Each step has step_ms; one that is late is canceled and counts as
@@ -1846,7 +1847,8 @@ typedef struct mcpsess_backend_call {
 
 /* Begins a step: an operation of yours, which is polled until it is done, or canceled, and whose memory is yours again
    then.  -> it; NULL: it cannot be begun, E_FULL. Its result is one of those above, or an error; FENCED: a higher fence
-   was seen. One that was canceled may yet take effect, but only before the next step of the same backend does. */
+   was seen. One that was canceled may yet take effect, but only before the next step of the same backend does.
+   Of the manager a driver may call mcpsess_backend_found, _died, _moved, _get and _next. */
 typedef mcpsess_op *(*mcpsess_backend_fn)(void *user, mcpsess_backend_call *call, uint64_t now_ms);
 
 typedef struct mcpsess_backend_driver {
@@ -8761,6 +8763,7 @@ static int mcpsess_i_backend_work(mcpsess_backend_op *op, uint64_t now_ms) {
         mcpsess_i_backend_stop(op);
         mcpsess_i_backend_lose(op->i.m, b, now_ms);
         rc = MCPSESS_FENCED;
+        if (op->step == MCPSESS_BACKEND_NO_STEP) op->step = MCPSESS_BACKEND_LEASE;
     }
     if (rc == MCPSESS_OK) {
         rc = mcpsess_i_backend_steps(op, now_ms);
