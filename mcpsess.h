@@ -1792,7 +1792,7 @@ MCPSESS_API int mcpsess_merge_initialise(void *user, mcpsess_buf *record);
    died, and taken over when its owner's lease has run out. */
 
 /* Bytes of an id: of [-_A-Za-z0-9]. */
-#define MCPSESS_BACKEND_ID_MAX (MCPSESS_ID_MAX - 2u)
+#define MCPSESS_BACKEND_ID_MAX (MCPSESS_ID_MAX > 2 ? MCPSESS_ID_MAX - 2u : 0u)
 
 /* info.state */
 enum {

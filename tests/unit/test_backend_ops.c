@@ -479,6 +479,13 @@ TEST(backend_operation_that_is_late_does_not_try_again) {
     CHECK_EQ(br.now_ms, 1100);
 }
 
+/* The key of a lease is two bytes longer: with less than three for a key there is no id. */
+#undef MCPSESS_ID_MAX
+#define MCPSESS_ID_MAX 1
+TEST(backend_id_has_no_room_where_keys_are_shortest) {
+    CHECK_EQ(MCPSESS_BACKEND_ID_MAX, 0u);
+}
+
 void test_backend_ops(void) {
     RUN(backend_id_is_checked_before_anything_is_asked);
     RUN(backend_operation_that_cannot_be_begun);
@@ -507,4 +514,5 @@ void test_backend_ops(void) {
     RUN(backend_that_is_absent_needs_no_room);
     RUN(backend_that_is_found_not_to_run_has_no_address);
     RUN(backend_operation_that_is_late_does_not_try_again);
+    RUN(backend_id_has_no_room_where_keys_are_shortest);
 }
