@@ -425,7 +425,7 @@ TEST(backend_step_under_way_is_canceled_when_the_lease_runs_out) {
     pass(WORLD_LEASE - 1u);
     CHECK_EQ(world_poll(0), MCPSESS_PENDING);
     pass(1);
-    CHECK_END(world_poll(0), MCPSESS_FENCED, MCPSESS_BACKEND_NO_STEP);
+    CHECK_END(world_poll(0), MCPSESS_FENCED, MCPSESS_BACKEND_LEASE);
     for (n = 0; n < WORLD_JOBS; n++) CHECK(!br.jobs[n].open);
     CHECK_TRACE("inspect:canceled");
 }
