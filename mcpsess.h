@@ -1848,7 +1848,8 @@ typedef struct mcpsess_backend_call {
 /* Begins a step: an operation of yours, which is polled until it is done, or canceled, and whose memory is yours again
    then.  -> it; NULL: it cannot be begun, E_FULL. Its result is one of those above, or an error; FENCED: a higher fence
    was seen. One that was canceled may yet take effect, but only before the next step of the same backend does.
-   Of the manager a driver may call mcpsess_backend_found, _died, _moved, _get and _next. */
+   Of the manager a driver may call mcpsess_backend_found, _died, _moved, _get and _next, and so may dropped and log; no
+   operation may be canceled by them. */
 typedef mcpsess_op *(*mcpsess_backend_fn)(void *user, mcpsess_backend_call *call, uint64_t now_ms);
 
 typedef struct mcpsess_backend_driver {
@@ -1984,7 +1985,8 @@ MCPSESS_API unsigned mcpsess_backend_want(mcpsess_backend_manager *m);
 
 /* Is it to be kept running? stop and del end that as well.  -> OK, E_ID, E_FULL, E_ARG */
 MCPSESS_API int mcpsess_backend_keep(mcpsess_backend_manager *m, mcpsess_str id, bool kept, uint64_t now_ms);
-/* The driver saw it end.  -> OK, MISS: it is not known, or not ours, E_ARG */
+/* The driver saw it end. While it is being started that is for the steps to tell.  -> OK, MISS: it is not known, or not
+   ours, E_ARG */
 MCPSESS_API int mcpsess_backend_died(mcpsess_backend_manager *m, mcpsess_str id, uint64_t now_ms);
 /* It is known to be reached under another address; an empty one changes nothing.  -> OK, MISS: it does not run,
    or is not ours, E_TOOBIG, E_ARG */
@@ -8253,6 +8255,7 @@ static void mcpsess_i_backend_lose(mcpsess_backend_manager *m, mcpsess_i_backend
     b->held = false;
     b->state = MCPSESS_BACKEND_UNKNOWN;
     if (b->kept) b->due_ms = now_ms;
+    else b->known = false; /* whoever has it now knows more */
     m->stats.lost++;
     mcpsess_i_backend_log(m, b, MCPSESS_LOG_WARN, MCPSESS_ITEM_BACKEND_LOST, b->lease.fence);
     mcpsess_i_backend_forget(m, b);

@@ -20,9 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS 500u   /* how often one that was not started here is looked at */
-#define PORT_MS 100u   /* and the port of one that is down */
-#define LOCK_TRIES 100 /* for a directory that a gateway that just ended had */
+#define LOOK_MS 500u    /* how often one that was not started here is looked at */
+#define PORT_MS 100u    /* and the port of one that is down */
+#define STEP_MS 600000u /* data may be large */
+#define LOCK_TRIES 100  /* for a directory that a gateway that just ended had */
 
 struct member {
     struct gateway *g;
@@ -242,6 +243,7 @@ static int manager_open(struct gateway *g) {
     d.lease_ms = g->config.backend_lease_ms;
     d.backoff_ms = g->config.backend_backoff_ms;
     d.look_ms = LOOK_MS;
+    d.step_ms = STEP_MS;
     d.network_tries = 1; /* the driver waits for as long as it runs */
     d.dropped = dropped;
     d.user = g;

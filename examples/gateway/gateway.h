@@ -345,6 +345,7 @@ struct process {
     pid_t worker; /* of the step; 0 */
     int result;   /* the end of its pipe */
     uint64_t due_ms;
+    uint64_t until_ms; /* what is looked at again and again, it is until then */
 };
 
 struct processes {
@@ -367,7 +368,8 @@ uint64_t process_highest_fence(const struct processes *all); /* that was ever se
 
 /* ---- worker.c: their steps, as operations */
 
-#define PROCESS_POLL_MS 10u /* how often a worker, or a port, is looked at */
+#define PROCESS_POLL_MS 10u    /* how often a worker, or a port, is looked at */
+#define PROCESS_LOOK_MS 30000u /* for a process to accept connections */
 
 mcpsess_op *process_begin(struct processes *all, const struct process_step *step, mcpsess_backend_call *call,
                           uint64_t now);

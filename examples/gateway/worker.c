@@ -88,6 +88,7 @@ static int worker_result(struct process *p) {
 static int step_poll(mcpsess_op *op, uint64_t now) {
     struct process *p = mcpsess_op_object(op);
     int rc = p->step->work != NULL ? worker_result(p) : p->step->look(p);
+    if (rc == MCPSESS_PENDING && p->step->work == NULL && now >= p->until_ms) rc = MCPSESS_E_TIMEOUT;
     p->due_ms = mcpsess_time_add(now, PROCESS_POLL_MS);
     return rc == MCPSESS_PENDING ? rc : mcpsess_op_end(op, rc);
 }
@@ -129,6 +130,7 @@ mcpsess_op *process_begin(struct processes *all, const struct process_step *step
     p->step = step;
     p->call = call;
     p->due_ms = now;
+    p->until_ms = mcpsess_time_add(now, PROCESS_LOOK_MS);
     if (step->work == NULL || hire(p)) return &p->op;
     mcpsess_op_end(&p->op, MCPSESS_E_NOMEM);
     return NULL;

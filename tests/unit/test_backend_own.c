@@ -91,6 +91,17 @@ TEST(backend_operation_whose_lease_is_lost_is_fenced) {
     CHECK_EQ(m(0)->stats.lost, 1);
 }
 
+/* It may move between many replicas: who has lost it, and was not to keep it, has a slot to give. */
+TEST(backend_that_was_lost_needs_no_slot) {
+    mcpsess_backend_info info;
+    start_with(WORLD_STOPPED);
+    CHECK_DONE(world_do(WORLD_START, A));
+    br.now_ms += WORLD_LEASE;
+    pass(0);
+    CHECK_EQ(m(0)->stats.lost, 1);
+    CHECK_EQ(mcpsess_backend_get(m(0), world_id(A), br.now_ms, &info), MCPSESS_MISS);
+}
+
 /* A process that stood still goes on as if no time had gone by: its clock says so, and the driver refuses it. */
 TEST(backend_zombie_is_refused_by_the_driver) {
     start_with(WORLD_RUNNING);
@@ -436,6 +447,7 @@ void test_backend_own(void) {
     RUN(backend_lease_is_extended_under_a_long_operation);
     RUN(backend_whose_lease_ran_out_is_not_ours);
     RUN(backend_operation_whose_lease_is_lost_is_fenced);
+    RUN(backend_that_was_lost_needs_no_slot);
     RUN(backend_zombie_is_refused_by_the_driver);
     RUN(backend_zombie_begins_nothing_once_its_clock_goes);
     RUN(backend_lease_is_released_when_it_does_not_run);
