@@ -697,7 +697,8 @@ enum {
 
 typedef struct mcpsess_op mcpsess_op;
 
-/* How a kind of operation is stepped. All are called for a pending op only; poll and cancel may end it. */
+/* How a kind of operation is stepped; poll and cancel may end it. They may be called for an op that is done, as another
+   thread may know of that first: poll then answers the result, next_due NEVER, want 0. */
 typedef struct mcpsess_op_class {
     int (*poll)(mcpsess_op *op, uint64_t now_ms);
     void (*cancel)(mcpsess_op *op);
@@ -3984,19 +3985,19 @@ MCPSESS_API void *mcpsess_op_object(const mcpsess_op *op) {
 
 MCPSESS_API int mcpsess_poll(mcpsess_op *op, uint64_t now_ms) {
     if (op == NULL) return MCPSESS_E_ARG;
-    return op->i.rc == MCPSESS_PENDING ? op->i.cls->poll(op, now_ms) : op->i.rc;
+    return op->i.cls != NULL ? op->i.cls->poll(op, now_ms) : op->i.rc;
 }
 
 MCPSESS_API void mcpsess_cancel(mcpsess_op *op) {
-    if (op != NULL && op->i.rc == MCPSESS_PENDING) op->i.cls->cancel(op);
+    if (op != NULL && op->i.cls != NULL) op->i.cls->cancel(op);
 }
 
 MCPSESS_API uint64_t mcpsess_next_due(mcpsess_op *op, uint64_t now_ms) {
-    return op != NULL && op->i.rc == MCPSESS_PENDING ? op->i.cls->next_due(op, now_ms) : MCPSESS_NEVER;
+    return op != NULL && op->i.cls != NULL ? op->i.cls->next_due(op, now_ms) : MCPSESS_NEVER;
 }
 
 MCPSESS_API unsigned mcpsess_want(mcpsess_op *op) {
-    return op != NULL && op->i.rc == MCPSESS_PENDING ? op->i.cls->want(op) : 0;
+    return op != NULL && op->i.cls != NULL ? op->i.cls->want(op) : 0;
 }
 
 MCPSESS_API int mcpsess_wait(mcpsess_op *op, int begun, const mcpsess_wait_hook *hook) {
@@ -8455,7 +8456,8 @@ static void mcpsess_i_backend_prepare(mcpsess_backend_op *op, uint8_t step) {
 
 /* The step that is under way. -> PENDING, or its result */
 static int mcpsess_i_backend_step_poll(mcpsess_backend_op *op, uint64_t now_ms) {
-    int rc = mcpsess_poll(op->i.at_work, now_ms);
+    int rc = mcpsess_op_rc(op->i.at_work);
+    if (rc == MCPSESS_PENDING) rc = mcpsess_poll(op->i.at_work, now_ms);
     if (rc == MCPSESS_PENDING && now_ms < op->i.until_ms) return rc;
     if (rc == MCPSESS_PENDING) {
         mcpsess_cancel(op->i.at_work);
