@@ -1,39 +1,6 @@
 /* flight: loads. What the reference system gets wrong (its numbers and faults) has a test that says so. */
 
-#include "flight_rig.h"
-
-static flight_ask a, b, c;
-
-static void start(void) {
-    flight_start();
-    memset(&a, 0, sizeof a);
-    memset(&b, 0, sizeof b);
-    memset(&c, 0, sizeof c);
-}
-
-/* Both to their end, or until then. */
-static unsigned run_two(uint64_t until_ms) {
-    flight_ask *asks[2];
-    asks[0] = &a;
-    asks[1] = &b;
-    return flight_loop(asks, 2, until_ms);
-}
-
-static unsigned run(flight_ask *one, uint64_t until_ms) {
-    return flight_loop(&one, 1, until_ms);
-}
-
-static flight_table *t0(void) {
-    return &fr.tables[0];
-}
-
-static flight_table *t1(void) {
-    return &fr.tables[1];
-}
-
-static int rc_of(const flight_ask *ask) {
-    return mcpsess_op_rc(&ask->op);
-}
+#include "flight_loads.h"
 
 /* ---- once ---- */
 

@@ -1,43 +1,6 @@
 /* flight: waiting, and riding along. What the reference system gets wrong has a test that says so. */
 
-#include "flight_rig.h"
-
-static flight_ask a, b, c;
-
-static void start_as(const mcpsess_flight_desc *d) {
-    flight_start_as(d);
-    memset(&a, 0, sizeof a);
-    memset(&b, 0, sizeof b);
-    memset(&c, 0, sizeof c);
-}
-
-static void start(void) {
-    mcpsess_flight_desc d = flight_desc();
-    start_as(&d);
-}
-
-static unsigned run_two(uint64_t until_ms) {
-    flight_ask *asks[2];
-    asks[0] = &a;
-    asks[1] = &b;
-    return flight_loop(asks, 2, until_ms);
-}
-
-static unsigned run(flight_ask *one, uint64_t until_ms) {
-    return flight_loop(&one, 1, until_ms);
-}
-
-static flight_table *t0(void) {
-    return &fr.tables[0];
-}
-
-static flight_table *t1(void) {
-    return &fr.tables[1];
-}
-
-static int rc_of(const flight_ask *ask) {
-    return mcpsess_op_rc(&ask->op);
-}
+#include "flight_loads.h"
 
 /* A load of "a" in table 0 that takes so long. */
 static void load_elsewhere(uint64_t takes_ms) {
