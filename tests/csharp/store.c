@@ -51,25 +51,19 @@ static void reset(log_rig *rig) {
     make();
 }
 
-/* Nobody waits for the server's clock: what is left of every TTL is shortened instead, and every instant is earlier. */
 static void pass(log_rig *rig, uint64_t ms) {
-    static const char age[] = "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
-                              "for _,f in ipairs({'u','k'}) do local u=redis.call('HGET',k,f)\n"
-                              "if u then redis.call('HSET',k,f,u-ARGV[1]) end end\n"
-                              "local a=redis.call('HGET',k,'absexp')\n"
-                              "if a then redis.call('HSET',k,'absexp',string.format('%.0f',a-ARGV[1]*10000)) end\n"
-                              "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)ADMIN("EVAL", age, "0", text);
+    static const char age[] =
+        AGING("for _,f in ipairs({'u','k'}) do local u=redis.call('HGET',k,f)\n"
+              "if u then redis.call('HSET',k,f,u-ARGV[1]) end end\n"
+              "local a=redis.call('HGET',k,'absexp')\n"
+              "if a then redis.call('HSET',k,'absexp',string.format('%.0f',a-ARGV[1]*10000)) end\n");
+    owner_ages(age, ms);
     t.ahead_ms += ms;
     rig->now_ms = now();
 }
 
 static void idle(log_rig *rig) {
-    uint64_t due_ms = rig->store.cls->next_due(rig->store.self, rig->now_ms);
-    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
-    (void)t.hook.wait(t.hook.user, rig->store.cls->want(rig->store.self), due_ms);
+    wait_for(&rig->store, &t.hook, rig->now_ms, t.ahead_ms);
     rig->now_ms = now();
 }
 

@@ -87,9 +87,7 @@ static inline mcpsess_store watched_store(void) {
 static inline void idle_at(unsigned n) {
     mcpsess_wait_hook hook = sock_wait_hook(&t.at[n].sock);
     mcpsess_store s = store_at(n);
-    uint64_t due_ms = s.cls->next_due(s.self, now());
-    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
-    (void)hook.wait(hook.user, s.cls->want(s.self), due_ms);
+    wait_for(&s, &hook, now(), t.ahead_ms);
 }
 
 /* All at once, on one connection, until they are done. */

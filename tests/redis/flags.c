@@ -27,13 +27,8 @@ static void look_at_ttls(void) {
     CHECK(text_is(ADMIN("EVAL", script, "0"), ""));
 }
 
-/* Nobody waits for the server's clock: what is left of every TTL is shortened instead. */
 static void age(uint64_t ms) {
-    static const char script[] = "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
-                                 "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)ADMIN("EVAL", script, "0", text);
+    owner_ages(AGING(""), ms);
     t.ahead_ms += ms;
 }
 

@@ -51,26 +51,20 @@ static void look_at_ttls(void) {
     CHECK(text_is(ADMIN("EVAL", ttls_script, "0"), ""));
 }
 
-/* Nobody waits for the server's clock: what is left of every TTL is shortened instead, and every instant that is stored
-   becomes an earlier one. */
 static void age(uint64_t ms) {
     static const char script[] =
-        "local d=tonumber(ARGV[1])\n"
-        "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
-        "local s=string.match(k,':([emi]):{')\n"
-        "if s=='m' then for _,f in ipairs({'x','y'}) do\n"
-        "if redis.call('HEXISTS',k,f)==1 then redis.call('HINCRBY',k,f,-d) end end\n"
-        "local l,b,g,u,w,a=struct.unpack('<dddddd',redis.call('HGET',k,'z'))\n"
-        "redis.call('HMSET',k,'z',struct.pack('<dddddd',l,b,g-d,u-d,w-d,a-d)) end\n"
-        "if s=='i' then for _,v in ipairs(redis.call('ZRANGE',k,0,-1)) do redis.call('ZINCRBY',k,-d,v) end end\n"
-        "if s=='e' then local all=redis.call('XRANGE',k,'-','+')\n"
-        "redis.call('DEL',k)\n"
-        "for _,v in ipairs(all) do local q,w=string.match(v[1],'(.*)-(.*)')\n"
-        "redis.call('XADD',k,q..'-'..string.format('%.0f',w-d),v[2][1],v[2][2]) end end\n"
-        "if n>=0 then redis.call('PEXPIRE',k,n-d) end end";
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)ADMIN("EVAL", script, "0", text);
+        AGING("local d=tonumber(ARGV[1])\n"
+              "local s=string.match(k,':([emi]):{')\n"
+              "if s=='m' then for _,f in ipairs({'x','y'}) do\n"
+              "if redis.call('HEXISTS',k,f)==1 then redis.call('HINCRBY',k,f,-d) end end\n"
+              "local l,b,g,u,w,a=struct.unpack('<dddddd',redis.call('HGET',k,'z'))\n"
+              "redis.call('HMSET',k,'z',struct.pack('<dddddd',l,b,g-d,u-d,w-d,a-d)) end\n"
+              "if s=='i' then for _,v in ipairs(redis.call('ZRANGE',k,0,-1)) do redis.call('ZINCRBY',k,-d,v) end end\n"
+              "if s=='e' then local all=redis.call('XRANGE',k,'-','+')\n"
+              "redis.call('DEL',k)\n"
+              "for _,v in ipairs(all) do local q,w=string.match(v[1],'(.*)-(.*)')\n"
+              "redis.call('XADD',k,q..'-'..string.format('%.0f',w-d),v[2][1],v[2][2]) end end\n");
+    owner_ages(script, ms);
 }
 
 /* -- the store, its requests -- */

@@ -67,6 +67,27 @@ static inline int64_t owner_number(const char *const *words, size_t count) {
 #define ADMIN(...) owner_text(WORDS(__VA_ARGS__))
 #define NUMBER(...) owner_number(WORDS(__VA_ARGS__))
 
+/* -- time: a test's clock is ahead of the real one by what it let go by -- */
+
+/* Nobody waits for the server's clock: what is left of every TTL is shortened instead, by ARGV[1]. instants: Lua that
+   makes what key k holds of them earlier, too. */
+#define AGING(instants)                                                                    \
+    "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n" instants \
+    "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end"
+
+static inline void owner_ages(const char *script, uint64_t ms) {
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
+    (void)ADMIN("EVAL", script, "0", text);
+}
+
+/* Until there is something to do for a store, at most until it is due. */
+static inline void wait_for(const mcpsess_store *s, const mcpsess_wait_hook *hook, uint64_t now_ms, uint64_t ahead_ms) {
+    uint64_t due_ms = s->cls->next_due(s->self, now_ms);
+    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > ahead_ms ? due_ms - ahead_ms : 0;
+    (void)hook->wait(hook->user, s->cls->want(s->self), due_ms);
+}
+
 /* Asked, not concluded from a version: may a client be told of changes? */
 static inline bool server_tracks(void) {
     mcpsess_str text;

@@ -72,21 +72,14 @@ static void reset(store_rig *rig) {
     make();
 }
 
-/* Nobody waits for the server's clock: what is left of every TTL is shortened instead. */
 static void pass(store_rig *rig, uint64_t ms) {
-    static const char age[] = "for _,k in ipairs(redis.call('KEYS','*')) do local n=redis.call('PTTL',k)\n"
-                              "if n>=0 then redis.call('PEXPIRE',k,n-ARGV[1]) end end";
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)ms);
-    (void)ADMIN("EVAL", age, "0", text);
+    owner_ages(AGING(""), ms);
     t.ahead_ms += ms;
     rig->now_ms = now();
 }
 
 static void idle(store_rig *rig) {
-    uint64_t due_ms = rig->store.cls->next_due(rig->store.self, rig->now_ms);
-    if (due_ms != MCPSESS_NEVER) due_ms = due_ms > t.ahead_ms ? due_ms - t.ahead_ms : 0;
-    (void)t.hook.wait(t.hook.user, rig->store.cls->want(rig->store.self), due_ms);
+    wait_for(&rig->store, &t.hook, rig->now_ms, t.ahead_ms);
     rig->now_ms = now();
 }
 
