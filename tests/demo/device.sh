@@ -8,7 +8,7 @@ ask() {
     local status=$1 pattern=$2
     shift 2
     curl -s -i -N -m 5 "$@" "$device_url" >$out/answer || true
-    tr -d '\r' <$out/answer | grep -qE "^HTTP/1.1 $status " && grep -qE -- "$pattern" $out/answer ||
+    grep -qE "^HTTP/1.1 $status " $out/answer && grep -qE -- "$pattern" $out/answer ||
         { head -c 1000 $out/answer && false; }
 }
 

@@ -51,7 +51,7 @@ slow() { # SECONDS [MORE ARGUMENTS]
 ids() { # FILE
     sed -n 's/^id: //p' $out/$1
 }
-first_id() { ids "$1" | head -n 1; }
+first_id() { sed -n '/^id: /{s///p;q}' $out/"$1"; }
 last_id() { ids "$1" | tail -n 1; }
 # The steps that were told, and R for the result, in order: "1 2 3 4 5 R".
 told() { # FILES...
@@ -102,7 +102,7 @@ start_device --sessions 9
 new_session 2025-11-25
 read_post all 5 "$(slow 0.1)"
 check "a slow call begins with a priming event, which brings an id alone" \
-    bash -c "head -n 4 $out/all | paste -sd '|' | grep -qE '^event: prime[|]data: ?[|]id: [^|]+[|]\$'"
+    grep -qE '^event: prime[|]data: ?[|]id: [^|]+[|]$' <<<"$(head -n 4 $out/all | paste -sd '|')"
 check "every event has an id of its own" distinct all
 check "its name is not the request's" bash -c "! first=\$(ids all) grep -q ':$(b64 7):' $out/all"
 check "what passes by is not kept" grep -qi '^Cache-Control: .*no-store' $out/head
@@ -181,7 +181,7 @@ check "an older client, which cannot be given an id first, is not sent away" tel
 new_session 2025-11-25
 listen get0
 await $out/get0 '^id: '
-check "the GET stream begins with a priming event" bash -c "head -n 1 $out/get0 | grep -q '^event: prime'"
+check "the GET stream begins with a priming event" grep -q '^event: prime' <<<"$(head -n 1 $out/get0)"
 led true
 await $out/get0 'LED is on'
 hang_up

@@ -26,7 +26,7 @@ until_says() {
     local name=$1 text=$2
     shift 2
     for _ in $(seq 200); do
-        ! cli "$name" "$@" 2>/dev/null | grep -qF "$text" || return 0
+        ! grep -qF "$text" <<<"$(cli "$name" "$@" 2>/dev/null)" || return 0
         sleep 0.05
     done
     return 1
@@ -73,10 +73,10 @@ documented_user() {
 # where there are no users, and takes from acl what this server does not know.
 learn_users() {
     password=secret
-    if cli "$1" ACL WHOAMI | grep -q 'unknown command'; then
+    if grep -q 'unknown command' <<<"$(cli "$1" ACL WHOAMI)"; then
         note <<<"this server has no users"
         password=
-    elif cli "$1" ACL SETUSER probe resetchannels | grep -q resetchannels; then
+    elif grep -q resetchannels <<<"$(cli "$1" ACL SETUSER probe resetchannels)"; then
         note <<<"this server has no channels in its ACL"
         acl=("${acl[@]/#resetchannels/-@all}") # which comes next anyway
     fi
