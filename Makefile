@@ -11,6 +11,7 @@ help:
 	@echo "make test     everything; installs what it lacks if it may"
 	@echo "make soak     every case of what make test takes a choice of, and half an hour of chaos"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
+	@echo "make firmware bare-metal programs, for Cortex-M3, RV32 and AVR; needs their compilers, prints what each takes"
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder and the engine; MINUTES=$(MINUTES) for each"
 	@echo "make interop  sessions shared with ToolHive's own packages; needs Go 1.26 and its module proxy"
@@ -69,7 +70,33 @@ build/gateway build/device build/client:
 	@mkdir -p build
 	$(CC) -std=c99 $(CFLAGS) -I. -o $@ $(filter %.c,$^) -levent -lcjson $(libs)
 
+# Bare-metal programs: what their first comments say is how to run them. firmware_flags: more of them, for tests, which
+# build into another folder.
+firmware = build/firmware
+bare = -std=c99 -Os -g -ffunction-sections -fdata-sections -Wl,--gc-sections -I. -Iexamples $(firmware_flags)
+bare_ld = --specs=picolibc.specs -nostartfiles -Lexamples/firmware -T
+an385 = arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 $(bare) $(bare_ld) an385.ld
+virt = riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 -misa-spec=2.2 -mcmodel=medany $(bare) $(bare_ld) virt.ld
+avr = avr-gcc -mmcu=atmega1284 -DF_CPU=16000000uL $(bare) -DMCPSESS_NO_TEXT -include avr/pgmspace.h \
+	-DMCPSESS_ROM=PROGMEM '-DMCPSESS_ROM_U8(p)=pgm_read_byte(p)'
+firmware_common = mcpsess.h mcpsess_redis.h examples/uart_transport.h $(wildcard examples/firmware/*.h \
+	examples/firmware/*.ld examples/firmware/board_*.c)
+programs = $(firmware)/node-an385 $(firmware)/node-virt $(firmware)/exchange-avr
+
+firmware: $(programs)
+	@size $^ | awk 'NR > 1 { sub(/.*\//, "", $$6); printf "%s: %d bytes of flash, %d of RAM\n", $$6, $$1 + $$2, $$2 + $$3 }'
+
+$(firmware)/%-an385: examples/firmware/%.c $(firmware_common)
+	@mkdir -p $(firmware)
+	$(an385) -o $@ $< examples/firmware/board_an385.c
+$(firmware)/%-virt: examples/firmware/%.c $(firmware_common)
+	@mkdir -p $(firmware)
+	$(virt) -o $@ $< examples/firmware/board_virt.c
+$(firmware)/%-avr: examples/firmware/%.c $(firmware_common)
+	@mkdir -p $(firmware)
+	$(avr) -o $@ $< examples/firmware/board_avr.c
+
 clean:
 	rm -rf build
 
-.PHONY: help demo serve demo-packages check test soak size fuzz interop prove bench clean
+.PHONY: help demo serve demo-packages check test soak size fuzz interop prove bench firmware clean
