@@ -84,7 +84,7 @@ firmware_common = mcpsess.h mcpsess_redis.h examples/uart_transport.h $(wildcard
 programs = $(firmware)/node-an385 $(firmware)/node-virt $(firmware)/exchange-avr
 
 firmware: $(programs)
-	@size $^ | awk 'NR > 1 { sub(/.*\//, "", $$6) \
+	@size $^ | awk 'NR > 1 { sub(/.*\//, "", $$6); \
 		printf "%s: %d bytes of flash, %d of RAM\n", $$6, $$1 + $$2, $$2 + $$3 }'
 
 $(firmware)/%-an385: examples/firmware/%.c $(firmware_common)
