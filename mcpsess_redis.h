@@ -2101,6 +2101,13 @@ static void mcpsess_i_redis_push_item(mcpsess_redis *r, const mcpsess_resp_item 
     }
 }
 
+/* The name may lead to another server by now, or the wire to a connection on which we are nobody. */
+static void mcpsess_i_redis_doubt(mcpsess_redis *r, int rc) {
+    if (rc != MCPSESS_REDIS_E_READONLY && rc != MCPSESS_REDIS_E_MASTERDOWN && rc != MCPSESS_REDIS_E_NOAUTH) return;
+    r->i.leaving = true;
+    mcpsess_i_redis_hold(r);
+}
+
 /* The first command that awaits a reply has it. */
 static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo), done;
@@ -2116,10 +2123,7 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
         mcpsess_i_greet_begin(r, MCPSESS_I_GREET_SCRIPTS);
         return;
     }
-    if (rc == MCPSESS_REDIS_E_READONLY || rc == MCPSESS_REDIS_E_MASTERDOWN || rc == MCPSESS_REDIS_E_NOAUTH) {
-        r->i.leaving = true; /* the name may lead to another server by now */
-        mcpsess_i_redis_hold(r);
-    }
+    mcpsess_i_redis_doubt(r, rc);
     done = mcpsess_i_redis_take(r, r->i.redo);
     if (done.cls == NULL) {
         r->stats.late_replies++;
@@ -2155,7 +2159,10 @@ static void mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item
     }
     if (r->i.state < MCPSESS_I_REDIS_GREETING || r->i.reply_rc == MCPSESS_REDIS_E_PROTOCOL) return;
     if (!ends) return;
-    if (target == MCPSESS_I_TO_PING) r->i.pinging = false;
+    if (target == MCPSESS_I_TO_PING) {
+        r->i.pinging = false;
+        mcpsess_i_redis_doubt(r, r->i.reply_rc);
+    }
     if (target == MCPSESS_I_TO_SLOT) mcpsess_i_redis_answer(r, now_ms);
     if (target == MCPSESS_I_TO_GREETING) mcpsess_i_greet_answer(r, now_ms);
 }

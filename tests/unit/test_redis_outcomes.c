@@ -574,6 +574,22 @@ TEST(a_server_that_is_not_the_right_one_is_sent_nothing_more) {
     }
 }
 
+/* As on a wire whose other end has another connection by now: nobody is told of changes there. */
+TEST(a_ping_that_needs_a_login_ends_the_connection) {
+    wire_start_default();
+    (void)wire_poll_at(5000);
+    CHECK(wire_sent("PING"));
+    CHECK_EQ(wire_submit(&q[0], "GET a", 0), MCPSESS_PENDING);
+    wire_feed("-NOAUTH Authentication required.\r\n");
+    wire_run();
+    CHECK(!wire.open && q[0].done == 0);
+    CHECK_EQ(wire.any, 1);
+    wire.now += 100;
+    wire.sent_len = 0;
+    wire_greet();
+    CHECK(wire_sent("GET a"));
+}
+
 /* -- close and reset -- */
 
 TEST(close_ends_all_commands) {
@@ -838,6 +854,7 @@ void test_redis_outcomes(void) {
     RUN(scripts_that_may_not_be_loaded_again_fail);
     RUN(readonly_ends_the_connection_when_all_is_answered);
     RUN(a_server_that_is_not_the_right_one_is_sent_nothing_more);
+    RUN(a_ping_that_needs_a_login_ends_the_connection);
     RUN(close_ends_all_commands);
     RUN(reset_begins_anew);
     RUN(callbacks_may_close);
