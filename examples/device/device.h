@@ -21,7 +21,11 @@
      note.c      what outlives the device: a note, in a file of --data
      stream.c    event streams, each a log: a POST's, and the session's GET stream
      reader.c    a connection that shows an event stream, from its beginning or from a Last-Event-ID on
-     sessions.c  one record per session, in an mcpsess table; the store of records and logs */
+     session.c   one record per session, in an mcpsess table
+     sessions.c  the store of records and logs
+
+   examples/firmware/device is the same without a heap, on a microcontroller; it shares session.c, rules.h and
+   tools.h. */
 
 #ifndef DEVICE_H
 #define DEVICE_H
@@ -35,26 +39,25 @@
 #include <event2/http.h>
 #include <stdbool.h>
 
-#include "mcpsess.h"
+#include "rules.h"
+#include "session.h"
+#include "tools.h"
 
 /* ---- limits: everything a stranger can make us hold is bounded ---- */
 enum {
-    HEADERS_MAX = 8 * 1024,      /* bytes; more is 400 */
-    BODY_MAX = 64 * 1024,        /* bytes; more is 413 */
-    BATCH_MAX = 16,              /* messages, 2025-03-26 only */
-    JOBS_MAX = 64,               /* slow calls under way */
-    BACKLOG_MAX = 16 * 1024,     /* bytes that wait for a slow reader, and one event; the others wait in the log */
-    SEND_BYTES = 32 * 1024,      /* of a connection, in the kernel */
-    RECORD_MAX = 256,            /* bytes of a session record */
-    NOTE_MAX = 200,              /* bytes */
-    IDLE_SECONDS = 60,           /* a silent connection is closed */
-    KEEP_ALIVE_SECONDS = 15,     /* between comments on a quiet GET stream */
-    RETRY_SECONDS = 10,          /* Retry-After when there is no room */
-    POLL_RETRY_MS = 500,         /* how long a client is to wait before it asks a polling stream again */
-    LOG_BYTES = 8 * 1024,        /* of an event stream's log, by default */
-    LOGS_SPARE = 64,             /* of those that are complete, by default */
-    REPORT_SECONDS = 10,         /* between lines that tell what was lost */
-    STREAM_NAME = 25             /* 128 bits in base64url, or the GET stream's, and a NUL; room for 24 */
+    HEADERS_MAX = 8 * 1024,  /* bytes; more is 400 */
+    BODY_MAX = 64 * 1024,    /* bytes; more is 413 */
+    BATCH_MAX = 16,          /* messages, 2025-03-26 only */
+    JOBS_MAX = 64,           /* slow calls under way */
+    BACKLOG_MAX = 16 * 1024, /* bytes that wait for a slow reader, and one event; the others wait in the log */
+    SEND_BYTES = 32 * 1024,  /* of a connection, in the kernel */
+    IDLE_SECONDS = 60,       /* a silent connection is closed */
+    KEEP_ALIVE_SECONDS = 15, /* between comments on a quiet GET stream */
+    RETRY_SECONDS = 10,      /* Retry-After when there is no room */
+    POLL_RETRY_MS = 500,     /* how long a client is to wait before it asks a polling stream again */
+    LOG_BYTES = 8 * 1024,    /* of an event stream's log, by default */
+    LOGS_SPARE = 64,         /* of those that are complete, by default */
+    REPORT_SECONDS = 10      /* between lines that tell what was lost */
 };
 
 typedef struct device device;
@@ -78,29 +81,8 @@ typedef struct sessions_options {
     unsigned log_bytes;
 } sessions_options;
 
-extern const mcpsess_principal nobody; /* the device knows no users */
-
-/* A session in hand: a copy of its record. Its state is pairs: version, level, led, calls, calibrated. */
-typedef struct session {
-    char id[MCPSESS_ID_MAX + 1];
-    mcpsess_buf buf;
-    char bytes[RECORD_MAX];
-} session;
-
 int sessions_init(sessions *t, const sessions_options *o);
 void sessions_close(sessions *t);
-int session_create(sessions *t, session *s, const char *version);  /* -> OK, E_FULL, another error */
-int session_load(sessions *t, session *s, const char *id);         /* -> OK, MISS, an error; keeps it alive */
-int session_save(sessions *t, session *s);                         /* -> OK, MISS: it has ended meanwhile */
-int session_touch(sessions *t, const char *id);                    /* -> OK, MISS */
-int session_peek(sessions *t, const char *id);                     /* the same, but does not keep it alive */
-int session_delete(sessions *t, const char *id);                   /* -> OK */
-void session_set(session *s, const char *key, const char *value);
-bool session_is(const session *s, const char *key, const char *value);
-void session_text(const session *s, const char *key, char *text, size_t size); /* "" when absent */
-unsigned session_number(const session *s, const char *key);                    /* 0 when absent */
-bool session_primes(const session *s); /* its revision knows events without data, which only bring an id */
-void random_name(char name[STREAM_NAME]);
 
 /* ---- reader.c ---- */
 
@@ -151,23 +133,12 @@ typedef struct call {
     stream **stream; /* the POST's, opened by the first slow call */
     const cJSON *id;
     const cJSON *params;
-    bool deferred;   /* the answer comes later, on the stream */
+    bool deferred; /* the answer comes later, on the stream */
     int code;
     const char *text;
 } call;
 
 enum { RPC_INVALID, RPC_REQUEST, RPC_NOTIFICATION, RPC_RESPONSE };
-
-enum {
-    RPC_PARSE_ERROR = -32700,
-    RPC_INVALID_REQUEST = -32600,
-    RPC_NO_METHOD = -32601,
-    RPC_INVALID_PARAMS = -32602,
-    RPC_INTERNAL = -32603,
-    RPC_SERVER_ERROR = -32000,
-    RPC_NO_SESSION = -32001,
-    RPC_UNSUPPORTED_VERSION = -32022
-};
 
 int rpc_kind(const cJSON *message);
 bool rpc_id_valid(const cJSON *id);
@@ -203,7 +174,7 @@ typedef struct job job;
 
 cJSON *job_begin(call *c, double seconds, bool polls);
 void jobs_cancel(device *dev, const char *session_id, const cJSON *id); /* id NULL: all of the session */
-void jobs_abort(device *dev);                                            /* the device is stopping */
+void jobs_abort(device *dev);                                           /* the device is stopping */
 
 /* ---- http.c ---- */
 
@@ -233,7 +204,5 @@ struct device {
     int folder;        /* for the note; -1: none */
     char note[NOTE_MAX + 1];
 };
-
-uint64_t now_ms(void);
 
 #endif

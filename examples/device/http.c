@@ -7,31 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#define STATELESS_SINCE "2026-07-28" /* the revision without sessions, which a client may try first */
-#define META_VERSION "io.modelcontextprotocol/protocolVersion"
 
 enum { HTTP_NOT_ACCEPTABLE = 406, HTTP_CONFLICT = 409, HTTP_UNSUPPORTED_MEDIA = 415 };
 
 /* ---- replies ---- */
-
-static const char *reason(int status) {
-    switch (status) {
-    case 200: return "OK";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 409: return "Conflict";
-    case 415: return "Unsupported Media Type";
-    case 503: return "Service Unavailable";
-    default: return "Internal Server Error";
-    }
-}
 
 static void add_header(struct evhttp_request *req, const char *name, const char *value) {
     evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
@@ -76,39 +55,6 @@ static const char *header(struct evhttp_request *req, const char *name) {
     return evhttp_find_header(evhttp_request_get_input_headers(req), name);
 }
 
-/* Does a comma-separated header list this media type? Parameters (";q=0.5") are passed over. */
-static bool lists(const char *value, const char *type) {
-    size_t n = strlen(type);
-    while (value && *value) {
-        value += strspn(value, " \t,");
-        size_t len = strcspn(value, " \t,;");
-        if (len == n && strncasecmp(value, type, n) == 0) return true;
-        value += strcspn(value, ",");
-    }
-    return false;
-}
-
-/* A browser on this machine may talk to us; a page from elsewhere must not (DNS rebinding). */
-static bool origin_allowed(const char *origin) {
-    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
-    if (!origin) return true;
-    const char *host = strstr(origin, "://");
-    if (strncmp(origin, "http://", 7) != 0 && strncmp(origin, "https://", 8) != 0) return false;
-    host += 3;
-    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-        size_t n = strlen(hosts[i]);
-        if (strncmp(host, hosts[i], n) != 0) continue;
-        if (host[n] == '\0') return true;
-        if (host[n] == ':' && host[n + 1 + strspn(host + n + 1, "0123456789")] == '\0') return true;
-    }
-    return false;
-}
-
-static bool is_stateless(const char *version) {
-    return version && version[0] == '2' && strlen(version) == strlen(STATELESS_SINCE) &&
-           strcmp(version, STATELESS_SINCE) >= 0;
-}
-
 /* ---- what every request with a session must pass ---- */
 
 static bool load_session(device *dev, struct evhttp_request *req, const cJSON *body, session *s) {
@@ -117,7 +63,7 @@ static bool load_session(device *dev, struct evhttp_request *req, const cJSON *b
         refuse(req, HTTP_BADREQUEST, body, RPC_SERVER_ERROR, "Bad Request: Mcp-Session-Id header is required");
         return false;
     }
-    int rc = session_load(&dev->sessions, s, id);
+    int rc = session_load(&dev->sessions.table, s, id);
     if (rc == MCPSESS_MISS) {
         refuse(req, HTTP_NOTFOUND, body, RPC_NO_SESSION, "Session not found");
     } else if (rc != MCPSESS_OK) {
@@ -198,7 +144,7 @@ static void post_initialize(device *dev, struct evhttp_request *req, const cJSON
         refuse(req, HTTP_OK, body, RPC_INVALID_PARAMS, "protocolVersion, capabilities and clientInfo are required");
         return;
     }
-    if (session_create(&dev->sessions, &s, version) != MCPSESS_OK) {
+    if (session_create(&dev->sessions.table, &s, version) != MCPSESS_OK) {
         cJSON_Delete(result);
         refuse(req, HTTP_SERVUNAVAIL, body, RPC_SERVER_ERROR, "no room for another session");
         return;
@@ -302,12 +248,12 @@ static void get(device *dev, struct evhttp_request *req) {
     refuse_stream(req, last ? reader_resume(dev, req, &s, last) : stream_listen(dev, req, &s));
 }
 
-static void delete(device *dev, struct evhttp_request *req) {
+static void delete (device *dev, struct evhttp_request *req) {
     session s;
     if (!load_session(dev, req, NULL, &s) || !version_fits(req, NULL)) return;
     jobs_cancel(dev, s.id, NULL);
     streams_end(dev, s.id);
-    session_delete(&dev->sessions, s.id);
+    session_delete(&dev->sessions.table, s.id);
     reply(req, HTTP_NOCONTENT, NULL);
 }
 
@@ -321,7 +267,7 @@ static void by_method(device *dev, struct evhttp_request *req) {
     } else if (method == EVHTTP_REQ_GET) {
         get(dev, req);
     } else if (method == EVHTTP_REQ_DELETE) {
-        delete(dev, req);
+        delete (dev, req);
     } else {
         refuse_method(req, "GET, POST, DELETE");
     }

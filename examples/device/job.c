@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 5 };
-
 struct job {
     job *next;
     device *dev;
@@ -48,10 +46,10 @@ static void report(job *j) {
         cJSON_Delete(params);
         return;
     }
-    snprintf(text, sizeof text, "step %d of %d", j->step, STEPS);
+    snprintf(text, sizeof text, "step %d of %d", j->step, CALIBRATE_STEPS);
     cJSON_AddItemToObject(params, "progressToken", cJSON_Duplicate(j->token, true));
     cJSON_AddNumberToObject(params, "progress", j->step);
-    cJSON_AddNumberToObject(params, "total", STEPS);
+    cJSON_AddNumberToObject(params, "total", CALIBRATE_STEPS);
     cJSON_AddStringToObject(params, "message", text);
     cJSON *message = rpc_notification("notifications/progress", params);
     stream_send(j->stream, message);
@@ -61,21 +59,21 @@ static void report(job *j) {
 /* The session may have expired while the job ran, and then there is nothing left to write to. */
 static cJSON *finish(job *j) {
     session s;
-    if (session_load(&j->dev->sessions, &s, j->session) != MCPSESS_OK) {
+    if (session_load(&j->dev->sessions.table, &s, j->session) != MCPSESS_OK) {
         return rpc_error(j->id, RPC_NO_SESSION, "Session not found");
     }
     session_set(&s, "calibrated", "yes");
-    if (session_save(&j->dev->sessions, &s) != MCPSESS_OK) {
+    if (session_save(&j->dev->sessions.table, &s) != MCPSESS_OK) {
         return rpc_error(j->id, RPC_INTERNAL, "the session could not be written");
     }
     cJSON *values = cJSON_CreateObject();
-    cJSON_AddNumberToObject(values, "steps", STEPS);
+    cJSON_AddNumberToObject(values, "steps", CALIBRATE_STEPS);
     cJSON_AddNumberToObject(values, "seconds", j->seconds);
     return rpc_result(j->id, tool_result(&s, values));
 }
 
 static void arm(job *j) {
-    long ms = (long)(j->seconds * 1000 / STEPS);
+    long ms = (long)(j->seconds * 1000 / CALIBRATE_STEPS);
     struct timeval in = {ms / 1000, ms % 1000 * 1000};
     event_add(j->timer, &in);
 }
@@ -86,7 +84,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     j->step++;
     report(j);
-    if (j->step == STEPS) {
+    if (j->step == CALIBRATE_STEPS) {
         end_job(j, finish(j));
     } else {
         arm(j);

@@ -20,7 +20,7 @@ struct reader {
     bool full;  /* the client has to read first */
     char session[MCPSESS_ID_MAX + 1];
     char name[STREAM_NAME]; /* who writes the stream may be gone before it is read to its end */
-    char mem[]; /* the names in an event id, and a page of the log: its largest event fits */
+    char mem[];             /* the names in an event id, and a page of the log: its largest event fits */
 };
 
 static reader *find(device *dev, const char *session_id, mcpsess_str name) {

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26"}; /* newest first */
-enum { VERSIONS = sizeof versions / sizeof versions[0] };
-
 /* ---- messages ---- */
 
 /* Ids and progress tokens are strings or integers. cJSON prints 15 digits, so a longer number would not go back as it
@@ -82,10 +79,7 @@ cJSON *rpc_fail(call *c, int code, const char *text) {
 /* ---- initialize ---- */
 
 bool rpc_version_known(const char *version) {
-    for (int i = 0; i < VERSIONS; i++) {
-        if (strcmp(versions[i], version) == 0) return true;
-    }
-    return false;
+    return place_of(version, versions, VERSIONS) < VERSIONS;
 }
 
 cJSON *rpc_versions(void) {
@@ -117,18 +111,13 @@ static cJSON *ping(call *c) {
     return cJSON_CreateObject();
 }
 
-static const char *const levels[] = {"debug", "info",     "notice", "warning",
-                                     "error", "critical", "alert",  "emergency"};
-enum { LEVELS = sizeof levels / sizeof levels[0], LEVEL_INFO = 1 };
-
 static cJSON *set_level(call *c) {
     const cJSON *level = cJSON_GetObjectItemCaseSensitive(c->params, "level");
-    int i = 0;
     if (!cJSON_IsString(level)) return rpc_fail(c, RPC_INVALID_PARAMS, "level must be a string");
-    while (i < LEVELS && strcmp(levels[i], level->valuestring) != 0) i++;
+    int i = place_of(level->valuestring, levels, LEVELS);
     if (i == LEVELS) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown level");
     session_set(c->session, "level", levels[i]);
-    if (session_save(&c->dev->sessions, c->session) != MCPSESS_OK) {
+    if (session_save(&c->dev->sessions.table, c->session) != MCPSESS_OK) {
         return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
     }
     return cJSON_CreateObject();
@@ -137,9 +126,8 @@ static cJSON *set_level(call *c) {
 void log_message(device *dev, const session *s, const char *logger, const char *text) {
     char level[16];
     session_text(s, "level", level, sizeof level);
-    for (int i = LEVEL_INFO + 1; i < LEVELS; i++) {
-        if (strcmp(levels[i], level) == 0) return; /* the client wants to hear of worse only */
-    }
+    int least = place_of(level, levels, LEVELS);
+    if (least > LEVEL_INFO && least < LEVELS) return; /* the client wants to hear of worse only */
     cJSON *params = cJSON_CreateObject();
     cJSON_AddStringToObject(params, "level", levels[LEVEL_INFO]);
     cJSON_AddStringToObject(params, "logger", logger);

@@ -130,7 +130,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     reader *r = reader_of(s->dev, s->session, s->name);
     (void)fd;
     (void)what;
-    int rc = r ? session_touch(&s->dev->sessions, s->session) : session_peek(&s->dev->sessions, s->session);
+    int rc = r ? session_touch(&s->dev->sessions.table, s->session) : session_peek(&s->dev->sessions.table, s->session);
     if (rc != MCPSESS_OK) {
         end_stream(s);
         return;

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHANNELS = 4, CALIBRATE_MAX = 10 };
-
 /* ---- results ---- */
 
 /* The values as text, and since revision 2025-06-18 as structured content too. */
@@ -59,7 +57,7 @@ static cJSON *set_led(call *c, const cJSON *args) {
     const char *state = cJSON_IsTrue(on) ? "on" : "off";
     bool changed = !session_is(c->session, "led", state);
     session_set(c->session, "led", state);
-    if (session_save(&c->dev->sessions, c->session) != MCPSESS_OK) {
+    if (session_save(&c->dev->sessions.table, c->session) != MCPSESS_OK) {
         return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
     }
     if (changed) log_message(c->dev, c->session, "led", cJSON_IsTrue(on) ? "the LED is on" : "the LED is off");
@@ -87,38 +85,16 @@ static cJSON *calibrate(call *c, const cJSON *args) {
     return job_begin(c, seconds->valuedouble, cJSON_IsTrue(poll));
 }
 
-#define OBJECT(properties, required) \
-    "{\"type\":\"object\",\"properties\":{" properties "},\"required\":[" required "]}"
-
 static const struct {
     const char *name;
     cJSON *(*run)(call *c, const cJSON *args);
-    const char *description;
-    const char *input; /* JSON Schema */
-    const char *output;
+    const char *description, *input, *output;
 } tools[] = {
-    {"read_sensor", read_sensor, "Reads a temperature channel.",
-     OBJECT("\"channel\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":3}", "\"channel\""),
-     OBJECT("\"channel\":{\"type\":\"integer\"},\"celsius\":{\"type\":\"number\"},"
-            "\"calibrated\":{\"type\":\"boolean\"}",
-            "\"channel\",\"celsius\",\"calibrated\"")},
-    {"set_led", set_led, "Switches the LED of this session, and says so on the session's GET stream.",
-     OBJECT("\"on\":{\"type\":\"boolean\"}", "\"on\""), OBJECT("\"led\":{\"type\":\"string\"}", "\"led\"")},
-    {"whoami", whoami, "Tells which device answers, and how many tools this session has called on it.",
-     OBJECT("", ""),
-     OBJECT("\"device\":{\"type\":\"string\"},\"calls\":{\"type\":\"integer\"},\"led\":{\"type\":\"string\"}",
-            "\"device\",\"calls\",\"led\"")},
-    {"note", note, "Keeps a note for all, if there is one to keep, and tells it.",
-     OBJECT("\"text\":{\"type\":\"string\",\"maxLength\":200}", ""),
-     OBJECT("\"note\":{\"type\":\"string\"}", "\"note\"")},
-    {"calibrate", calibrate,
-     "Calibrates the sensor in five steps, with progress. With poll, the connection is closed at once, and the client "
-     "asks for the events by GET with Last-Event-ID until the answer is there (since revision 2025-11-25).",
-     OBJECT("\"seconds\":{\"type\":\"number\",\"minimum\":0,\"maximum\":10},\"poll\":{\"type\":\"boolean\"}",
-            "\"seconds\""),
-     OBJECT("\"steps\":{\"type\":\"integer\"},\"seconds\":{\"type\":\"number\"}", "\"steps\",\"seconds\"")},
+#define TOOL(function, description, input, output) {#function, function, description, input, output},
+    TOOLS(TOOL)
+#undef TOOL
 };
-enum { TOOLS = sizeof tools / sizeof tools[0] };
+enum { TOOLS_COUNT = sizeof tools / sizeof tools[0] };
 
 /* ---- the methods ---- */
 
@@ -127,7 +103,7 @@ cJSON *tools_list(call *c) {
     bool structured = !session_is(c->session, "version", "2025-03-26");
     cJSON *result = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(result, "tools");
-    for (int i = 0; i < TOOLS; i++) {
+    for (int i = 0; i < TOOLS_COUNT; i++) {
         cJSON *tool = cJSON_CreateObject();
         cJSON_AddStringToObject(tool, "name", tools[i].name);
         cJSON_AddStringToObject(tool, "description", tools[i].description);
@@ -142,7 +118,7 @@ static bool count_call(call *c) {
     char text[12];
     snprintf(text, sizeof text, "%u", session_number(c->session, "calls") + 1);
     session_set(c->session, "calls", text);
-    return session_save(&c->dev->sessions, c->session) == MCPSESS_OK;
+    return session_save(&c->dev->sessions.table, c->session) == MCPSESS_OK;
 }
 
 cJSON *tools_call(call *c) {
@@ -151,8 +127,8 @@ cJSON *tools_call(call *c) {
     int i = 0;
     if (!cJSON_IsString(name)) return rpc_fail(c, RPC_INVALID_PARAMS, "name must be a string");
     if (args && !cJSON_IsObject(args)) return rpc_fail(c, RPC_INVALID_PARAMS, "arguments must be an object");
-    while (i < TOOLS && strcmp(tools[i].name, name->valuestring) != 0) i++;
-    if (i == TOOLS) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown tool");
+    while (i < TOOLS_COUNT && strcmp(tools[i].name, name->valuestring) != 0) i++;
+    if (i == TOOLS_COUNT) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown tool");
     if (!count_call(c)) return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
     return tools[i].run(c, args);
 }
