@@ -81,7 +81,7 @@ avr = avr-gcc -mmcu=atmega1284 -DF_CPU=16000000uL $(bare) -DMCPSESS_NO_TEXT -inc
 	-DMCPSESS_ROM=PROGMEM '-DMCPSESS_ROM_U8(p)=pgm_read_byte(p)'
 firmware_common = mcpsess.h mcpsess_redis.h examples/uart_transport.h $(wildcard examples/firmware/*.h \
 	examples/firmware/*.ld examples/firmware/board_*.c)
-programs = $(firmware)/node-an385 $(firmware)/node-virt $(firmware)/exchange-avr
+programs = $(firmware)/node-an385 $(firmware)/node-virt $(firmware)/exchange-avr $(firmware)/device-an385
 
 firmware: $(programs)
 	@size $^ | awk 'NR > 1 { sub(/.*\//, "", $$6); \
@@ -96,6 +96,24 @@ $(firmware)/%-virt: examples/firmware/%.c $(firmware_common)
 $(firmware)/%-avr: examples/firmware/%.c $(firmware_common)
 	@mkdir -p $(firmware)
 	$(avr) -o $@ $< examples/firmware/board_avr.c
+
+# A whole MCP server, on lwIP, http-parser and jsmn. Only ours is compiled with our warnings.
+device = $(wildcard examples/firmware/device/*.c) examples/device/session.c examples/firmware/board_an385.c
+device_headers = $(wildcard examples/firmware/device/*.h examples/firmware/device/arch/*.h examples/device/*.h)
+device_libraries = $(addprefix build/src/,lwip/src/core/*.c lwip/src/core/ipv4/*.c lwip/src/netif/ethernet.c \
+	http-parser/http_parser.c)
+device_flags = -Iexamples/firmware/device -isystem build/src/lwip/src/include -isystem build/src/http-parser \
+	-idirafter /usr/include -DHTTP_MAX_HEADER_SIZE=4096 -DNDEBUG -DMCPSESS_NO_FLIGHT -DMCPSESS_NO_BACKEND \
+	-DMCPSESS_NO_TEXT -DMCPSESS_ID_MAX=24 -DMCPSESS_STREAM_MAX=24 -DMCPSESS_PRINCIPAL_MAX=16
+device_ram = -Wl,--defsym=RAM_SIZE=64K,--defsym=STACK_SIZE=4K
+
+$(firmware)/device-libraries.o: $(device_headers)
+	@mkdir -p $(firmware)
+	@tests/sources lwip http-parser
+	arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -std=c99 -Os -g -ffunction-sections -fdata-sections \
+		--specs=picolibc.specs $(device_flags) -r -nostdlib -Wl,--no-gc-sections -o $@ $(device_libraries)
+$(firmware)/device-an385: $(device) $(firmware)/device-libraries.o $(device_headers) $(firmware_common)
+	$(an385) $(device_flags) $(device_ram) -o $@ $(device) $(firmware)/device-libraries.o
 
 clean:
 	rm -rf build
