@@ -4107,22 +4107,25 @@ typedef struct mcpsess_i_log_turn {
     mcpsess_log_request *l;
     mcpsess_log_limits limits;
     uint64_t now_ms;
-    mcpsess_str name;           /* session and stream as one key, whatever bytes they are made of */
     struct mcpsess_i_memlog *g; /* its log, once found */
     uint16_t at;                /* of its name */
     bool changed;               /* somebody may wait for this */
     mcpsess_i_note *note;
 } mcpsess_i_log_turn;
 
-static void mcpsess_i_memlog_begin(mcpsess_i_log_turn *t, mcpsess_log_request *l, char mem[MCPSESS_I_NAME_MAX]) {
-    mcpsess_buf b;
+static MCPSESS_I_APART void mcpsess_i_memlog_begin(mcpsess_i_log_turn *t, mcpsess_log_request *l) {
     memset(t, 0, sizeof *t);
+    t->l = l;
+    t->limits = mcpsess_log_limits_of(l->log.limits);
+}
+
+/* Session and stream as one key, whatever bytes they are made of. */
+static mcpsess_str mcpsess_i_memlog_name(const mcpsess_log_request *l, char mem[MCPSESS_I_NAME_MAX]) {
+    mcpsess_buf b;
     mcpsess_buf_init(&b, mem, MCPSESS_I_NAME_MAX);
     mcpsess_i_put_str(&b, l->request.key, 1);
     mcpsess_buf_put(&b, l->log.stream);
-    t->l = l;
-    t->name = mcpsess_buf_str(&b);
-    t->limits = mcpsess_log_limits_of(l->log.limits);
+    return mcpsess_buf_str(&b);
 }
 
 /* May this request see that log? */
@@ -4140,8 +4143,9 @@ static void mcpsess_i_memlog_clear(struct mcpsess_i_memlog *g) {
 }
 
 /* The log of the request, if it has not expired; its events go where they have. */
-static void mcpsess_i_memlog_find(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    t->at = mcpsess_i_lru_live(&m->i.names, t->name, t->now_ms, &m->stats.expired);
+static MCPSESS_I_APART void mcpsess_i_memlog_find(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char mem[MCPSESS_I_NAME_MAX];
+    t->at = mcpsess_i_lru_live(&m->i.names, mcpsess_i_memlog_name(t->l, mem), t->now_ms, &m->stats.expired);
     t->g = t->at == MCPSESS_I_NIL ? NULL : &m->i.logs[t->at];
     if (t->g != NULL && t->now_ms >= t->g->events_until_ms) mcpsess_i_memlog_clear(t->g);
 }
@@ -4258,13 +4262,21 @@ static char *mcpsess_i_memlog_ring(const mcpsess_memstore *m, uint16_t at) {
     return m->i.rings + (size_t)at * (size_t)m->i.ring_bytes;
 }
 
+/* A place for its name, and so for the log. */
+static MCPSESS_I_APART int mcpsess_i_memlog_enter(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+    char mem[MCPSESS_I_NAME_MAX];
+    mcpsess_str name = mcpsess_i_memlog_name(t->l, mem);
+    int rc = mcpsess_lru_put(&m->i.names, name, mcpsess_str_of(NULL, 0), MCPSESS_NEVER);
+    if (rc == MCPSESS_OK) t->at = mcpsess_i_lru_lookup(&m->i.names, name);
+    return rc;
+}
+
 static int mcpsess_i_memlog_create(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     mcpsess_buf owner;
     int rc = mcpsess_principal_check(&t->l->request.owner);
     if (rc == MCPSESS_OK) rc = mcpsess_i_memlog_room(m, t);
-    if (rc == MCPSESS_OK) rc = mcpsess_lru_put(&m->i.names, t->name, mcpsess_str_of(NULL, 0), MCPSESS_NEVER);
+    if (rc == MCPSESS_OK) rc = mcpsess_i_memlog_enter(m, t);
     if (rc != MCPSESS_OK) return rc;
-    t->at = mcpsess_i_lru_lookup(&m->i.names, t->name);
     t->g = &m->i.logs[t->at];
     memset(t->g, 0, sizeof *t->g);
     (void)mcpsess_ring_init(&t->g->ring, mcpsess_i_memlog_ring(m, t->at), (size_t)m->i.ring_bytes);
@@ -4340,7 +4352,7 @@ static uint32_t mcpsess_i_memlog_trim(mcpsess_i_log_turn *t, uint32_t bytes) {
     return dropped;
 }
 
-static int mcpsess_i_memlog_append(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
+static MCPSESS_I_APART int mcpsess_i_memlog_append(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     char head[MCPSESS_I_EVENT_HEAD + 4u];
     mcpsess_str pieces[MCPSESS_I_EVENT_PIECES];
     uint64_t bytes = mcpsess_event_bytes(&t->l->log.event);
@@ -4379,7 +4391,7 @@ static int mcpsess_i_memlog_set(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
     return MCPSESS_OK;
 }
 
-static int mcpsess_i_memlog_range(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint32_t most) {
+static MCPSESS_I_APART int mcpsess_i_memlog_range(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint32_t most) {
     mcpsess_log_request *l = t->l;
     mcpsess_ring_cursor cursor;
     uint32_t len = 0;
@@ -4410,16 +4422,16 @@ static void mcpsess_i_memlog_drop(mcpsess_memstore *m, mcpsess_i_log_turn *t, ui
 }
 
 static int mcpsess_i_memlog_del(mcpsess_memstore *m, mcpsess_i_log_turn *t) {
-    mcpsess_str session = mcpsess_str_of(t->name.ptr, t->name.len - t->l->log.stream.len);
+    mcpsess_str session = t->l->request.key;
     uint16_t at = m->i.names.i.oldest, newer;
     if (t->l->log.stream.ptr != NULL) {
         if (t->at != MCPSESS_I_NIL) mcpsess_i_memlog_drop(m, t, t->at);
         return MCPSESS_OK;
     }
-    for (; at != MCPSESS_I_NIL; at = newer) { /* all whose names begin with the session's */
+    for (; at != MCPSESS_I_NIL; at = newer) { /* all whose names begin with the session */
         mcpsess_str name = mcpsess_i_lru_key(&m->i.names, at);
         newer = m->i.names.i.nodes[at].newer;
-        if (name.len < session.len || memcmp(name.ptr, session.ptr, session.len) != 0) continue;
+        if ((unsigned char)name.ptr[0] != session.len || memcmp(name.ptr + 1, session.ptr, session.len) != 0) continue;
         if (!mcpsess_i_lru_expired(&m->i.names, at, t->now_ms)) mcpsess_i_memlog_drop(m, t, at);
     }
     return MCPSESS_OK;
@@ -4454,11 +4466,10 @@ static int mcpsess_i_memlog_do(mcpsess_memstore *m, mcpsess_i_log_turn *t, uint3
 /* -> the result; *tell: who is to be told that the session's logs have changed, if anybody */
 static MCPSESS_I_APART int mcpsess_i_memlog_serve(mcpsess_memstore *m, mcpsess_request *r, uint64_t now_ms,
                                                   mcpsess_i_note *note, const mcpsess_listener **tell) {
-    char mem[MCPSESS_I_NAME_MAX];
     mcpsess_i_log_turn t;
     uint32_t count = r->count;
     int rc;
-    mcpsess_i_memlog_begin(&t, (mcpsess_log_request *)(void *)r, mem);
+    mcpsess_i_memlog_begin(&t, (mcpsess_log_request *)(void *)r);
     r->count = 0;
     t.l->log.first = t.l->log.last = 0;
     if (!mcpsess_i_lru_ready(&m->i.names)) return MCPSESS_E_UNSUPPORTED;

@@ -1819,7 +1819,7 @@ static bool mcpsess_i_greet_applies(const mcpsess_redis *r, uint8_t step) {
 }
 
 /* The command of a step. -> all of it is in tx; if not, only of a script some of it is */
-static bool mcpsess_i_greet_encode(mcpsess_redis *r, uint8_t step) {
+static MCPSESS_I_APART bool mcpsess_i_greet_encode(mcpsess_redis *r, uint8_t step) {
     mcpsess_buf *out = &r->i.tx;
     size_t mark = out->len;
     char digits[8];
@@ -2109,7 +2109,7 @@ static void mcpsess_i_redis_doubt(mcpsess_redis *r, int rc) {
 }
 
 /* The first command that awaits a reply has it. */
-static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
+static MCPSESS_I_APART void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_i_redis_slot *slot = mcpsess_i_redis_slot_at(r, r->i.redo), done;
     int rc = r->i.reply_rc;
     if (rc == MCPSESS_REDIS_E_NOSCRIPT && slot->cls != NULL && (slot->flags & MCPSESS_REDIS_SCRIPT) != 0 &&
@@ -2136,7 +2136,8 @@ static void mcpsess_i_redis_answer(mcpsess_redis *r, uint64_t now_ms) {
 }
 
 /* The connection may be gone when this returns. */
-static void mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item, mcpsess_str raw, uint64_t now_ms) {
+static MCPSESS_I_APART void mcpsess_i_redis_item(mcpsess_redis *r, const mcpsess_resp_item *item, mcpsess_str raw,
+                                                 uint64_t now_ms) {
     uint8_t target = r->i.target;
     bool ends = item->ends;
     if (target == 0) r->i.reply_rc = MCPSESS_OK;
@@ -2197,7 +2198,7 @@ static void mcpsess_i_redis_break(mcpsess_redis *r, int rc, uint64_t now_ms) {
 }
 
 /* What was received, as far as it goes. The connection may be gone when this returns. */
-static void mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
+static MCPSESS_I_APART void mcpsess_i_redis_process(mcpsess_redis *r, uint64_t now_ms) {
     mcpsess_str in = mcpsess_str_of(r->i.rx, (size_t)r->i.rx_len);
     while (r->i.state >= MCPSESS_I_REDIS_GREETING && !mcpsess_i_redis_long_error(r, &in)) {
         bool attribute = r->i.resp.i.attributes != 0;
@@ -2403,7 +2404,7 @@ static void mcpsess_i_redis_connect(mcpsess_redis *r, uint64_t now_ms) {
 }
 
 /* What is to be sent, into tx. */
-static void mcpsess_i_redis_fill(mcpsess_redis *r, uint64_t now_ms) {
+static MCPSESS_I_APART void mcpsess_i_redis_fill(mcpsess_redis *r, uint64_t now_ms) {
     bool was_busy = mcpsess_i_redis_busy(r);
     mcpsess_i_greet_ask(r, now_ms);
     mcpsess_i_redis_encode(r, now_ms);
@@ -5834,7 +5835,7 @@ static void mcpsess_i_csharp_put_name(mcpsess_buf *out, mcpsess_str stream) {
     mcpsess_buf_put(out, MCPSESS_STR("\r\n"));
 }
 
-static void mcpsess_i_csharp_put_event(mcpsess_buf *out, const mcpsess_log_request *l) {
+static MCPSESS_I_APART void mcpsess_i_csharp_put_event(mcpsess_buf *out, const mcpsess_log_request *l) {
     char mem[MCPSESS_EVENTID_MAX];
     mcpsess_event e = l->log.event;
     mcpsess_eventid id;
@@ -5970,27 +5971,33 @@ static size_t mcpsess_i_csharp_type(mcpsess_str text, char mem[255]) {
     return o.len;
 }
 
-/* The JSON of an event, which is all there, becomes what mcpsess_event_put writes, in its place: the data move, and
-   what is before them is written around.  -> OK, E_FORMAT, E_TOOBIG (need) */
-static int mcpsess_i_csharp_frame(mcpsess_csharp_store *s, const mcpsess_buf *out, size_t len) {
-    char type[255], *at = out->ptr + out->len + s->i.used;
-    mcpsess_i_csj_event e;
-    size_t type_len, head;
-    if (mcpsess_i_csj_read_event(mcpsess_str_of(at, len), &e) < 0) return MCPSESS_E_FORMAT;
-    type_len = mcpsess_i_csharp_type(e.type, type);
+/* An event, read of the JSON at `at`, becomes what mcpsess_event_put writes, in its place: the data move, and what is
+   before them is written around.  -> OK, E_FORMAT, E_TOOBIG (need) */
+static MCPSESS_I_APART int mcpsess_i_csharp_rewrite(mcpsess_csharp_store *s, char *at, size_t room,
+                                                    const mcpsess_i_csj_event *e) {
+    char type[255];
+    size_t type_len = mcpsess_i_csharp_type(e->type, type), head;
     if (type_len == SIZE_MAX) return MCPSESS_E_FORMAT;
-    head = 6u + type_len + (e.retry ? 4u : 0u);
-    s->i.need = head + e.data.len;
-    if (s->i.need > out->cap - out->len - s->i.used) return MCPSESS_E_TOOBIG;
-    if (e.data.len != 0) memmove(at + head, e.data.ptr, e.data.len);
+    head = 6u + type_len + (e->retry ? 4u : 0u);
+    s->i.need = head + e->data.len;
+    if (s->i.need > room) return MCPSESS_E_TOOBIG;
+    if (e->data.len != 0) memmove(at + head, e->data.ptr, e->data.len);
     mcpsess_i_csharp_put_le(at, s->i.need - 4u, 4);
-    at[4] = (char)((e.data.ptr != NULL ? 1 : 0) | (e.retry ? 2 : 0));
+    at[4] = (char)((e->data.ptr != NULL ? 1 : 0) | (e->retry ? 2 : 0));
     at[5] = (char)(unsigned char)type_len;
     if (type_len != 0) memcpy(at + 6, type, type_len);
-    if (e.retry) mcpsess_i_csharp_put_le(at + 6 + type_len, e.retry_ms, 4);
+    if (e->retry) mcpsess_i_csharp_put_le(at + 6 + type_len, e->retry_ms, 4);
     s->i.used += s->i.need;
     s->i.count++;
     return MCPSESS_OK;
+}
+
+/* An event that is all there, behind those before it. */
+static int mcpsess_i_csharp_frame(mcpsess_csharp_store *s, const mcpsess_buf *out, size_t len) {
+    char *at = out->ptr + out->len + s->i.used;
+    mcpsess_i_csj_event e;
+    if (mcpsess_i_csj_read_event(mcpsess_str_of(at, len), &e) < 0) return MCPSESS_E_FORMAT;
+    return mcpsess_i_csharp_rewrite(s, at, out->cap - out->len - s->i.used, &e);
 }
 
 /* A piece of an event goes behind what out holds, where it does not count until the request is done. The first that
