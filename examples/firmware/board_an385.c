@@ -95,7 +95,7 @@ bool board_link_put(uint8_t byte) {
     return true;
 }
 
-/* ---- console, random numbers */
+/* ---- console, random numbers, stack */
 
 void board_print(const char *text) {
     semihost_print(text);
@@ -108,6 +108,10 @@ void board_exit(int status) {
 int board_random(void *user, void *dst, size_t len) {
     (void)user;
     return startup_random(dst, len);
+}
+
+size_t board_stack_used(void) {
+    return startup_stack_used();
 }
 
 /* ---- vectors */

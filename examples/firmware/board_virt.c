@@ -162,7 +162,7 @@ void board_on_trap(uint32_t cause) {
     }
 }
 
-/* ---- console, random numbers */
+/* ---- console, random numbers, stack */
 
 void board_print(const char *text) {
     semihost_print(text);
@@ -175,4 +175,8 @@ void board_exit(int status) {
 int board_random(void *user, void *dst, size_t len) {
     (void)user;
     return startup_random(dst, len);
+}
+
+size_t board_stack_used(void) {
+    return startup_stack_used();
 }

@@ -26,7 +26,6 @@
 #define MCPSESS_REDIS_NO_COMPAT
 #define MCPSESS_IMPLEMENTATION
 #define MCPSESS_REDIS_IMPLEMENTATION
-#define UART_RX_SIZE 256
 #define UART_TX_SIZE 1200
 #include "uart_transport.h"
 
@@ -34,7 +33,7 @@
 
 enum {
     RECORD_MAX = 160,
-    EVENTS = 12,    /* appended in all; */
+    EVENTS = 20,    /* appended in all; */
     SEEN = 5,       /* of them the reader has these when it is cut */
     EVENT_MAX = 64, /* bytes of one */
     RETRY_MS = 100, /* after what may pass */
@@ -76,7 +75,7 @@ static struct {
     char bytes[2 * RECORD_MAX]; /* a record, or two, or an event's text */
     char last_id[MCPSESS_EVENTID_MAX];
     size_t last_id_len;
-    char page[416];
+    char page[768];
 } node;
 
 MCPSESS_REDIS_STORAGE(wire_memory, 4, UART_TX_SIZE, 512);
@@ -107,11 +106,13 @@ static void say_code(const char *what, int rc) {
 
 static void say_totals(void) {
     say_number("opens ", node.wire.opens);
+    say_number(" of tries ", node.wire.tries);
     say_number(", overruns ", node.wire.overruns);
     say_number(", overflows ", node.wire.overflows);
     say_number(", discarded ", node.wire.discarded);
     say_number(", disconnects ", node.redis.stats.disconnects);
     say_number(", retries ", node.retries);
+    say_number(", stack ", board_stack_used());
     say("\n");
 }
 
@@ -234,7 +235,7 @@ static verdict served_locally(int rc) {
 
 static int set_metadata(void *user, mcpsess_buf *record) {
     (void)user;
-    return mcpsess_record_put(record, MCPSESS_STR("readings"), MCPSESS_STR("12"));
+    return mcpsess_record_put(record, MCPSESS_STR("readings"), MCPSESS_STR("20"));
 }
 
 static int merge(uint64_t now_ms) {
@@ -246,7 +247,7 @@ static int merge(uint64_t now_ms) {
 static verdict watched(int rc) {
     if (rc != MCPSESS_OK) return WRONG;
     if (!mcpsess_str_eq(loaded("led"), MCPSESS_STR("on"))) return LATER;
-    return mcpsess_str_eq(loaded("readings"), MCPSESS_STR("12")) ? NEXT : WRONG;
+    return mcpsess_str_eq(loaded("readings"), MCPSESS_STR("20")) ? NEXT : WRONG;
 }
 
 /* -- a lock -- */
@@ -373,7 +374,7 @@ static const step steps[] = {
     {"reader: opened at the beginning", read_stream, only_ok},
     {"reader: has 5 events; now it is cut", next_event, read_until_cut},
     {"lock: extended, under the same fence", extend, extended},
-    {"stream: 12 events appended", append, appended},
+    {"stream: 20 events appended", append, appended},
     {"stream: complete", complete, only_ok},
     {"reader: resumed after its last event", resume, only_ok},
     {"reader: has what it missed, each once, and the end", next_event, read_to_end},

@@ -10,9 +10,20 @@
 extern char data_start[], data_end[], data_image[], bss_start[], bss_end[], stack_limit[], stack_top[];
 int main(void);
 
+/* What the stack has never reached keeps this. */
+#define STARTUP_UNTOUCHED ((char)0xA5)
+
 static inline void startup_memory(void) {
+    char *below = (char *)__builtin_frame_address(0) - 64, *at;
+    for (at = stack_limit; at < below; at++) *at = STARTUP_UNTOUCHED;
     memcpy(data_start, data_image, (size_t)(data_end - data_start));
     memset(bss_start, 0, (size_t)(bss_end - bss_start));
+}
+
+static inline size_t startup_stack_used(void) {
+    const char *at = stack_limit;
+    while (at < stack_top && *at == STARTUP_UNTOUCHED) at++;
+    return (size_t)(stack_top - at);
 }
 
 /* xorshift32, for board_random of boards that have no generator. */
