@@ -16,10 +16,11 @@ static void add_header(struct evhttp_request *req, const char *name, const char 
     evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
 }
 
-/* Takes body; NULL sends none. */
+/* Takes body; NULL sends none, and so does a HEAD. */
 static void reply(struct evhttp_request *req, int status, cJSON *body) {
     struct evbuffer *out = evbuffer_new();
-    char *text = body ? cJSON_PrintUnformatted(body) : NULL;
+    bool bare = !body || evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
+    char *text = bare ? NULL : cJSON_PrintUnformatted(body);
     if (text && out) {
         evbuffer_add(out, text, strlen(text));
         add_header(req, "Content-Type", "application/json");
