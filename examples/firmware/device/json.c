@@ -11,6 +11,8 @@
 
 enum { NUMBER_MAX = 32 }; /* characters */
 
+static const char escapes[] = "bfnrt", escaped[] = "\b\f\n\r\t";
+
 /* ---- parse ---- */
 
 static size_t digits(const char *z) {
@@ -218,10 +220,9 @@ static size_t unescape_unicode(const char *u, size_t left, mcpsess_buf *out) {
 }
 
 static size_t unescape(const char *sign, size_t left, mcpsess_buf *out) {
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     if (*sign == 'u') return unescape_unicode(sign, left, out);
-    const char *known = strchr(from, *sign);
-    mcpsess_buf_put_char(out, known ? to[known - from] : *sign);
+    const char *known = strchr(escapes, *sign);
+    mcpsess_buf_put_char(out, known ? escaped[known - escapes] : *sign);
     return 1;
 }
 
@@ -250,19 +251,30 @@ void json_put_int(mcpsess_buf *out, int n) {
     mcpsess_buf_put_u64(out, (uint64_t)(n < 0 ? -(int64_t)n : n));
 }
 
-void json_put_string(mcpsess_buf *out, mcpsess_str s) {
+static void put_escaped(mcpsess_buf *out, char c) {
     static const char hex[] = "0123456789abcdef";
+    const char *known = strchr(escaped, c);
+    mcpsess_buf_put_char(out, '\\');
+    if (c == '"' || c == '\\') {
+        mcpsess_buf_put_char(out, c);
+    } else if (c != '\0' && known) {
+        mcpsess_buf_put_char(out, escapes[known - escaped]);
+    } else {
+        json_put(out, "u00");
+        mcpsess_buf_put_char(out, hex[c >> 4]);
+        mcpsess_buf_put_char(out, hex[c & 15]);
+    }
+}
+
+void json_put_string(mcpsess_buf *out, mcpsess_str s) {
     mcpsess_buf_put_char(out, '"');
     for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c < 0x20) {
-            json_put(out, "\\u00");
-            mcpsess_buf_put_char(out, hex[c >> 4]);
-            mcpsess_buf_put_char(out, hex[c & 15]);
-            continue;
+        char c = s.ptr[i];
+        if ((unsigned char)c < 0x20 || c == '"' || c == '\\') {
+            put_escaped(out, c);
+        } else {
+            mcpsess_buf_put_char(out, c);
         }
-        if (c == '"' || c == '\\') mcpsess_buf_put_char(out, '\\');
-        mcpsess_buf_put_char(out, (char)c);
     }
     mcpsess_buf_put_char(out, '"');
 }
