@@ -1,15 +1,13 @@
 // The official clients lose their connections to the device, and come back by themselves for what they missed.
 
 import assert from 'node:assert/strict';
-import { kinds } from './backends.mjs';
 import { connect } from './clients.mjs';
 import { Cutter } from './cutter.mjs';
 import { sleep, test, until } from './tap.mjs';
 
-const device = kinds.device;
 const steps = [1, 2, 3, 4, 5];
 
-async function behindWire(t, generation) {
+async function behindWire(t, generation, device) {
     const server = await device.start('a');
     const wire = await Cutter.before(server.url);
     t.after(() => server.stop());
@@ -40,8 +38,8 @@ function assertNothingTwice(session) {
     assert.equal(session.sent('POST', 'tools/call').length, 1, 'the call was made again');
 }
 
-async function cutOnce(t, generation) {
-    const { wire, session } = await behindWire(t, generation);
+async function cutOnce(t, generation, device) {
+    const { wire, session } = await behindWire(t, generation, device);
     await calibrate(session, { seconds: 1.5 }, async progress => {
         await until(() => progress.length >= 2, 'the second step');
         wire.cut();
@@ -50,8 +48,8 @@ async function cutOnce(t, generation) {
     assertNothingTwice(session);
 }
 
-async function awayAtTheEnd(t, generation) {
-    const { wire, session } = await behindWire(t, generation);
+async function awayAtTheEnd(t, generation, device) {
+    const { wire, session } = await behindWire(t, generation, device);
     await calibrate(session, { seconds: 0.5 }, async progress => {
         await until(() => progress.length >= 4, 'the fourth step');
         await wire.away(600); // the answer comes before the client is back
@@ -59,8 +57,8 @@ async function awayAtTheEnd(t, generation) {
     assertNothingTwice(session);
 }
 
-async function cutOften(t, generation) {
-    const { wire, session } = await behindWire(t, generation);
+async function cutOften(t, generation, device) {
+    const { wire, session } = await behindWire(t, generation, device);
     let done = false;
     const call = calibrate(session, { seconds: 4 }).finally(() => (done = true));
     const cutting = (async () => {
@@ -74,8 +72,8 @@ async function cutOften(t, generation) {
     assertNothingTwice(session);
 }
 
-async function polls(t, generation) {
-    const { session } = await behindWire(t, generation);
+async function polls(t, generation, device) {
+    const { session } = await behindWire(t, generation, device);
     await calibrate(session, { seconds: 4, poll: true }); // slower than the client asks: some answers are empty
     const [call] = session.sent('POST', 'tools/call');
     assert.equal(call.status, 200);
@@ -84,8 +82,8 @@ async function polls(t, generation) {
     assertNothingTwice(session);
 }
 
-async function notificationsToo(t, generation) {
-    const { server, wire, session } = await behindWire(t, generation);
+async function notificationsToo(t, generation, device) {
+    const { server, wire, session } = await behindWire(t, generation, device);
     const told = () => session.notifications.map(each => each.params.data);
     const led = on => session.call({ name: 'set_led', arguments: { on } });
     await led(true);
@@ -102,8 +100,9 @@ async function notificationsToo(t, generation) {
     assert.deepEqual(told(), [true, false, true, false].map(on => `the LED is ${on ? 'on' : 'off'}`));
 }
 
-export async function deviceResume(generation) {
-    const each = (what, body) => test(`${generation.name}, device, cut: ${what}`, t => body(t, generation), 25);
+export async function deviceResume(generation, device) {
+    const each = (what, body) =>
+        test(`${generation.name}, ${device.title}, cut: ${what}`, t => body(t, generation, device), 25);
     await each('a call goes on where its connection was lost', cutOnce);
     await each('an answer that came meanwhile is there', awayAtTheEnd);
     await each('a call whose connections are cut again and again', cutOften);

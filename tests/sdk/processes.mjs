@@ -10,13 +10,13 @@ import { until } from './tap.mjs';
 const running = new Set();
 
 export class Process {
-    constructor(command, args, env) {
+    constructor(command, args, env, input = 'ignore') {
         this.command = [command, ...args].join(' ');
         this.output = '';
         this.alive = true;
         this.child = spawn(command, args, {
             env: { PATH: process.env.PATH, ...env },
-            stdio: ['ignore', 'pipe', 'pipe']
+            stdio: [input, 'pipe', 'pipe']
         });
         for (const stream of [this.child.stdout, this.child.stderr]) {
             stream.on('data', text => (this.output = (this.output + text).slice(-8000)));
@@ -54,7 +54,7 @@ export class Process {
 
 export const start = (command, args, env = {}) => new Process(command, args, env).listening();
 
-function freePort() {
+export function freePort() {
     return new Promise(resolve => {
         const server = createServer().listen(0, '127.0.0.1', () => {
             const { port } = server.address();

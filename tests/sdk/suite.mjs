@@ -30,7 +30,7 @@ for (const kind of Object.values(kinds)) {
     for (const generation of versions) await recovery(generation, kind);
     for (const generation of Redis.there ? versions : []) await replicas(generation, kind);
 }
-for (const generation of versions) await deviceResume(generation);
+for (const generation of versions) await deviceResume(generation, kinds.device);
 const cuts = process.argv.includes('--all') ? 200 : 20;
 for (const generation of Redis.there ? versions : []) await resume(generation, kinds.everything, cuts);
 if (!Redis.there) skip('two gateways on one Redis', 'redis-server');
