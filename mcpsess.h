@@ -135,6 +135,13 @@
 #define MCPSESS_API extern
 #endif
 
+/* A function that stays one: its frame is gone before its caller goes deeper. */
+#if defined(__GNUC__) || defined(__clang__)
+#define MCPSESS_I_APART __attribute__((noinline))
+#else
+#define MCPSESS_I_APART
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -2069,13 +2076,6 @@ MCPSESS_API void mcpsess_backend_close(mcpsess_backend_manager *m);
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-/* A function that stays one: its frame is gone before its caller goes deeper. */
-#if defined(__GNUC__) || defined(__clang__)
-#define MCPSESS_I_APART __attribute__((noinline))
-#else
-#define MCPSESS_I_APART
 #endif
 
 /* ==== base ==== */

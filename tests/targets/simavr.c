@@ -1,8 +1,9 @@
-/* Runs an image on a simulated ATmega1284 and exits with its status. What it writes to GPIOR1 is printed, GPIOR0 with
-   bit 7 set ends it. A stack that grew into the data is an error: on this chip nothing else would tell.
+/* Runs an image on a simulated ATmega, the one it was linked for, and exits with its status. What it writes to GPIOR1
+   is printed, GPIOR0 with bit 7 set ends it. A stack that grew into the data is an error: nothing else would tell.
 
      simavr IMAGE.elf [SOCKET]     USART0 is the Unix socket of that path; the chip is no faster than real time then */
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -23,9 +24,15 @@
 #define GPIOR0 0x3E
 #define GPIOR1 0x4A
 #define SPL 0x5D
-#define RAM_START 0x100u
+#define EF_AVR_MACH 0x7Fu /* bits of e_flags */
 #define CLOCK_HZ 16000000u
 #define TURN_CYCLES 1600u /* between looks at the socket: 100 us */
+
+static const struct chip {
+    unsigned machine; /* of the image, in its flags */
+    const char *name;
+    unsigned ram; /* where it begins */
+} chips[] = {{51, "atmega1284", 0x100}, {6, "atmega2560", 0x200}};
 
 static int status = -1;
 
@@ -45,9 +52,20 @@ static void logger(avr_t *avr, const int level, const char *format, va_list argu
     if (level <= LOG_ERROR) vfprintf(stderr, format, arguments);
 }
 
-static avr_t *load(const char *path, unsigned *data_end) {
+static const struct chip *chip_of(const char *path) {
+    Elf32_Ehdr header;
+    FILE *file = fopen(path, "rb");
+    bool whole = file != NULL && fread(&header, sizeof header, 1, file) == 1;
+    if (file != NULL) fclose(file);
+    for (size_t i = 0; whole && i < sizeof chips / sizeof chips[0]; i++) {
+        if (chips[i].machine == (header.e_flags & EF_AVR_MACH)) return &chips[i];
+    }
+    return NULL;
+}
+
+static avr_t *load(const struct chip *chip, const char *path, unsigned *data_end) {
     elf_firmware_t image;
-    avr_t *avr = avr_make_mcu_by_name("atmega1284");
+    avr_t *avr = avr_make_mcu_by_name(chip->name);
     memset(&image, 0, sizeof image);
     avr_global_logger_set(logger);
     if (avr == NULL || elf_read_firmware(path, &image) != 0) return NULL;
@@ -56,7 +74,7 @@ static avr_t *load(const char *path, unsigned *data_end) {
     avr_load_firmware(avr, &image);
     avr_register_io_write(avr, GPIOR0, on_exit_status, NULL);
     avr_register_io_write(avr, GPIOR1, on_char, NULL);
-    *data_end = RAM_START + image.datasize + image.bsssize;
+    *data_end = chip->ram + image.datasize + image.bsssize;
     return avr;
 }
 
@@ -122,14 +140,14 @@ static void serve_link(const avr_t *avr) {
 
 /* ---- the run */
 
-static int run(avr_t *avr, unsigned data_end) {
+static int run(avr_t *avr, unsigned ram, unsigned data_end) {
     unsigned lowest = 0xFFFF;
     while (status < 0) {
         unsigned sp;
         int state = avr_run(avr);
         serve_link(avr);
         sp = avr->data[SPL] | (unsigned)avr->data[SPL + 1] << 8;
-        if (sp > RAM_START && sp < lowest) lowest = sp;
+        if (sp > ram && sp < lowest) lowest = sp;
         if (state == cpu_Done || state == cpu_Crashed) {
             printf("# the processor stopped at 0x%04x\n", (unsigned)avr->pc);
             return 101;
@@ -139,14 +157,16 @@ static int run(avr_t *avr, unsigned data_end) {
             return 102;
         }
     }
-    printf("# data %u, stack at most %u bytes, %llu cycles\n", data_end - RAM_START, avr->ramend - lowest,
+    printf("# data %u, stack at most %u bytes, %llu cycles\n", data_end - ram, avr->ramend - lowest,
            (unsigned long long)avr->cycle);
     return status;
 }
 
 int main(int argc, char **argv) {
     unsigned data_end = 0;
-    avr_t *avr = argc == 2 || argc == 3 ? load(argv[1], &data_end) : NULL;
+    const struct chip *chip = argc == 2 || argc == 3 ? chip_of(argv[1]) : NULL;
+    avr_t *avr = chip != NULL ? load(chip, argv[1], &data_end) : NULL;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was said before a hang must be seen */
     if (avr == NULL) {
         fprintf(stderr, "usage: simavr IMAGE.elf [SOCKET]\n");
         return 100;
@@ -155,5 +175,5 @@ int main(int argc, char **argv) {
         fprintf(stderr, "simavr: %s: %s\n", argv[2], strerror(errno));
         return 103;
     }
-    return run(avr, data_end);
+    return run(avr, chip->ram, data_end);
 }

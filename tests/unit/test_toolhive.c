@@ -649,15 +649,15 @@ TEST(toolhive_instants) {
     CHECK_EQ(rc, MCPSESS_REDIS_E_MAPPING);
 }
 
-/* Every day of four centuries there and back, and times of day. */
+/* Every day of four centuries there and back, and times of day; on a slow machine one of 97, a prime. */
 TEST(toolhive_instants_all_days) {
-    const uint32_t days = PORT_SMALL ? 800 : 146097;
+    const uint32_t days = 146097, step = PORT_ROUNDS < 20000u ? 97 : 1;
     uint64_t ms, got;
     uint32_t day;
     bool kept;
     int rc;
     tap_seed(7);
-    for (day = 1; day <= days; day++) {
+    for (day = 1; day <= days; day += step) {
         mcpsess_str text;
         char mem[32];
         ms = (uint64_t)day * 86400000u + random_below(86400000uL);
