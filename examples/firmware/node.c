@@ -33,11 +33,12 @@
 
 enum {
     RECORD_MAX = 160,
-    EVENTS = 20,    /* appended in all; */
-    SEEN = 5,       /* of them the reader has these when it is cut */
-    EVENT_MAX = 64, /* bytes of one */
-    RETRY_MS = 100, /* after what may pass */
-    LOOK_MS = 20,   /* between looks at the session while a change is waited for */
+    EVENTS = 20,     /* appended in all; */
+    SEEN = 5,        /* of them the reader has these when it is cut */
+    EVENT_MAX = 64,  /* bytes of one */
+    RETRY_MS = 100,  /* after what may pass */
+    LEASE_MS = 5000, /* as long as others wait when we are reset while we hold something */
+    LOOK_MS = 20,    /* between looks at the session while a change is waited for */
     GIVE_UP_MS = 60000
 };
 
@@ -63,8 +64,8 @@ static struct {
     mcpsess_lease lock;
     work work;
     unsigned step;
-    bool busy;       /* work is under way */
-    uint64_t due_ms; /* of the step, if it is to be tried again */
+    const struct step *doing; /* the step, or what must come before it; NULL: not begun */
+    uint64_t due_ms;          /* of the step, if it is to be tried again */
     uint64_t reset_ms;
     unsigned appended, seen; /* events */
     unsigned retries;        /* of steps */
@@ -166,9 +167,11 @@ static int init_tables(void) {
     t.record_max = RECORD_MAX;
     if (board_random(NULL, t.seed, sizeof t.seed) != 0) return MCPSESS_E_RANDOM;
     s.store = t.store;
+    s.lease_ms = LEASE_MS;
     s.random = board_random;
     node.leases = mcpsess_lease_desc_default();
     node.leases.store = t.store;
+    node.leases.ttl_ms = LEASE_MS;
     node.leases.random = board_random;
     rc = mcpsess_session_init(&node.sessions, &t, tier_memory.bytes, sizeof tier_memory.bytes);
     return rc == MCPSESS_OK ? mcpsess_stream_init(&node.streams, &s) : rc;
@@ -269,6 +272,7 @@ static int extend(uint64_t now_ms) {
 }
 
 static verdict extended(int rc) {
+    if (rc == MCPSESS_LOST) return LATER;
     return rc == MCPSESS_OK && node.lock.fence == node.fence ? NEXT : WRONG;
 }
 
@@ -300,7 +304,6 @@ static void reading(unsigned n, mcpsess_buf *out) {
 }
 
 static int append(uint64_t now_ms) {
-    if (mcpsess_lease_left(&node.lock, now_ms) == 0) return MCPSESS_LOST; /* not without the lock */
     reading(node.appended + 1, &node.text);
     memset(&node.event, 0, sizeof node.event);
     node.event.data = mcpsess_buf_str(&node.text);
@@ -363,26 +366,30 @@ typedef struct step {
     const char *what;
     int (*begin)(uint64_t now_ms);
     verdict (*judge)(int rc);
+    bool locked; /* only with the lock */
 } step;
 
 static const step steps[] = {
-    {"session: created", create, created},
-    {"session: served from RAM", load, served_locally},
-    {"lock: acquired, with a fence", acquire, acquired},
-    {"stream: begun", open_stream, opened},
-    {"stream: 5 events appended", append, appended},
-    {"reader: opened at the beginning", read_stream, only_ok},
-    {"reader: has 5 events; now it is cut", next_event, read_until_cut},
-    {"lock: extended, under the same fence", extend, extended},
-    {"stream: 20 events appended", append, appended},
-    {"stream: complete", complete, only_ok},
-    {"reader: resumed after its last event", resume, only_ok},
-    {"reader: has what it missed, each once, and the end", next_event, read_to_end},
-    {"session: metadata merged", merge, only_ok},
-    {"lock: released", release, released},
-    {"session: waiting for a change made elsewhere", load, served_locally},
-    {"session: the change is here", load, watched},
+    {"session: created", create, created, false},
+    {"session: served from RAM", load, served_locally, false},
+    {"lock: acquired, with a fence", acquire, acquired, false},
+    {"stream: begun", open_stream, opened, false},
+    {"stream: 5 events appended", append, appended, true},
+    {"reader: opened at the beginning", read_stream, only_ok, false},
+    {"reader: has 5 events; now it is cut", next_event, read_until_cut, false},
+    {"lock: extended, under the same fence", extend, extended, true},
+    {"stream: 20 events appended", append, appended, true},
+    {"stream: complete", complete, only_ok, true},
+    {"reader: resumed after its last event", resume, only_ok, false},
+    {"reader: has what it missed, each once, and the end", next_event, read_to_end, false},
+    {"session: metadata merged", merge, only_ok, false},
+    {"lock: released", release, released, false},
+    {"session: waiting for a change made elsewhere", load, served_locally, false},
+    {"session: the change is here", load, watched, false},
 };
+
+/* In between, where it was away for so long that it is not held any more. */
+static const step lock_again = {"lock: taken again", acquire, acquired, false};
 
 /* What time may mend: the wire, the server, or the login was lost. What was done is seen when it is tried again. */
 static bool passes(int rc) {
@@ -398,13 +405,13 @@ static void finish(bool well) {
 }
 
 static void judge(int rc, uint64_t now_ms) {
-    const step *s = &steps[node.step];
+    const step *s = node.doing;
     verdict v = passes(rc) ? LATER : s->judge(rc);
     if (passes(rc)) {
         node.retries++;
         say_code(s->what, rc);
     }
-    node.busy = false;
+    node.doing = NULL;
     node.due_ms = v == LATER ? now_ms + (passes(rc) ? RETRY_MS : LOOK_MS) : now_ms;
     if (v == WRONG) {
         say_code(s->what, rc);
@@ -413,7 +420,7 @@ static void judge(int rc, uint64_t now_ms) {
     if (v != NEXT) return;
     say(s->what);
     say("\n");
-    if (++node.step == sizeof steps / sizeof steps[0]) finish(true);
+    if (s != &lock_again && ++node.step == sizeof steps / sizeof steps[0]) finish(true);
 }
 
 /* ---- the loop */
@@ -427,15 +434,17 @@ static void keep_trying(int rc, uint64_t now_ms) {
     }
 }
 
+static int begin(uint64_t now_ms) {
+    node.doing = &steps[node.step];
+    if (node.doing->locked && mcpsess_lease_left(&node.lock, now_ms) == 0) node.doing = &lock_again;
+    return node.doing->begin(now_ms);
+}
+
 /* One bounded step of whatever is to be done. */
 static void turn(uint64_t now_ms) {
     int rc = MCPSESS_PENDING;
-    if (node.busy) {
-        rc = mcpsess_poll(&node.work.op, now_ms);
-    } else if (now_ms >= node.due_ms) {
-        node.busy = true;
-        rc = steps[node.step].begin(now_ms);
-    }
+    if (node.doing != NULL) rc = mcpsess_poll(&node.work.op, now_ms);
+    else if (now_ms >= node.due_ms) rc = begin(now_ms);
     if (rc != MCPSESS_PENDING) judge(rc, now_ms);
     keep_trying(mcpsess_redis_poll(&node.redis, now_ms), now_ms);
     if (now_ms >= GIVE_UP_MS) finish(false);

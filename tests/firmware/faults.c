@@ -1,6 +1,7 @@
-/* What QEMU's UARTs never do, linked into a firmware: bytes are lost where the receiver is read, or the loop is late.
+/* What QEMU's boards never do, linked into a firmware: bytes are lost at the UART, the loop is late, the board is
+   reset.
 
-     -Wl,--wrap=board_link_start -Wl,--wrap=board_now_ms -Wl,--wrap=board_exit
+     -Wl,--wrap=board_link_start,--wrap=board_link_put,--wrap=board_now_ms,--wrap=board_exit
 
    What is to happen is the program's argument, KIND:TEXT:COUNT:OFFSET: OFFSET bytes after what comes in has shown TEXT
    for the COUNTth time (in TEXT, ~ is CR and ^ is LF), once:
@@ -8,6 +9,9 @@
      silent     the byte is lost
      late       the loop stands still for half a second, while bytes come in
      deep       the stack grows without end
+   or after what goes out has:
+     gone       the byte is lost
+     reset      the board is reset, in the middle of a command; its wire stays connected
    At the end it says on the console how often that was. */
 
 #include <string.h>
@@ -19,10 +23,24 @@ void __real_board_link_start(board_received_fn received, void *user);
 void __wrap_board_link_start(board_received_fn received, void *user);
 uint64_t __real_board_now_ms(void);
 uint64_t __wrap_board_now_ms(void);
+bool __real_board_link_put(uint8_t byte);
+bool __wrap_board_link_put(uint8_t byte);
 void __real_board_exit(int status) __attribute__((noreturn));
 void __wrap_board_exit(int status) __attribute__((noreturn));
 
 enum { LATE_MS = 500 };
+
+/* A word that the linker script gives nobody, so that it outlives a reset; and how a board resets itself. */
+#ifdef __riscv
+#define OUTLIVES (*(volatile uint32_t *)0x80500000u)
+#define RESET_REGISTER (*(volatile uint32_t *)0x00100000u)
+#define RESET_VALUE 0x7777u
+#else
+#define OUTLIVES (*(volatile uint32_t *)0x20100000u)
+#define RESET_REGISTER (*(volatile uint32_t *)0xE000ED0Cu)
+#define RESET_VALUE 0x05FA0004u
+#endif
+#define WAS_RESET 0x5E7u
 
 static struct {
     char kind; /* its first letter; 0: none */
@@ -61,6 +79,7 @@ static void read_argument(void) {
     count = next_part(text);
     offset = next_part(count);
     for (at = text; *at != '\0'; at++) *at = *at == '~' ? '\r' : *at == '^' ? '\n' : *at;
+    fault.happened = OUTLIVES == WAS_RESET;
     fault.kind = kind[0];
     fault.text = text;
     fault.text_len = strlen(text);
@@ -82,8 +101,12 @@ static bool is_it(char byte) {
     return false;
 }
 
+static bool of_what_goes_out(void) {
+    return fault.kind == 'g' || fault.kind == 'r';
+}
+
 static void receive(void *user, uint8_t byte, bool lost) {
-    if (is_it((char)byte)) {
+    if (!of_what_goes_out() && is_it((char)byte)) {
         fault.happened++;
         fault.late = fault.kind == 'l';
         fault.deep = fault.kind == 'd';
@@ -100,6 +123,26 @@ void __wrap_board_link_start(board_received_fn received, void *user) {
     fault.received = received;
     fault.user = user;
     __real_board_link_start(receive, NULL);
+}
+
+/* ---- where bytes go out */
+
+static void reset(void) {
+    OUTLIVES = WAS_RESET;
+    RESET_REGISTER = RESET_VALUE;
+    for (;;) {
+    }
+}
+
+/* A byte that the transmitter does not take is not there yet: it comes again. */
+bool __wrap_board_link_put(uint8_t byte) {
+    static bool again, it;
+    if (!of_what_goes_out()) return __real_board_link_put(byte);
+    if (!again) it = is_it((char)byte);
+    if (it && fault.kind == 'r') reset();
+    again = !it && !__real_board_link_put(byte);
+    if (it) fault.happened++;
+    return !again;
 }
 
 /* ---- the rest of the board */
