@@ -22,6 +22,7 @@ device_has_no_heap() {
 
 test_device() {
     local status=0
+    rm -f "$out/device/device-an385"
     check "device: is built with our warnings" device_builds
     [ -e "$out/device/device-an385" ] || return 0
     check "device: has no heap" device_has_no_heap
