@@ -49,7 +49,7 @@ static err_t on_confirmed(void *arg, struct tcp_pcb *pcb, u16_t len) {
     connection *c = arg;
     (void)pcb;
     (void)len;
-    if (c->state == CONNECTION_STREAM) c->since_ms = now_ms();
+    if (c->state != CONNECTION_REQUEST) c->since_ms = now_ms();
     return ERR_OK;
 }
 
@@ -119,10 +119,10 @@ size_t connection_unheard(const connection *c) {
     return c->pcb ? (size_t)(TCP_SND_BUF - tcp_sndbuf(c->pcb)) : 0;
 }
 
+/* The place stays taken until the client has confirmed all of it: so what is held for those who do not is bounded. */
 void connection_end(connection *c) {
-    c->state = CONNECTION_FREE;
-    if (c->pcb) part(c->pcb);
-    c->pcb = NULL;
+    c->state = CONNECTION_ENDING;
+    c->since_ms = now_ms();
 }
 
 static void forget(connection *c) {
@@ -152,17 +152,28 @@ static void step_request(connection *c) {
     }
 }
 
+static bool is_deaf(const connection *c) {
+    return connection_unheard(c) > 0 && now_ms() - c->since_ms > DEAF_MS;
+}
+
 static void step_stream(connection *c) {
-    if (c->ended) {
+    if (c->ended || is_deaf(c)) {
+        count.cut += !c->ended;
         connection_cut(c);
-        return;
+    } else {
+        reader_step(c);
     }
-    if (connection_unheard(c) > 0 && now_ms() - c->since_ms > DEAF_MS) {
+}
+
+static void step_ending(connection *c) {
+    if (is_deaf(c)) {
         count.cut++;
         connection_cut(c);
-        return;
+    } else if (connection_unheard(c) == 0) {
+        part(c->pcb);
+        c->pcb = NULL;
+        c->state = CONNECTION_FREE;
     }
-    reader_step(c);
 }
 
 void connections_step(void) {
@@ -170,7 +181,8 @@ void connections_step(void) {
         if (c->state == CONNECTION_FREE) continue;
         if (!c->pcb) forget(c); /* that cancels no call: it goes on without a reader */
         else if (c->state == CONNECTION_REQUEST) step_request(c);
-        else step_stream(c);
+        else if (c->state == CONNECTION_STREAM) step_stream(c);
+        else step_ending(c);
         if (c->pcb) tcp_output(c->pcb);
     }
 }

@@ -18,7 +18,10 @@
    connection is served as fast as its client reads: what does not fit into the send buffer waits in the log, and what
    the log drops meanwhile is lost to that client, which is told. With no connection, session or log free the answer is
    503, with Retry-After. What is bounded here and not there: a body by BODY_MAX and VALUES_MAX, an id by RAW_ID_MAX, an
-   answer by REPLY_MAX, a request's time by REQUEST_MS.
+   answer by REPLY_MAX, a request's time by REQUEST_MS. Session ids are as hard to guess as board_random's numbers.
+
+   RAM, of which there are 64 KiB: 4 the stack; 19 what is sent and not confirmed yet, and 7 the other pools of lwIP; 15
+   the store, most of it event logs; 11 the connections, each a request or the reader of a stream; 7 all the rest.
 
      main.c        the loop; counters, stop
      connection.c  TCP: connections, each with a place for its request or its stream
@@ -60,9 +63,9 @@ enum {
     UNHEARD_MAX = 1072,         /* bytes of a stream that its client has yet to confirm; the others wait in the log */
     REQUEST_MS = 10 * 1000,     /* a request must be whole by then */
     DEAF_MS = 20 * 1000,        /* a client that reads nothing for so long is cut off */
-    TTL_MS = 30 * 60 * 1000,
-    KEEP_ALIVE_MS = 15 * 1000, /* between comments on a quiet GET stream */
-    POLL_RETRY_MS = 500        /* how long a client is to wait before it asks a polling stream again */
+    TTL_MS = 10 * 60 * 1000,    /* of a session that nobody uses */
+    KEEP_ALIVE_MS = 15 * 1000,  /* between comments on a quiet GET stream */
+    POLL_RETRY_MS = 500         /* how long a client is to wait before it asks a polling stream again */
 };
 
 #define DEVICE_NAME "firmware"
@@ -130,7 +133,7 @@ typedef struct reader {
     char mem[MCPSESS_STREAM_READER_MIN + EVENT_MAX + 64]; /* the names in an event id, and a page of the log */
 } reader;
 
-enum { CONNECTION_FREE, CONNECTION_REQUEST, CONNECTION_STREAM };
+enum { CONNECTION_FREE, CONNECTION_REQUEST, CONNECTION_STREAM, CONNECTION_ENDING };
 
 struct connection {
     struct tcp_pcb *pcb; /* NULL: the client is gone */
@@ -152,7 +155,7 @@ void connections_step(void);
 /* constant: the bytes stay where they are until they have been confirmed. -> false: no room now, nothing was sent */
 bool connection_send(connection *c, mcpsess_str bytes, bool constant);
 size_t connection_unheard(const connection *c); /* bytes that its client has not confirmed */
-void connection_end(connection *c);             /* all is said: the place is free, the client has yet to hear the end */
+void connection_end(connection *c);             /* all is said, and the client has yet to hear it */
 void connection_cut(connection *c);
 
 /* ---- reader.c ---- */

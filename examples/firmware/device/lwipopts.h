@@ -19,8 +19,9 @@
 #define LWIP_NETIF_STATUS_CALLBACK 0
 #define ETH_PAD_SIZE 2 /* IP headers on word boundaries */
 
-/* What a connection can make us hold: unread, TCP_WND, but it is read at once; unheard, TCP_SND_BUF, of which the list
-   of tools lies in flash. All of them together fit: a client that does not read takes nothing from others. */
+/* What comes is read at once. What a client has yet to confirm is held, for as long as a connection has its place: an
+   answer and its head, the list of tools apart, which lies in flash. Of all of them together that fits into MEM_SIZE:
+   who does not read takes nothing from others. */
 #define TCP_MSS 536
 #define TCP_WND (3 * TCP_MSS)
 #define TCP_SND_BUF (7 * TCP_MSS)
@@ -31,10 +32,10 @@
 #define LWIP_TCP_KEEPALIVE 0
 
 #define MEM_ALIGNMENT 4
-#define MEM_SIZE (CONNECTIONS * 1536)
+#define MEM_SIZE (CONNECTIONS * 2112 + PARTING * 384)
 #define MEMP_NUM_TCP_PCB (CONNECTIONS + PARTING)
 #define MEMP_NUM_TCP_PCB_LISTEN 1
-#define MEMP_NUM_TCP_SEG (CONNECTIONS * 8)
+#define MEMP_NUM_TCP_SEG (CONNECTIONS * 8 + PARTING * 2)
 #define MEMP_NUM_PBUF (CONNECTIONS * 6)
 #define MEMP_NUM_ARP_QUEUE 2
 #define ARP_TABLE_SIZE 4
