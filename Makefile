@@ -97,6 +97,10 @@ $(firmware)/%-avr: examples/firmware/%.c $(firmware_common)
 	@mkdir -p $(firmware)
 	$(avr) -o $@ $< examples/firmware/board_avr.c
 
+$(firmware)/peer: examples/firmware/peer.c examples/posix_transport.h mcpsess.h mcpsess_redis.h
+	@mkdir -p $(firmware)
+	$(CC) -std=c99 $(CFLAGS) -I. -Iexamples -o $@ $<
+
 # A whole MCP server, on lwIP, http-parser and jsmn. Only ours is compiled with our warnings.
 device = $(wildcard examples/firmware/device/*.c) examples/device/session.c examples/firmware/board_an385.c
 device_headers = $(wildcard examples/firmware/device/*.h examples/firmware/device/arch/*.h examples/device/*.h)

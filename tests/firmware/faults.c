@@ -11,6 +11,7 @@
      deep       the stack grows without end
    or after what goes out has:
      gone       the byte is lost
+     changed    the byte is another one
      reset      the board is reset, in the middle of a command; its wire stays connected
    At the end it says on the console how often that was. */
 
@@ -102,7 +103,7 @@ static bool is_it(char byte) {
 }
 
 static bool of_what_goes_out(void) {
-    return fault.kind == 'g' || fault.kind == 'r';
+    return fault.kind == 'g' || fault.kind == 'c' || fault.kind == 'r';
 }
 
 static void receive(void *user, uint8_t byte, bool lost) {
@@ -140,8 +141,9 @@ bool __wrap_board_link_put(uint8_t byte) {
     if (!of_what_goes_out()) return __real_board_link_put(byte);
     if (!again) it = is_it((char)byte);
     if (it && fault.kind == 'r') reset();
-    again = !it && !__real_board_link_put(byte);
-    if (it) fault.happened++;
+    if (it && fault.kind == 'c') byte ^= 1;
+    again = !(it && fault.kind == 'g') && !__real_board_link_put(byte);
+    if (it && !again) fault.happened++;
     return !again;
 }
 
