@@ -2,6 +2,8 @@
 
 CFLAGS ?= -O2 -g
 MINUTES ?= 10
+BASE ?= HEAD
+GROWTH ?= 5
 
 help:
 	@echo "make demo     two devices behind a gateway, and a client that talks to them: a transcript to read"
@@ -12,6 +14,7 @@ help:
 	@echo "make soak     every case of what make test takes a choice of, and half an hour of chaos"
 	@echo "make size     flash, RAM and stack of each module, written into README.md"
 	@echo "make firmware bare-metal programs, for Cortex-M3, RV32 and AVR; needs their compilers, prints what each takes"
+	@echo "make size-diff BASE=REVISION: what has changed since; GROWTH=5 percent in any figure fails"
 	@echo "make bench    measures ours beside the alternatives"
 	@echo "make fuzz     fuzzes every decoder and the engine; MINUTES=$(MINUTES) for each"
 	@echo "make interop  sessions shared with ToolHive's own packages; needs Go 1.26 and its module proxy"
@@ -42,6 +45,9 @@ soak:
 
 size:
 	@tests/size/run --write
+
+size-diff:
+	@GROWTH=$(GROWTH) tests/size/run --diff $(BASE)
 
 fuzz:
 	@tests/fuzz/run --minutes $(MINUTES)
@@ -122,4 +128,4 @@ $(firmware)/device-an385: $(device) $(firmware)/device-libraries.o $(device_head
 clean:
 	rm -rf build
 
-.PHONY: help demo serve demo-packages check test soak size fuzz interop prove bench firmware clean
+.PHONY: help demo serve demo-packages check test soak size size-diff fuzz interop prove bench firmware clean
