@@ -28,10 +28,10 @@
                          all sent again, with another word. So a server that has closed its end, as it does when it
                          cannot make sense of what it hears, costs the time that the bridge takes to connect again.
    A connection that     The bridge lost the server, and has made another connection without a word. There we are
-   was exchanged         nobody; so have Redis want a password (the default user off): it answers NOAUTH, and the engine
-                         connects anew. Without a password this goes unnoticed, and so do changes of which this
-                         connection is not told; and what is left of a command whose beginning was lost would be carried
-                         out, line by line.
+   was exchanged         nobody; so have Redis want a password (the default user off): it answers NOAUTH to the next
+                         command, or PING, which comes within idle_ms, and the engine connects anew. Without a password
+                         this goes unnoticed, and so do changes, of which that connection is not told; and what is left
+                         of a command whose beginning was lost would be carried out, line by line.
    Refused               A login that was damaged on the wire is a wrong password, which the engine takes for final:
                          call mcpsess_redis_reset after a while, where a network would not make you.
 
