@@ -3,7 +3,7 @@
 
 #include "device.h"
 
-enum { HTTP_PORT = 80, POLL_HALF_SECONDS = 2, PARTING_POLLS = 10 };
+enum { HTTP_PORT = 80, OVERDUE_HALF_SECONDS = 20 };
 
 connection connections[CONNECTIONS];
 
@@ -22,7 +22,7 @@ static err_t part(struct tcp_pcb *pcb) {
     tcp_err(pcb, NULL);
     tcp_sent(pcb, NULL);
     tcp_recv(pcb, NULL);
-    tcp_poll(pcb, on_overdue, POLL_HALF_SECONDS * PARTING_POLLS);
+    tcp_poll(pcb, on_overdue, OVERDUE_HALF_SECONDS);
     if (tcp_shutdown(pcb, 0, 1) == ERR_OK) return ERR_OK;
     tcp_abort(pcb);
     return ERR_ABRT;
@@ -95,7 +95,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t error) {
     }
     count.refused++;
     tcp_recv(pcb, on_late);
-    tcp_poll(pcb, on_overdue, POLL_HALF_SECONDS * PARTING_POLLS);
+    tcp_poll(pcb, on_overdue, OVERDUE_HALF_SECONDS);
     return ERR_OK;
 }
 

@@ -96,7 +96,7 @@ static bool signs_valid(const json *j) {
         if (!may_follow(before, sign)) return false;
         before = sign;
     }
-    return true; /* jsmn has seen that all brackets are closed */
+    return before != ',' && before != ':'; /* jsmn has seen that all brackets are closed */
 }
 
 int json_parse(json *j, mcpsess_str text) {
