@@ -5,7 +5,6 @@
 
 #include <avr/interrupt.h>
 #include <avr/io.h>
-#include <avr/pgmspace.h>
 #include <avr/sleep.h>
 #include <util/atomic.h>
 
