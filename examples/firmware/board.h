@@ -25,8 +25,9 @@ int board_random(void *user, void *dst, size_t len);
 /* Sleeps until an interrupt; the clock's comes every millisecond. */
 void board_idle(void);
 
-/* Bytes, at the most so far. (Not on the AVR, whose simulator tells it.) */
+/* Bytes: at the most so far; in all. (Not on the AVR, whose simulator tells it.) */
 size_t board_stack_used(void);
+size_t board_stack_size(void);
 
 /* Text on the console of the simulator. */
 void board_print(const char *text);

@@ -3,9 +3,8 @@
    main runs on the process stack, interrupts on a stack of their own: so a fault is told also when the program's stack
    is what overflowed. */
 
-#include "board.h"
-#include "semihost.h"
-#include "startup.h"
+#include "bare.h"
+#include "pseudorandom.h"
 
 enum { CLOCK_HZ = 25000000, UART1_IRQ = 2, STATE_TX_FULL = 1, STATE_RX_FULL = 2, STATE_RX_LOST = 8 };
 
@@ -37,13 +36,12 @@ void board_reset(void) {
 
 void board_start(void) __attribute__((used, noreturn));
 void board_start(void) {
-    startup_memory();
+    bare_memory();
     board_exit(main());
 }
 
 static void on_fault(void) {
-    semihost_print("fault: the program touched memory it must not, or its stack is too small\n");
-    board_exit(70);
+    bare_fault();
 }
 
 /* ---- clock */
@@ -93,25 +91,6 @@ bool board_link_put(uint8_t byte) {
     if (UART1->state & STATE_TX_FULL) return false;
     UART1->data = byte;
     return true;
-}
-
-/* ---- console, random numbers, stack */
-
-void board_print(const char *text) {
-    semihost_print(text);
-}
-
-void board_exit(int status) {
-    semihost_exit(status);
-}
-
-int board_random(void *user, void *dst, size_t len) {
-    (void)user;
-    return startup_random(dst, len);
-}
-
-size_t board_stack_used(void) {
-    return startup_stack_used();
 }
 
 /* ---- vectors */

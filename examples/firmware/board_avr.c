@@ -2,6 +2,7 @@
    which tests/targets/simavr.c listens to; on silicon, put the console on USART1. */
 
 #include "board.h"
+#include "pseudorandom.h"
 
 #include <avr/interrupt.h>
 #include <avr/io.h>
@@ -67,7 +68,7 @@ bool board_link_put(uint8_t byte) {
     return true;
 }
 
-/* ---- console, random numbers */
+/* ---- console, exit */
 
 void board_print(const char *text) {
     while (*text) GPIOR1 = (uint8_t)*text++;
@@ -77,17 +78,4 @@ void board_exit(int status) {
     GPIOR0 = (uint8_t)(status | 0x80);
     for (;;) {
     }
-}
-
-int board_random(void *user, void *dst, size_t len) {
-    static uint32_t x = 2463534242u; /* xorshift32 */
-    uint8_t *to = dst;
-    (void)user;
-    while (len-- > 0) {
-        x ^= x << 13;
-        x ^= x >> 17;
-        x ^= x << 5;
-        *to++ = (uint8_t)(x >> 24);
-    }
-    return 0;
 }

@@ -3,9 +3,8 @@
    Interrupts run on a stack of their own, and the 4 KiB below RAM are closed by the memory protection: so a stack that
    overflows is a fault, and the fault is told. */
 
-#include "board.h"
-#include "semihost.h"
-#include "startup.h"
+#include "bare.h"
+#include "pseudorandom.h"
 
 #define REG8(address) (*(volatile uint8_t *)(uintptr_t)(address))
 #define REG32(address) (*(volatile uint32_t *)(uintptr_t)(address))
@@ -66,7 +65,7 @@ static void close_guard(void) {
 void board_start(void) __attribute__((used, noreturn));
 void board_start(void) {
     close_guard();
-    startup_memory();
+    bare_memory();
     board_exit(main());
 }
 
@@ -157,26 +156,6 @@ void board_on_trap(uint32_t cause) {
         if (irq == UART_IRQ) on_uart();
         PLIC_CLAIM = irq;
     } else {
-        semihost_print("fault: the program touched memory it must not, or its stack is too small\n");
-        board_exit(70);
+        bare_fault();
     }
-}
-
-/* ---- console, random numbers, stack */
-
-void board_print(const char *text) {
-    semihost_print(text);
-}
-
-void board_exit(int status) {
-    semihost_exit(status);
-}
-
-int board_random(void *user, void *dst, size_t len) {
-    (void)user;
-    return startup_random(dst, len);
-}
-
-size_t board_stack_used(void) {
-    return startup_stack_used();
 }

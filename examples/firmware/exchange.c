@@ -17,9 +17,7 @@
 #define MCPSESS_REDIS_IMPLEMENTATION
 #define UART_RX_SIZE 128
 #define UART_TX_SIZE 256
-#include "uart_transport.h"
-
-#include "board.h"
+#include "link.h"
 
 enum { SLOTS = 2, RX = 256, GIVE_UP_MS = 20000 };
 
@@ -35,22 +33,6 @@ static uart wire;
 static mcpsess_redis redis;
 MCPSESS_REDIS_STORAGE(memory, SLOTS, UART_TX_SIZE, RX);
 
-/* ---- the platform */
-
-static bool put(void *user, uint8_t byte) {
-    (void)user;
-    return board_link_put(byte);
-}
-
-static uint64_t now(void *user) {
-    (void)user;
-    return board_now_ms();
-}
-
-static void received(void *user, uint8_t byte, bool lost) {
-    uart_receive(user, byte, lost);
-}
-
 static void print(mcpsess_str text) {
     char c[2] = {0, 0};
     size_t n;
@@ -61,11 +43,8 @@ static void print(mcpsess_str text) {
 }
 
 static int init(void) {
-    static const uart_port port = {put, now, board_random, NULL};
     mcpsess_redis_desc d = mcpsess_redis_desc_default();
-    uart_init(&wire, &port);
-    board_link_start(received, &wire);
-    d.transport = uart_transport(&wire);
+    d.transport = link_start(&wire);
     d.random = board_random;
     d.user = MCPSESS_STR("mcpsess");
     d.password = MCPSESS_STR("secret");

@@ -34,9 +34,7 @@
 #define MCPSESS_IMPLEMENTATION
 #define MCPSESS_REDIS_IMPLEMENTATION
 #define UART_TX_SIZE 1200 /* for MCPSESS_REDIS_STORE_TX(RECORD_MAX), and a log's commands */
-#include "uart_transport.h"
-
-#include "board.h"
+#include "link.h"
 
 enum {
     RECORD_MAX = 160,
@@ -126,28 +124,11 @@ static void say_totals(void) {
 
 /* ---- setting up */
 
-static bool put(void *user, uint8_t byte) {
-    (void)user;
-    return board_link_put(byte);
-}
-
-static uint64_t now(void *user) {
-    (void)user;
-    return board_now_ms();
-}
-
-static void received(void *user, uint8_t byte, bool lost) {
-    uart_receive(user, byte, lost);
-}
-
 static int init_redis(void) {
-    static const uart_port port = {put, now, board_random, NULL};
     mcpsess_redis_desc r = mcpsess_redis_desc_default();
     mcpsess_redis_store_desc s = mcpsess_redis_store_desc_default();
     int rc;
-    uart_init(&node.wire, &port);
-    board_link_start(received, &node.wire);
-    r.transport = uart_transport(&node.wire);
+    r.transport = link_start(&node.wire);
     r.random = board_random;
     r.user = MCPSESS_STR("mcpsess");
     r.password = MCPSESS_STR("secret");

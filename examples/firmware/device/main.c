@@ -6,29 +6,13 @@
 #include <lwip/timeouts.h>
 #include <netif/ethernet.h>
 
-#include "../startup.h"
 #include "ethernet.h"
-
-enum { STACK_PAINT = 0x5A };
 
 static struct netif network;
 static volatile uint8_t key; /* from the serial port; 0: none */
 
 u32_t sys_now(void) {
     return (u32_t)now_ms();
-}
-
-/* ---- how much of the stack was ever used ---- */
-
-static void paint_stack(void) {
-    char *used = __builtin_frame_address(0);
-    for (volatile char *p = stack_limit; p < used - 64; p++) *p = STACK_PAINT;
-}
-
-static uint32_t stack_used(void) {
-    const char *p = stack_limit;
-    while (p < stack_top && *p == STACK_PAINT) p++;
-    return (uint32_t)(stack_top - p);
 }
 
 /* ---- counters ---- */
@@ -61,8 +45,8 @@ static void report(void) {
     say("streams resumed", streams.stats.resumed);
     say("replays refused", streams.stats.gaps);
     say("readers overtaken", count.readers);
-    say("bytes of stack", stack_used());
-    say("bytes of stack there are", (uint32_t)(stack_top - stack_limit));
+    say("bytes of stack", (uint32_t)board_stack_used());
+    say("bytes of stack there are", (uint32_t)board_stack_size());
 }
 
 /* ---- start, loop, stop ---- */
@@ -107,7 +91,6 @@ static int stop(void) {
 }
 
 int main(void) {
-    paint_stack();
     board_init();
     if (!store_open() || !network_open() || !connections_open()) {
         board_print("device: something does not fit\n");
