@@ -7,20 +7,22 @@
 #include "board.h"
 #include "semihost.h"
 
+#include <picotls.h>
 #include <string.h>
 
-extern char data_start[], data_end[], data_image[], bss_start[], bss_end[], stack_limit[], stack_top[];
+extern char data_start[], data_end[], data_image[], bss_end[], thread_start[], stack_limit[], stack_top[];
 int main(void);
 
 /* What the stack has never reached keeps this. */
 #define BARE_UNTOUCHED ((char)0xA5)
 
-/* Before main: variables get their first values. */
+/* Before main: variables get their first values, errno a place. */
 static inline void bare_memory(void) {
     char *below = (char *)__builtin_frame_address(0) - 64, *at;
     for (at = stack_limit; at < below; at++) *at = BARE_UNTOUCHED;
     memcpy(data_start, data_image, (size_t)(data_end - data_start));
-    memset(bss_start, 0, (size_t)(bss_end - bss_start));
+    memset(data_end, 0, (size_t)(bss_end - data_end));
+    _set_tls(thread_start); /* else errno is somewhere in flash */
 }
 
 size_t board_stack_used(void) {

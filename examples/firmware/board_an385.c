@@ -1,7 +1,7 @@
 /* The board "Arm MPS2 AN385": a Cortex-M3 at 25 MHz. The link is UART1, the console semihosting.
 
    main runs on the process stack, interrupts on a stack of their own: so a fault is told also when the program's stack
-   is what overflowed. */
+   is what overflowed. What stands for flash is RAM here: the memory protection closes it to writes, as flash is. */
 
 #include "bare.h"
 #include "pseudorandom.h"
@@ -16,6 +16,9 @@ typedef struct uart {
 #define SYSTICK_CONTROL (*(volatile uint32_t *)0xE000E010u)
 #define SYSTICK_RELOAD (*(volatile uint32_t *)0xE000E014u)
 #define NVIC_ENABLE (*(volatile uint32_t *)0xE000E100u)
+#define MPU_CONTROL (*(volatile uint32_t *)0xE000ED94u)
+#define MPU_REGION (*(volatile uint32_t *)0xE000ED9Cu)
+#define MPU_ATTRIBUTES (*(volatile uint32_t *)0xE000EDA0u)
 
 static volatile uint64_t ticks_ms;
 static board_received_fn link_received;
@@ -34,8 +37,16 @@ void board_reset(void) {
                      "b board_start");
 }
 
+/* 4 MiB from 0 on: to be read only, cached; all else as it was. */
+static void close_flash(void) {
+    MPU_REGION = 0x10;
+    MPU_ATTRIBUTES = 6u << 24 | 2u << 16 | 21u << 1 | 1;
+    MPU_CONTROL = 5;
+}
+
 void board_start(void) __attribute__((used, noreturn));
 void board_start(void) {
+    close_flash();
     bare_memory();
     board_exit(main());
 }

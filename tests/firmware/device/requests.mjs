@@ -70,6 +70,7 @@ export const messages = [
     call('read_sensor', {}),
     literally('read_sensor', '{"channel":2.0}'),
     literally('read_sensor', '{"channel":2e0}'),
+    ...['1e999', '-1e999', '1e-999'].map(channel => literally('read_sensor', `{"channel":${channel}}`)),
     call('set_led', { on: true }),
     call('set_led', { on: false }),
     call('set_led', { on: 1 }),
