@@ -35,8 +35,8 @@ static inline int place_of(const char *text, const char *const *list, int count)
 }
 
 static inline bool is_stateless(const char *version) {
-    return version && version[0] == '2' && strlen(version) == strlen(STATELESS_SINCE) &&
-           strcmp(version, STATELESS_SINCE) >= 0;
+    return version && strlen(version) == strlen(STATELESS_SINCE) &&
+           strspn(version, "0123456789-") == strlen(STATELESS_SINCE) && strcmp(version, STATELESS_SINCE) >= 0;
 }
 
 /* Does a comma-separated header list this media type? Parameters (";q=0.5") are passed over. */

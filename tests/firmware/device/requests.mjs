@@ -111,7 +111,7 @@ export const transport = [
     ),
     ...[null, 'nobody', 'x'.repeat(80)].map(id => () => post(id, ping)),
     ({ s }) => post(`${s}x`, ping),
-    ...['2025-06-18', '2024-01-01', '2026-07-28'].map(
+    ...['2025-06-18', '2024-01-01', '2026-07-28', '2026-08-\\"', `2${'\\'.repeat(9)}`].map(
         version => ({ s }) => post(s, ping, { 'MCP-Protocol-Version': version })
     ),
     () => post(null, probe),
