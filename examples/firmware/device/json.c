@@ -1,5 +1,5 @@
-/* jsmn finds where values begin and end, and minds brackets and keys; that what stands between them is JSON as well,
-   and that a literal is one, is looked at here. */
+/* jsmn finds where values begin and end, and minds brackets, keys and escapes; that what stands between them is JSON as
+   well, and that a literal and what is within a string are, is looked at here. */
 
 #define JSMN_STRICT
 #include <jsmn.h>
@@ -48,7 +48,15 @@ static bool is_literal(mcpsess_str s) {
     return strcmp(z, "true") == 0 || strcmp(z, "false") == 0 || strcmp(z, "null") == 0 || is_number(z);
 }
 
-/* What jsmn lets pass: keys that are no strings, members and items with something behind them, words of no meaning. */
+static bool has_control(mcpsess_str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < 0x20) return true;
+    }
+    return false;
+}
+
+/* What jsmn lets pass: keys that are no strings, members and items with something behind them, words of no meaning,
+   strings of more than one line: an id goes back as it came, and must be JSON then. */
 static bool is_leaf(const jsmntok_t *v) {
     return v->type == JSMN_STRING || v->type == JSMN_PRIMITIVE;
 }
@@ -57,6 +65,7 @@ static bool value_valid(const json *j, int value) {
     const jsmntok_t *v = &j->values[value];
     int child = value + 1;
     if (v->type == JSMN_PRIMITIVE && !is_literal(json_raw(j, value))) return false;
+    if (v->type == JSMN_STRING && has_control(json_raw(j, value))) return false;
     for (int i = 0; !is_leaf(v) && i < v->size; i++) {
         if (v->type == JSMN_OBJECT) {
             if (j->values[child].type != JSMN_STRING || j->values[child].size != 1) return false;

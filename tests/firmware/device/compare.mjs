@@ -6,7 +6,7 @@ import { start } from '../processes.mjs';
 import { test } from '../tap.mjs';
 import { Firmware } from './firmware.mjs';
 import { begin, end, exchange, post, request } from './raw.mjs';
-import { bareWords, batches, initializes, messages, notJson, notMessages, transport } from './requests.mjs';
+import { bareWords, batches, controls, initializes, messages, notJson, notMessages, transport } from './requests.mjs';
 
 const json = text => (text === '' ? text : JSON.parse(text));
 
@@ -52,6 +52,13 @@ async function differOnBareWords({ host, board }) {
     }
 }
 
+async function differOnControls({ board }) {
+    for (const body of controls) {
+        const { status, body: text } = await exchange(board.port, post(board.sessions.s, body));
+        assert.deepEqual([status, JSON.parse(text).error.code], [400, -32700], JSON.stringify(body));
+    }
+}
+
 async function withSessions(server) {
     const s = await begin(server.port);
     const old = await begin(server.port, '2025-03-26');
@@ -70,6 +77,7 @@ export async function compare() {
     await each('what is no JSON', bodies(notJson, 's'));
     await each('what is JSON, but no message', bodies(notMessages, 's'));
     await test('unlike the device for Linux: a bare word is a parse error', () => differOnBareWords(both));
+    await test('unlike the device for Linux: so is a control character within a string', () => differOnControls(both));
     await each('messages', bodies(messages, 's'));
     await each('messages of the first revision', bodies(messages, 'old'));
     await each('batches', [...bodies(batches, 's'), ...bodies(batches, 'old')]);

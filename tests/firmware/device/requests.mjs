@@ -28,6 +28,9 @@ export const notJson = [
 // cJSON takes the first two for numbers, and jsmn none of them for a text of its own.
 export const bareWords = ['01', '1.', '1', 'true', 'null'];
 
+// cJSON takes these within a string, as they are.
+export const controls = ['\0', '\t', '\n', '\r', '\x1f'].map(sign => message(`"id":"a${sign}b","method":"ping"`));
+
 export const notMessages = [
     '"x"',
     '{}',
