@@ -185,6 +185,10 @@ typedef struct answers {
     uint16_t ends[BATCH_MAX];
 } answers;
 
+static void refuse_answers(connection *c) {
+    refuse(c, 413, NULL, RPC_SERVER_ERROR, "Content Too Large: so are the answers");
+}
+
 /* Shows the stream of a POST, with the answers that are there already. */
 static void show(connection *c, const session *s, stream *events, const answers *a) {
     char name[STREAM_NAME];
@@ -196,14 +200,14 @@ static void show(connection *c, const session *s, stream *events, const answers 
         from = a->ends[i] + 1u;
     }
     stream_release(events);
-    if (reader_open(c, s, name, epoch, 0) != MCPSESS_OK) connection_cut(c);
+    if (reader_open(c, s, name, epoch, 0) != MCPSESS_OK) refuse_answers(c); /* the first are gone from the log */
 }
 
 static void reply_all(connection *c, const answers *a, bool batch) {
     char *text = a->all.text.ptr;
     answer whole = a->all;
     if (a->all.text.overflow || (batch && a->all.text.len + 2 > REPLY_MAX)) {
-        refuse(c, 413, NULL, RPC_SERVER_ERROR, "Content Too Large: so are the answers");
+        refuse_answers(c);
         return;
     }
     if (batch && a->count > 0) {
@@ -239,9 +243,10 @@ static void post_messages(connection *c, session *s, const json *body) {
     } else {
         answer_messages(&m, &a, JSON_ROOT, 1);
     }
-    if (m.stream) {
+    if (m.stream && !a.all.text.overflow) {
         show(c, s, m.stream, &a);
     } else {
+        if (m.stream) stream_release(m.stream); /* its calls go on, unheard */
         reply_all(c, &a, batch);
     }
 }

@@ -123,6 +123,21 @@ async function batchWithSlowCall(board) {
     await end(board.port, session);
 }
 
+// Answers that do not fit into one: nothing of them comes, whether they would come as events or not.
+async function batchTooLong(board) {
+    const session = await begin(board.port, '2025-03-26');
+    const note = (id, text) => rpc('tools/call', { name: 'note', arguments: { text } }, id);
+    assert.equal((await exchange(board.port, post(session, note(1, '"'.repeat(100))))).status, 200);
+    const notes = [1, 2, 3, 4].map(id => rpc('tools/call', { name: 'note' }, id));
+    for (const batch of [notes, [calibrate(0, 5), ...notes]]) {
+        const { status, body } = await exchange(board.port, post(session, `[${batch}]`));
+        assert.equal(status, 413, body);
+        assert.match(JSON.parse(body).error.message, /so are the answers/);
+    }
+    await serves(board, session);
+    await end(board.port, session);
+}
+
 // More events than a log holds while nobody listens: who comes back too late is told, and told no other events.
 async function logOverrun(board, t) {
     const session = await begin(board.port);
@@ -221,6 +236,7 @@ export async function limits() {
     await each('more connections than there are places', connectionsFull);
     await each('more slow calls than there are places', jobsFull);
     await each('a slow call in a batch', batchWithSlowCall);
+    await each('a batch whose answers are too long', batchTooLong);
     await each('more events than a log holds', logOverrun);
     await each('the end of a session', endOfSession);
     await each('garbage', garbage, 30);
