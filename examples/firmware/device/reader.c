@@ -9,7 +9,8 @@ enum { FRAME_MAX = EVENT_MAX + MCPSESS_EVENTID_MAX + 64 };
 connection *reader_of(const char *session_id, const char *name) {
     for (connection *c = connections; c < connections + CONNECTIONS; c++) {
         const reader *r = &c->as.reader;
-        if (c->state != CONNECTION_STREAM || strcmp(r->session, session_id) != 0) continue;
+        if (c->state != CONNECTION_STREAM || !c->pcb || c->ended) continue; /* its client is gone */
+        if (strcmp(r->session, session_id) != 0) continue;
         if (mcpsess_str_eq(r->log.stream, mcpsess_str_z(name))) return c;
     }
     return NULL;
@@ -78,14 +79,17 @@ static reader *new_reader(connection *c, const session *s) {
     return r;
 }
 
-/* Begins the answer, once the log is open. Its end is the connection's. */
-static void start(connection *c) {
+/* Begins the answer, once the log is open. Its end is the connection's. -> false: there was no room, it has ended */
+static bool start(connection *c) {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                                "Cache-Control: no-cache, no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
                                "Connection: close\r\n\r\n";
     c->state = CONNECTION_STREAM;
     c->since_ms = now_ms();
-    connection_send(c, mcpsess_str_of(head, sizeof head - 1), true);
+    if (connection_send(c, mcpsess_str_of(head, sizeof head - 1), true)) return true;
+    count.replies++;
+    connection_cut(c);
+    return false;
 }
 
 int reader_open(connection *c, const session *s, const char *name, uint64_t epoch, uint64_t sequence) {
@@ -117,7 +121,7 @@ int reader_resume(connection *c, const session *s) {
     memcpy(name, r->log.stream.ptr, r->log.stream.len);
     connection *old = reader_of(s->id, name);
     if (old) reader_close(old); /* its client is here */
-    start(c);
+    if (!start(c)) return MCPSESS_OK;
     rc = next_event(r);
     if (session_primes(s) && !(rc == MCPSESS_END && r->log.done)) tell_position(c, id);
     end_with(c, rc);
