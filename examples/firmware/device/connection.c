@@ -49,7 +49,7 @@ static err_t on_confirmed(void *arg, struct tcp_pcb *pcb, u16_t len) {
     connection *c = arg;
     (void)pcb;
     (void)len;
-    if (c->state != CONNECTION_REQUEST) c->since_ms = now_ms();
+    if (c->state == CONNECTION_STREAM) c->since_ms = now_ms(); /* an answer has a time as a whole */
     return ERR_OK;
 }
 

@@ -62,7 +62,7 @@ enum {
     HEADER_MAX = 160,           /* bytes of a header's value that we look at */
     UNHEARD_MAX = 1072,         /* bytes of a stream that its client has yet to confirm; the others wait in the log */
     REQUEST_MS = 10 * 1000,     /* a request must be whole by then */
-    DEAF_MS = 20 * 1000,        /* a client that reads nothing for so long is cut off */
+    DEAF_MS = 20 * 1000,        /* an answer must be confirmed by then, and of a stream something */
     TTL_MS = 10 * 60 * 1000,    /* of a session that nobody uses */
     KEEP_ALIVE_MS = 15 * 1000,  /* between comments on a quiet GET stream */
     POLL_RETRY_MS = 500         /* how long a client is to wait before it asks a polling stream again */
@@ -140,7 +140,7 @@ struct connection {
     uint8_t state;
     bool ended;        /* the client says no more */
     bool head_only;    /* an answer has no body */
-    uint64_t since_ms; /* when the request began, or the client last confirmed something */
+    uint64_t since_ms; /* when the request, or the end, began, or the client last confirmed some of a stream */
     http_parser parser;
     union {
         request request; /* until it is answered */
