@@ -133,9 +133,10 @@ static bool received(void) {
     return (RX_FIFO_INF >> 16 & 0xFF) != 0;
 }
 
+/* Not more at a time than there are buffers: a flood must not keep the loop from all else. */
 bool ethernet_poll(struct netif *n) {
     bool any = received();
-    while (received()) {
+    for (int left = PBUF_POOL_SIZE; left > 0 && received(); left--) {
         struct pbuf *p = receive();
         if (p && n->input(p, n) != ERR_OK) pbuf_free(p);
     }
