@@ -9,7 +9,7 @@
 #include "ethernet.h"
 
 static struct netif network;
-static volatile uint8_t key; /* from the serial port; 0: none */
+static volatile bool asked, stopped; /* by a key, from the serial port */
 
 u32_t sys_now(void) {
     return (u32_t)now_ms();
@@ -75,7 +75,8 @@ static void step(void) {
 static void on_key(void *user, uint8_t byte, bool lost) {
     (void)user;
     (void)lost;
-    key = byte;
+    if (byte == 's') asked = true;
+    if (byte == 'q') stopped = true;
 }
 
 /* Calls under way get an error, streams their end, and the last bytes a moment to leave. */
@@ -98,10 +99,10 @@ int main(void) {
     }
     board_link_start(on_key, NULL);
     board_print("device: listening on http://10.0.2.15:80/mcp\n");
-    while (key != 'q') {
+    while (!stopped) {
         step();
-        if (key == 's') {
-            key = 0;
+        if (asked) {
+            asked = false;
             report();
         }
     }
