@@ -20,7 +20,8 @@
                            what is left of the last command: one that was begun is always sent to its end, for the
                              server would take whatever else came for the rest of it, and carry it out
                            line ends, as many as the longest command has bytes. A server that still waits for some (we
-                             were reset in the middle of a command) has them; any other ignores empty lines
+                             were reset in the middle of a command) has them; any other ignores empty lines. Only
+                             of a script it may wait for more, and has them after some tries
                            RESET, which ends RESP3, tracking, login and MULTI (Redis 6.2 or newer)
                            a word that is no command, and that nobody has used before
                          and what comes in is thrown away up to the end of the error that names this word. Then the

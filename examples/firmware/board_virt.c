@@ -42,7 +42,7 @@ enum {
 static board_received_fn link_received;
 static void *link_user;
 static uint64_t start_ticks;
-uint64_t interrupt_stack[64]; /* named in assembly */
+uint64_t interrupt_stack[64] __attribute__((aligned(16))); /* named in assembly */
 
 /* ---- startup and faults */
 

@@ -7,16 +7,16 @@
    that takes):
 
      make build/firmware/node-an385 build/firmware/node-virt build/firmware/peer
-     redis-server --port 0 --unixsocket /tmp/redis.sock --requirepass owner
+     redis-server --port 0 --unixsocket /tmp/redis.sock --requirepass owner \
        --user mcpsess on '>secret' '~mcpsess:*' +@all
 
    The UART is the socket, which the simulator connects to again by itself. On a Cortex-M3, or RISC-V:
 
-     qemu-system-arm -M mps2-an385 -nographic -monitor none -semihosting-config enable=on,target=native
-       -chardev socket,id=link,path=/tmp/redis.sock,reconnect=1 -serial null -serial chardev:link
+     qemu-system-arm -M mps2-an385 -nographic -monitor none -semihosting-config enable=on,target=native \
+       -chardev socket,id=link,path=/tmp/redis.sock,reconnect=1 -serial null -serial chardev:link \
        -kernel build/firmware/node-an385
-     qemu-system-riscv32 -M virt -bios none -nographic -monitor none -semihosting-config enable=on,target=native
-       -chardev socket,id=link,path=/tmp/redis.sock,reconnect=1 -serial chardev:link
+     qemu-system-riscv32 -M virt -bios none -nographic -monitor none -semihosting-config enable=on,target=native \
+       -chardev socket,id=link,path=/tmp/redis.sock,reconnect=1 -serial chardev:link \
        -kernel build/firmware/node-virt
 
    At its end it waits for a change to its session: build/firmware/peer change /tmp/redis.sock. Over TCP, which is
