@@ -117,11 +117,12 @@ device_flags = -Iexamples/firmware/device -isystem build/src/lwip/src/include -i
 	-DMCPSESS_NO_TEXT -DMCPSESS_ID_MAX=24 -DMCPSESS_STREAM_MAX=24 -DMCPSESS_PRINCIPAL_MAX=16
 device_ram = -Wl,--defsym=RAM_SIZE=64K,--defsym=STACK_SIZE=4K
 
+# Linked by no script, so that each function stays a section of its own, and what is not used is left out.
 $(firmware)/device-libraries.o: $(device_headers)
 	@mkdir -p $(firmware)
 	@tests/sources lwip http-parser
 	arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -std=c99 -Os -g -ffunction-sections -fdata-sections \
-		--specs=picolibc.specs $(device_flags) -r -nostdlib -Wl,--no-gc-sections -o $@ $(device_libraries)
+		--specs=picolibc.specs $(device_flags) -r -nostdlib -T /dev/null -Wl,--no-gc-sections -o $@ $(device_libraries)
 $(firmware)/device-an385: $(device) $(firmware)/device-libraries.o $(device_headers) $(firmware_common)
 	$(an385) $(device_flags) $(device_ram) -o $@ $(device) $(firmware)/device-libraries.o
 
