@@ -16,9 +16,11 @@
    Each request has a connection of its own, which ends with the answer: so a client that is silent, or slow, holds one
    of CONNECTIONS for a bounded time, and no more than that. An event stream is a log in the store, from which a
    connection is served as fast as its client reads: what does not fit into the send buffer waits in the log, and what
-   the log drops meanwhile is lost to that client, which is told. With no connection, session or log free the answer is
-   503, with Retry-After. What is bounded here and not there: a body by BODY_MAX and VALUES_MAX, an id by RAW_ID_MAX, an
-   answer by REPLY_MAX, a request's time by REQUEST_MS. Session ids are as hard to guess as board_random's numbers.
+   the log drops meanwhile is lost to that client, which is told. With no connection or session free the answer is 503,
+   with Retry-After; with no log for a slow call, a tool's error. What is bounded here and not there: a body by BODY_MAX
+   and VALUES_MAX, an id by RAW_ID_MAX, an answer by REPLY_MAX, in a batch by EVENT_MAX (the list of tools is longer), a
+   request's time by REQUEST_MS. Session ids are as hard to guess as board_random's numbers. TCP's first sequence
+   numbers are easy to guess: for an open network give lwIP a LWIP_HOOK_TCP_ISN.
 
    RAM, of which there are 64 KiB: 4 the stack; 19 what is sent and not confirmed yet, and 7 the other pools of lwIP; 15
    the store, most of it event logs; 11 the connections, each a request or the reader of a stream; 7 all the rest.
