@@ -1,7 +1,7 @@
 /* The board "QEMU virt, 32 bits": an RV32IMAC. The link is its 16550, the console semihosting.
 
-   Interrupts run on a stack of their own, and the 4 KiB below RAM are closed by the memory protection: so a stack that
-   overflows is a fault, and the fault is told. */
+   Interrupts run on a stack of their own, and the memory protection closes what stands for flash to writes, its last 4
+   KiB, below the stack, to all: so a stack that overflows is a fault, and the fault is told. */
 
 #include "bare.h"
 #include "pseudorandom.h"
@@ -35,6 +35,7 @@ enum {
     MIE_TIMER = 0x80,
     MIE_EXTERNAL = 0x800,
     GUARD_NAPOT_LOCKED = 0x98, /* no access, not even of machine mode */
+    FLASH_NAPOT_LOCKED = 0x9D, /* read and execute */
 };
 #define CAUSE_TIMER 0x80000007u
 #define CAUSE_EXTERNAL 0x8000000Bu
@@ -56,15 +57,17 @@ void board_reset(void) {
                      "j board_start");
 }
 
-static void close_guard(void) {
-    uint32_t napot = ((uint32_t)(uintptr_t)stack_limit - 4096) >> 2 | (4096 / 8 - 1);
-    __asm__ volatile("csrw pmpaddr0, %0" ::"r"(napot));
-    __asm__ volatile("csrw pmpcfg0, %0" ::"r"(GUARD_NAPOT_LOCKED));
+/* The first that fits counts: the guard, then the 4 MiB before RAM. */
+static void close_memory(void) {
+    uint32_t ram = (uint32_t)(uintptr_t)stack_limit;
+    __asm__ volatile("csrw pmpaddr0, %0" ::"r"((ram - 0x1000u) >> 2 | (0x1000u / 8 - 1)));
+    __asm__ volatile("csrw pmpaddr1, %0" ::"r"((ram - 0x400000u) >> 2 | (0x400000u / 8 - 1)));
+    __asm__ volatile("csrw pmpcfg0, %0" ::"r"(FLASH_NAPOT_LOCKED << 8 | GUARD_NAPOT_LOCKED));
 }
 
 void board_start(void) __attribute__((used, noreturn));
 void board_start(void) {
-    close_guard();
+    close_memory();
     bare_memory();
     board_exit(main());
 }

@@ -9,6 +9,7 @@
      silent     the byte is lost
      late       the loop stands still for half a second, while bytes come in
      deep       the stack grows without end
+     wild       flash is written to
    or after what goes out has:
      gone       the byte is lost
      changed    the byte is another one
@@ -50,7 +51,7 @@ static struct {
     unsigned count, offset;
     volatile unsigned happened;
     bool flag; /* the next byte bears it */
-    volatile bool late, deep;
+    volatile bool late, deep, wild;
     board_received_fn received;
     void *user;
 } fault;
@@ -111,6 +112,7 @@ static void receive(void *user, uint8_t byte, bool lost) {
         fault.happened++;
         fault.late = fault.kind == 'l';
         fault.deep = fault.kind == 'd';
+        fault.wild = fault.kind == 'w';
         fault.flag = fault.kind == 'o';
         if (fault.kind == 'o' || fault.kind == 's') return;
     }
@@ -157,8 +159,10 @@ static unsigned sink(unsigned depth) {
 }
 
 uint64_t __wrap_board_now_ms(void) {
+    static const uint32_t in_flash = 1;
     uint64_t now_ms = __real_board_now_ms();
     if (fault.deep) return sink(0);
+    if (fault.wild) *(volatile uint32_t *)(uintptr_t)&in_flash = 0;
     if (!fault.late) return now_ms;
     fault.late = false;
     while (__real_board_now_ms() < now_ms + LATE_MS) {
