@@ -51,10 +51,6 @@ void board_start(void) {
     board_exit(main());
 }
 
-static void on_fault(void) {
-    bare_fault();
-}
-
 /* ---- clock */
 
 static void on_tick(void) {
@@ -107,7 +103,7 @@ bool board_link_put(uint8_t byte) {
 /* ---- vectors */
 
 /* For programs that use the Ethernet controller by interrupt. */
-void board_on_ethernet(void) __attribute__((weak, alias("on_fault")));
+void board_on_ethernet(void) __attribute__((weak, alias("bare_fault")));
 
 typedef union vector {
     const void *stack;
@@ -117,8 +113,8 @@ typedef union vector {
 __attribute__((section(".vectors"), used)) static const vector vectors[16 + 14] = {
     {.stack = interrupt_stack + 64},
     {.handler = board_reset},
-    {.handler = on_fault}, /* NMI */
-    {.handler = on_fault}, /* HardFault, which all other faults escalate to */
+    {.handler = bare_fault}, /* NMI */
+    {.handler = bare_fault}, /* HardFault, which all other faults escalate to */
     [15] = {.handler = on_tick},
     [16 + UART1_IRQ] = {.handler = on_uart1_received},
     [16 + 13] = {.handler = board_on_ethernet},
