@@ -54,7 +54,6 @@ enum {
     IDLE_SECONDS = 60,       /* a silent connection is closed */
     KEEP_ALIVE_SECONDS = 15, /* between comments on a quiet GET stream */
     RETRY_SECONDS = 10,      /* Retry-After when there is no room */
-    POLL_RETRY_MS = 500,     /* how long a client is to wait before it asks a polling stream again */
     LOG_BYTES = 8 * 1024,    /* of an event stream's log, by default */
     LOGS_SPARE = 64,         /* of those that are complete, by default */
     REPORT_SECONDS = 10      /* between lines that tell what was lost */

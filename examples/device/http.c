@@ -249,7 +249,7 @@ static void get(device *dev, struct evhttp_request *req) {
     refuse_stream(req, last ? reader_resume(dev, req, &s, last) : stream_listen(dev, req, &s));
 }
 
-static void delete (device *dev, struct evhttp_request *req) {
+static void end_session(device *dev, struct evhttp_request *req) {
     session s;
     if (!load_session(dev, req, NULL, &s) || !version_fits(req, NULL)) return;
     jobs_cancel(dev, s.id, NULL);
@@ -268,7 +268,7 @@ static void by_method(device *dev, struct evhttp_request *req) {
     } else if (method == EVHTTP_REQ_GET) {
         get(dev, req);
     } else if (method == EVHTTP_REQ_DELETE) {
-        delete (dev, req);
+        end_session(dev, req);
     } else {
         refuse_method(req, "GET, POST, DELETE");
     }

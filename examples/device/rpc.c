@@ -124,10 +124,7 @@ static cJSON *set_level(call *c) {
 }
 
 void log_message(device *dev, const session *s, const char *logger, const char *text) {
-    char level[16];
-    session_text(s, "level", level, sizeof level);
-    int least = place_of(level, levels, LEVELS);
-    if (least > LEVEL_INFO && least < LEVELS) return; /* the client wants to hear of worse only */
+    if (!session_hears(s)) return;
     cJSON *params = cJSON_CreateObject();
     cJSON_AddStringToObject(params, "level", levels[LEVEL_INFO]);
     cJSON_AddStringToObject(params, "logger", logger);

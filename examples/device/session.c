@@ -2,6 +2,7 @@
    done when its begin function returns, and no local tier is put in front of it: that would only be a copy. */
 
 #include "session.h"
+#include "rules.h"
 
 #include <string.h>
 
@@ -104,9 +105,43 @@ unsigned session_number(const session *s, const char *key) {
     return mcpsess_u64_decode(v, UINT32_MAX, &n) == MCPSESS_OK ? (unsigned)n : 0;
 }
 
+int session_count_call(mcpsess_sessions *t, session *s) {
+    char text[12];
+    mcpsess_buf out;
+    mcpsess_buf_init(&out, text, sizeof text - 1);
+    mcpsess_buf_put_u64(&out, session_number(s, "calls") + 1u);
+    text[out.len] = '\0';
+    session_set(s, "calls", text);
+    return session_save(t, s);
+}
+
+bool session_hears(const session *s) {
+    char level[16];
+    session_text(s, "level", level, sizeof level);
+    int least = place_of(level, levels, LEVELS);
+    return least <= LEVEL_INFO || least == LEVELS;
+}
+
 /* Revisions are dates. */
 bool session_primes(const session *s) {
     return mcpsess_str_order(pair(s, "version"), MCPSESS_STR(PRIMING_SINCE)) >= 0;
+}
+
+mcpsess_stream_op stream_op(void) {
+    mcpsess_stream_op op;
+    memset(&op, 0, sizeof op);
+    mcpsess_op_init(&op.op, 0);
+    return op;
+}
+
+/* With an id from the first moment on a client may come back; older ones cannot read an event without data. */
+void session_prime(const session *s, mcpsess_stream_writer *w, bool polls) {
+    mcpsess_stream_op op = stream_op();
+    if (!session_primes(s)) return;
+    mcpsess_stream_prime(w, &op, polls ? POLL_RETRY_MS : 0, now_ms());
+    if (!polls) return;
+    op = stream_op();
+    mcpsess_stream_set_mode(w, &op, false, now_ms());
 }
 
 void random_name(char name[STREAM_NAME]) {

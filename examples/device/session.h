@@ -1,5 +1,5 @@
-/* session.h - a session in hand, and the table that keeps it; shared with the device that is firmware. The program
-   brings the store, a clock and random numbers. */
+/* session.h - a session in hand, the table that keeps it, and what its streams have in common; shared with the device
+   that is firmware. The program brings the store, a clock and random numbers. */
 
 #ifndef SESSION_H
 #define SESSION_H
@@ -7,9 +7,12 @@
 #include "mcpsess.h"
 
 enum {
-    RECORD_MAX = 256, /* bytes of a session record */
-    STREAM_NAME = 25  /* 128 bits in base64url, or the GET stream's, and a NUL; room for 24 */
+    RECORD_MAX = 256,    /* bytes of a session record */
+    POLL_RETRY_MS = 500, /* how long a client is to wait before it asks a polling stream again */
+    STREAM_NAME = 25     /* 128 bits in base64url, or the GET stream's, and a NUL; room for 24 */
 };
+
+#define GET_STREAM "__get__"
 
 extern const mcpsess_principal nobody; /* the device knows no users */
 
@@ -30,7 +33,13 @@ void session_set(session *s, const char *key, const char *value);
 bool session_is(const session *s, const char *key, const char *value);
 void session_text(const session *s, const char *key, char *text, size_t size); /* "" when absent */
 unsigned session_number(const session *s, const char *key);                    /* 0 when absent */
+int session_count_call(mcpsess_sessions *t, session *s);                       /* -> OK, or as session_save */
+bool session_hears(const session *s);  /* of what is worth an info, not of worse only */
 bool session_primes(const session *s); /* its revision knows events without data, which only bring an id */
+
+/* Begins a stream of the session with an id, if it primes. polls: each connection ends when it is up to date. */
+void session_prime(const session *s, mcpsess_stream_writer *w, bool polls);
+mcpsess_stream_op stream_op(void); /* a new one */
 void random_name(char name[STREAM_NAME]);
 
 /* ---- what the program brings ---- */

@@ -9,15 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GET_STREAM "__get__"
-
-static mcpsess_stream_op new_op(void) {
-    mcpsess_stream_op op;
-    memset(&op, 0, sizeof op);
-    mcpsess_op_init(&op.op, 0);
-    return op;
-}
-
 /* Its reader, if it has one, hands on what was written. */
 static void wake(stream *s) {
     reader *r = reader_of(s->dev, s->session, s->name);
@@ -35,7 +26,7 @@ static void free_stream(stream *s) {
 /* ---- open ---- */
 
 static stream *new_stream(device *dev, const session *s, const char *name, int *rc) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     stream *new = calloc(1, sizeof *new);
     *rc = MCPSESS_E_NOMEM;
     if (!new) return NULL;
@@ -50,23 +41,13 @@ static stream *new_stream(device *dev, const session *s, const char *name, int *
     return NULL;
 }
 
-/* With an id from the first moment on a client may come back; older ones cannot read an event without data. */
-static void prime(stream *s, const session *of, bool polls) {
-    mcpsess_stream_op op = new_op();
-    if (!session_primes(of)) return;
-    mcpsess_stream_prime(&s->writer, &op, polls ? POLL_RETRY_MS : 0, now_ms());
-    if (!polls) return;
-    op = new_op();
-    mcpsess_stream_set_mode(&s->writer, &op, false, now_ms()); /* each connection ends when it is up to date */
-}
-
 stream *stream_open(device *dev, struct evhttp_request *req, const session *s, bool polls, int *rc) {
     char name[STREAM_NAME];
     random_name(name);
     stream *new = new_stream(dev, s, name, rc);
     if (!new) return NULL;
     new->holds = 1;
-    prime(new, s, polls);
+    session_prime(s, &new->writer, polls);
     *rc = reader_open(dev, req, s, new->name, new->writer.epoch, 0);
     if (*rc == MCPSESS_OK) return new;
     stream_release(new);
@@ -82,7 +63,7 @@ static bool is_lost(stream *s, int rc, const mcpsess_event *e) {
 }
 
 void stream_send(stream *s, const cJSON *message) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     mcpsess_event e = {.type = MCPSESS_STR("message")};
     char *text = cJSON_PrintUnformatted(message);
     if (text) {
@@ -96,7 +77,7 @@ void stream_send(stream *s, const cJSON *message) {
 }
 
 void stream_release(stream *s) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     if (--s->holds > 0) return;
     mcpsess_stream_complete(&s->writer, &op, now_ms());
     wake(s);
@@ -112,7 +93,7 @@ static stream *get_stream(device *dev, const char *session_id) {
 }
 
 static void delete_logs(device *dev, const char *session_id, mcpsess_str name) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     mcpsess_stream_del(&dev->sessions.streams, &op, mcpsess_str_z(session_id), &nobody, name, now_ms());
 }
 
@@ -126,7 +107,7 @@ static void end_stream(stream *s) {
 /* A GET stream lives as long as its session, which an open connection keeps alive. */
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
     stream *s = arg;
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     reader *r = reader_of(s->dev, s->session, s->name);
     (void)fd;
     (void)what;
@@ -166,7 +147,7 @@ int stream_listen(device *dev, struct evhttp_request *req, const session *s) {
     if (!get) get = new_get_stream(dev, s, &rc);
     if (!get) return rc;
     uint64_t after = get->writer.sequence;
-    prime(get, s, false);
+    session_prime(s, &get->writer, false);
     return reader_open(dev, req, s, get->name, get->writer.epoch, after);
 }
 

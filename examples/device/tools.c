@@ -2,7 +2,6 @@
 
 #include "device.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- results ---- */
@@ -114,13 +113,6 @@ cJSON *tools_list(call *c) {
     return result;
 }
 
-static bool count_call(call *c) {
-    char text[12];
-    snprintf(text, sizeof text, "%u", session_number(c->session, "calls") + 1);
-    session_set(c->session, "calls", text);
-    return session_save(&c->dev->sessions.table, c->session) == MCPSESS_OK;
-}
-
 cJSON *tools_call(call *c) {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(c->params, "name");
     const cJSON *args = cJSON_GetObjectItemCaseSensitive(c->params, "arguments");
@@ -129,6 +121,8 @@ cJSON *tools_call(call *c) {
     if (args && !cJSON_IsObject(args)) return rpc_fail(c, RPC_INVALID_PARAMS, "arguments must be an object");
     while (i < TOOLS_COUNT && strcmp(tools[i].name, name->valuestring) != 0) i++;
     if (i == TOOLS_COUNT) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown tool");
-    if (!count_call(c)) return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    if (session_count_call(&c->dev->sessions.table, c->session) != MCPSESS_OK) {
+        return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    }
     return tools[i].run(c, args);
 }

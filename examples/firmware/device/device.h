@@ -66,8 +66,7 @@ enum {
     REQUEST_MS = 10 * 1000,     /* a request must be whole by then */
     DEAF_MS = 20 * 1000,        /* an answer must be confirmed by then, and of a stream something */
     TTL_MS = 10 * 60 * 1000,    /* of a session that nobody uses */
-    KEEP_ALIVE_MS = 15 * 1000,  /* between comments on a quiet GET stream */
-    POLL_RETRY_MS = 500         /* how long a client is to wait before it asks a polling stream again */
+    KEEP_ALIVE_MS = 15 * 1000   /* between comments on a quiet GET stream */
 };
 
 #define DEVICE_NAME "firmware"

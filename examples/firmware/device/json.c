@@ -55,12 +55,12 @@ static bool has_control(mcpsess_str s) {
     return false;
 }
 
-/* What jsmn lets pass: keys that are no strings, members and items with something behind them, words of no meaning,
-   strings of more than one line: an id goes back as it came, and must be JSON then. */
 static bool is_leaf(const jsmntok_t *v) {
     return v->type == JSMN_STRING || v->type == JSMN_PRIMITIVE;
 }
 
+/* What jsmn lets pass: keys that are no strings, members and items with something behind them, words of no meaning,
+   strings of more than one line: an id goes back as it came, and must be JSON then. */
 static bool value_valid(const json *j, int value) {
     const jsmntok_t *v = &j->values[value];
     int child = value + 1;
@@ -155,6 +155,12 @@ bool json_equals(const json *j, int value, const char *string) {
     mcpsess_buf out;
     mcpsess_buf_init(&out, text, sizeof text);
     return json_string(j, value, &out) == MCPSESS_OK && mcpsess_str_eq(mcpsess_buf_str(&out), mcpsess_str_z(string));
+}
+
+int json_place(const json *j, int value, const char *const *list, int count) {
+    int i = 0;
+    while (i < count && !json_equals(j, value, list[i])) i++;
+    return i;
 }
 
 int json_next(const json *j, int value) {

@@ -25,7 +25,9 @@ bool json_is(const json *j, int value, jsmntype_t type);
 bool json_is_bool(const json *j, int value, bool *is_true);
 bool json_is_number(const json *j, int value, double *number);
 bool json_equals(const json *j, int value, const char *string); /* a string, escapes resolved */
-int json_get(const json *j, int object, const char *key);       /* JSON_NONE: it has no such member */
+/* The place of a string in a list of count; count: it is not there. */
+int json_place(const json *j, int value, const char *const *list, int count);
+int json_get(const json *j, int object, const char *key); /* JSON_NONE: it has no such member */
 int json_size(const json *j, int value);
 int json_first(const json *j, int array);
 int json_next(const json *j, int value);        /* what follows it in its array */

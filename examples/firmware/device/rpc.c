@@ -75,12 +75,11 @@ bool rpc_fail(call *c, int code, const char *text) {
 
 const char *rpc_initialize(const json *j, int params, mcpsess_buf *out) {
     int wanted = json_get(j, params, "protocolVersion");
-    int i = 0;
     if (!json_is(j, wanted, JSMN_STRING)) return NULL;
     if (!json_is(j, json_get(j, params, "capabilities"), JSMN_OBJECT)) return NULL;
     if (!json_is(j, json_get(j, params, "clientInfo"), JSMN_OBJECT)) return NULL;
-    while (i < VERSIONS && !json_equals(j, wanted, versions[i])) i++;
-    const char *version = versions[i % VERSIONS];
+    int i = json_place(j, wanted, versions, VERSIONS);
+    const char *version = versions[i < VERSIONS ? i : 0];
     json_put(out, "{\"protocolVersion\":\"");
     json_put(out, version);
     json_put(out, "\",\"capabilities\":{\"logging\":{},\"tools\":{}},\"serverInfo\":{\"name\":\"" DEVICE_NAME
@@ -97,9 +96,8 @@ static bool ping(call *c) {
 
 static bool set_level(call *c) {
     int level = json_get(c->json, c->params, "level");
-    int i = 0;
     if (!json_is(c->json, level, JSMN_STRING)) return rpc_fail(c, RPC_INVALID_PARAMS, "level must be a string");
-    while (i < LEVELS && !json_equals(c->json, level, levels[i])) i++;
+    int i = json_place(c->json, level, levels, LEVELS);
     if (i == LEVELS) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown level");
     session_set(c->session, "level", levels[i]);
     if (session_save(&sessions, c->session) != MCPSESS_OK) {

@@ -4,21 +4,12 @@
 
 #include "device.h"
 
-#define GET_STREAM "__get__"
-
 static stream pool[LOGS];
-
-static mcpsess_stream_op new_op(void) {
-    mcpsess_stream_op op;
-    memset(&op, 0, sizeof op);
-    mcpsess_op_init(&op.op, 0);
-    return op;
-}
 
 /* ---- open ---- */
 
 static stream *new_stream(const session *of, const char *name, int *rc) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     stream *s = pool;
     *rc = MCPSESS_E_FULL;
     while (s < pool + LOGS && s->used) s++;
@@ -32,16 +23,6 @@ static stream *new_stream(const session *of, const char *name, int *rc) {
     return s->used ? s : NULL;
 }
 
-/* With an id from the first moment on a client may come back; older ones cannot read an event without data. */
-static void prime(stream *s, const session *of, bool polls) {
-    mcpsess_stream_op op = new_op();
-    if (!session_primes(of)) return;
-    mcpsess_stream_prime(&s->writer, &op, polls ? POLL_RETRY_MS : 0, now_ms());
-    if (!polls) return;
-    op = new_op();
-    mcpsess_stream_set_mode(&s->writer, &op, false, now_ms()); /* each connection ends when it is up to date */
-}
-
 stream *stream_open(const session *s, bool polls) {
     char name[STREAM_NAME];
     int rc;
@@ -49,20 +30,20 @@ stream *stream_open(const session *s, bool polls) {
     stream *new = new_stream(s, name, &rc);
     if (!new) return NULL;
     new->holds = 1;
-    prime(new, s, polls);
+    session_prime(s, &new->writer, polls);
     return new;
 }
 
 /* ---- write; readers find what was written in their next step ---- */
 
 void stream_send(stream *s, mcpsess_str message) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     mcpsess_event e = {.type = MCPSESS_STR("message"), .data = message};
     if (message.len > EVENT_MAX || mcpsess_stream_append(&s->writer, &op, &e, now_ms()) != MCPSESS_OK) count.events++;
 }
 
 void stream_release(stream *s) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     if (--s->holds > 0) return;
     mcpsess_stream_complete(&s->writer, &op, now_ms());
     s->used = false;
@@ -78,7 +59,7 @@ static stream *get_stream(const char *session_id) {
 }
 
 static void delete_logs(const char *session_id, mcpsess_str name) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     mcpsess_stream_del(&streams, &op, mcpsess_str_z(session_id), &nobody, name, now_ms());
 }
 
@@ -91,7 +72,7 @@ static void end_stream(stream *s) {
 
 /* A GET stream lives as long as its session, which an open connection keeps alive. */
 static void tick(stream *s) {
-    mcpsess_stream_op op = new_op();
+    mcpsess_stream_op op = stream_op();
     connection *c = reader_of(s->session, s->name);
     s->tick_ms = now_ms() + KEEP_ALIVE_MS;
     if ((c ? session_touch(&sessions, s->session) : session_peek(&sessions, s->session)) != MCPSESS_OK) {
@@ -124,7 +105,7 @@ int stream_listen(connection *c, const session *s) {
     if (!get) get = new_get_stream(s, &rc);
     if (!get) return rc;
     uint64_t after = get->writer.sequence;
-    prime(get, s, false);
+    session_prime(s, &get->writer, false);
     return reader_open(c, s, get->name, get->writer.epoch, after);
 }
 

@@ -59,11 +59,9 @@ static bool read_sensor(call *c, int args, mcpsess_buf *values) {
 }
 
 static void log_message(const session *s, const char *logger, const char *text) {
-    char level[16], message[EVENT_MAX];
+    char message[EVENT_MAX];
     mcpsess_buf out;
-    session_text(s, "level", level, sizeof level);
-    int least = place_of(level, levels, LEVELS);
-    if (least > LEVEL_INFO && least < LEVELS) return; /* the client wants to hear of worse only */
+    if (!session_hears(s)) return;
     mcpsess_buf_init(&out, message, sizeof message);
     json_put(&out, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"");
     json_put(&out, levels[LEVEL_INFO]);
@@ -170,16 +168,6 @@ bool tools_list(call *c) {
     return true;
 }
 
-static bool count_call(call *c) {
-    char text[12];
-    mcpsess_buf out;
-    mcpsess_buf_init(&out, text, sizeof text - 1);
-    mcpsess_buf_put_u64(&out, session_number(c->session, "calls") + 1u);
-    text[out.len] = '\0';
-    session_set(c->session, "calls", text);
-    return session_save(&sessions, c->session) == MCPSESS_OK;
-}
-
 bool tools_call(call *c) {
     char text[VALUES_BYTES];
     mcpsess_buf values;
@@ -193,6 +181,8 @@ bool tools_call(call *c) {
     }
     while (i < TOOLS_COUNT && !json_equals(c->json, name, tools[i].name)) i++;
     if (i == TOOLS_COUNT) return rpc_fail(c, RPC_INVALID_PARAMS, "unknown tool");
-    if (!count_call(c)) return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    if (session_count_call(&sessions, c->session) != MCPSESS_OK) {
+        return rpc_fail(c, RPC_INTERNAL, "the session could not be written");
+    }
     return tools[i].run(c, args, &values);
 }
